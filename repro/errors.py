@@ -1,0 +1,45 @@
+"""Errors that a person sees: one line that says what was wrong, what is accepted, what to do.
+
+Every error carries the exit code of the command line (0 is success, 1 is a verdict that fell short).
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ReproError(Exception):
+    """An expected failure; its text is shown to the user without a traceback."""
+
+    exit_code = 4
+
+
+class UsageError(ReproError):
+    """A name, key or value that is not accepted."""
+
+    exit_code = 2
+
+
+class DataError(ReproError):
+    """A dataset that is missing, truncated, or not the one that the paper used."""
+
+    exit_code = 3
+
+
+class RunError(ReproError):
+    """A run that failed: it diverged, ran out of memory or disk, or cannot be resumed."""
+
+    exit_code = 4
+
+
+class Interrupted(ReproError):
+    """A run that was asked to stop; its checkpoint is written."""
+
+    exit_code = 130
+
+
+def unknown(what: str, name: str, accepted: Iterable[str]) -> UsageError:
+    """The error for a name that is not one of `accepted`, with the nearest one as a hint."""
+    accepted = list(accepted)
+    nearest = difflib.get_close_matches(name, accepted, n=1, cutoff=0.5)
+    hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+    return UsageError(f"unknown {what} '{name}'{hint}; accepted: {', '.join(accepted)}")

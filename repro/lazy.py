@@ -1,0 +1,21 @@
+"""Modules that are imported when they are first used.
+
+Paper modules describe experiments and build networks. Describing needs no Keras, and importing
+Keras imports TensorFlow, which takes seconds; `repro list` must answer within one.
+"""
+
+from importlib import import_module
+
+
+class LazyModule:
+    """Stands for the module `name` and imports it at the first attribute access."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __getattr__(self, attribute: str):
+        return getattr(import_module(self._name), attribute)
+
+
+keras = LazyModule("keras")
+layers = LazyModule("repro.layers")
