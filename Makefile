@@ -1,0 +1,48 @@
+# `make help` lists the targets. Each one that needs the environment makes it first, once.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+SCALE ?= paper
+SEEDS ?= 1
+TESTS ?=
+PORT ?= 5000
+
+VENV := .venv
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart reproduce-lenet5 test lint results ui
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY)  ## the environment, in .venv, from requirements.lock
+
+# setuptools and wheel are in the lock, so that building the package fetches nothing more.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+		|| { echo "error: Python 3.11 is needed, $(PYTHON) is another; say make PYTHON=..." >&2; exit 2; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-build-isolation --no-deps --editable .
+	@touch $@
+
+quickstart: $(READY)  ## LeNet-5 on scikit-learn's digits: no download, about a minute
+	$(VENV)/bin/repro run lenet5-digits --scale paper
+
+reproduce-lenet5: $(READY)  ## LeNet-5 on MNIST as in 1998; EXPERIMENT= SCALE= SEEDS= choose another
+	$(VENV)/bin/repro run $(or $(EXPERIMENT),lenet5-mnist) --scale $(SCALE) --seeds $(SEEDS)
+
+test: $(READY)  ## all tests (TESTS= chooses some); those on real data need TFDS_DATA_DIR
+	$(VENV)/bin/python -m pytest -q $(TESTS)
+
+lint: $(READY)  ## ruff, check and format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+results: $(READY)  ## results/ again, from the records of the runs
+	$(VENV)/bin/repro results
+
+ui: $(READY)  ## MLflow's web page on the logged runs, http://localhost:5000 (PORT=)
+	$(VENV)/bin/mlflow ui --port $(PORT) \
+		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"

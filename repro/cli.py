@@ -1,0 +1,649 @@
+"""The `repro` command: parses, calls, prints.
+
+Exit codes: 0 done; 1 judged and fell short; 2 wrong usage or bad value; 3 data missing; 4 the run
+failed; 130 interrupted. Errors are one line on standard error. Nothing that takes long to import
+is imported before it is needed.
+"""
+
+import os
+import re
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repro import __version__, catalog, spec
+from repro.errors import Interrupted, ReproError, UsageError, unknown
+
+RUNS = "runs"
+RESULTS = "results"
+
+app = typer.Typer(
+    help="The landmark CNN papers, trained as written and held against their own numbers.",
+    epilog="Exit codes: 0 done, 1 judged and fell short, 2 wrong usage, 3 data missing, "
+    "4 the run failed, 130 interrupted.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _names(candidates):
+    return lambda incomplete: [c.name for c in candidates() if c.name.startswith(incomplete)]
+
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+ExperimentName = Annotated[
+    str, typer.Argument(metavar="EXPERIMENT", autocompletion=_names(catalog.experiments))
+]
+RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated."),
+]
+Scale = Annotated[str, typer.Option(metavar="|".join(spec.SCALES))]
+Strategy = Annotated[str, typer.Option(metavar="auto|single|mirrored")]
+Precision = Annotated[str, typer.Option(metavar="|".join(spec.PRECISIONS))]
+ProgressAs = Annotated[str, typer.Option("--progress", hidden=True)]
+
+
+# ---------------------------------------------------------------------------- what there is
+
+
+@app.command("list")
+def list_(
+    paper: Annotated[
+        str | None, typer.Option(metavar="PAPER", autocompletion=_names(catalog.papers))
+    ] = None,
+    json: Json = False,
+):
+    """The experiments: what the papers report, and what was measured."""
+    from repro import console, verdict
+
+    papers = [catalog.paper(paper)] if paper else catalog.papers()
+    records = _records()
+    rows = []
+    for one in papers:
+        table = verdict.table(records, one.experiments)
+        for experiment in one.experiments:
+            mine = [r for r in table if r["main"] and r["experiment"] == experiment.name]
+            dataset = experiment.recipe.data.dataset
+            rows.append({**mine[0], "paper": one.name, "dataset": dataset, "runs": mine[0]["n"]})
+    if json:
+        keys = ("experiment", "paper", "dataset", "metric", "protocol", "reported", "mean", "std")
+        return console.print_json([{k: row[k] for k in (*keys, "n", "verdict")} for row in rows])
+    console.print_table(
+        ("experiment", "paper", "dataset", "reported", "measured", "verdict"),
+        [
+            (r["experiment"], r["paper"], r["dataset"], _percent(r["reported"]), *_measured(r))
+            for r in rows
+        ],
+    )
+    console.say("Test error in per cent: mean ± standard deviation over n seeds at paper scale.")
+
+
+@app.command()
+def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = False):
+    """The whole experiment: network, recipe, reported numbers, deviations, cost."""
+    from repro import console
+
+    known = catalog.experiment(experiment)
+    resolved = spec.override(known, overrides or [])
+    paper = catalog.paper_of(known.name)
+    cost = _cost(resolved, same=resolved == known)
+    if json:
+        return console.print_json(
+            {
+                **spec.as_plain(resolved),
+                "paper": paper.name,
+                "digest": spec.digest(resolved),
+                "cost": cost,
+                "settable": spec.settable(resolved),
+            }
+        )
+    minutes = cost["minutes"]
+    network = resolved.network
+    options = ", ".join(f"{key}={value}" for key, value in network.options.items())
+    console.print_facts(
+        [
+            ("experiment", resolved.name),
+            ("title", resolved.title),
+            ("paper", paper.citation),
+            ("network", f"{network.name}({options})"),
+            *[(f"recipe.{k}", _value(v)) for k, v in vars(resolved.recipe).items()],
+            ("protocols", ", ".join(resolved.protocols)),
+            ("reported", [_reported(r) for r in resolved.reported] or "nothing"),
+            ("bands", [_band(b) for b in resolved.bands] or "none"),
+            ("deviations", [f"- {d}" for d in resolved.deviations] or "none known"),
+            *([("note", resolved.note)] if resolved.note else []),
+            (
+                "cost",
+                f"{cost['updates']:,} updates, {cost['images']:,} images; one run at paper scale: "
+                + (f"{minutes:g} minutes on two CPU cores" if minutes else "not measured"),
+            ),
+            ("--set takes", list(spec.settable(resolved))),
+            ("digest", spec.digest(resolved)),
+        ]
+    )
+
+
+@app.command()
+def anatomy(
+    network: Annotated[
+        str, typer.Argument(metavar="NETWORK", autocompletion=_names(catalog.networks))
+    ],
+    json: Json = False,
+):
+    """A network layer by layer: shapes, parameters, connections, multiply-adds."""
+    catalog.network(network)  # an unknown name is told before Keras is imported
+    from repro import anatomy, console
+
+    found = anatomy.of_network(network)
+    if json:
+        return console.print_json(found)
+    columns = ["name", "kind", "output_shape", "parameters", "connections", "multiply_adds"]
+    columns.append("receptive_field")
+    totals = ("parameters", "connections", "multiply_adds")
+    rows = [[_value(layer.get(c)) for c in columns] for layer in found["layers"]]
+    for title, figures in (("total", found), ("published", found.get("published") or {})):
+        if figures:
+            rows.append([title, "", "", *[figures.get(key) for key in totals], ""])
+    console.print_table([c.replace("_", " ") for c in columns], rows, title=network)
+
+
+# ---------------------------------------------------------------------------- running
+
+
+@app.command()
+def run(
+    experiment: ExperimentName,
+    scale: Scale = "paper",
+    seed: Annotated[int | None, typer.Option(metavar="K", min=0, help="[default: 0]")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Seeds 0 to N-1, a process each.")
+    ] = None,
+    overrides: Overrides = None,
+    strategy: Strategy = "auto",
+    precision: Precision = "float32",
+    out: Annotated[Path, typer.Option(metavar="DIR")] = Path(RUNS),
+    json: Json = False,
+    progress: ProgressAs = "auto",
+):
+    """Train, evaluate by the paper's protocol, log, judge."""
+    from repro import console, distribution
+
+    known = catalog.experiment(experiment)
+    resolved = spec.override(known, overrides or [])
+    _accept("scale", scale, spec.SCALES)
+    if strategy != "multi-worker":  # a known word, which `distribution` answers itself
+        _accept("strategy", strategy, distribution.STRATEGIES)
+    _accept("precision", precision, spec.PRECISIONS)
+    if seed is not None and seeds is not None:
+        raise UsageError(f"--seed {seed} --seeds {seeds}: accepted is one of the two")
+    _writable(out)
+
+    if progress == "json":
+        from repro import training
+
+        result = training.run(
+            *(known,),
+            scale=scale,
+            seed=seed or 0,
+            overrides=overrides or [],
+            strategy=strategy,
+            precision=precision,
+            out=str(out),
+            progress=console.emit,
+        )
+        return console.print_json(result)
+
+    wanted = list(range(seeds)) if seeds else [seed or 0]
+    if not json:
+        console.say(f"{known.name}, {scale} scale: {known.title}")
+        if known.note:
+            console.say(known.note)
+    _prepare(resolved.recipe.data.dataset)
+    options = {"scale": scale, "strategy": strategy, "precision": precision, "out": str(out)}
+    results = _train(resolved, wanted, overrides or [], options)
+    judged = _judge(known, out, results) if scale == "paper" else []
+    if json:
+        console.print_json(results if seeds else results[0])
+    else:
+        _print_results(results)
+        _print_verdicts(judged)
+    return _fell_short(judged)
+
+
+@app.command()
+def resume(run_dir: RunDir, json: Json = False, progress: ProgressAs = "auto"):
+    """Go on with a run exactly where it stopped."""
+    from repro import console, journal, training
+
+    run = journal.Journal.open(run_dir).run()
+    label = f"seed {run['seed']}"
+    if progress == "json":
+        result = training.resume(str(run_dir), progress=console.emit)
+    else:
+        with console.Bars([label]) as bars:
+            result = training.resume(str(run_dir), progress=lambda e: bars.show(label, e))
+    result = {"seed": run["seed"], **result}
+    if json:
+        return console.print_json(result)
+    _print_results([result])
+
+
+@app.command()
+def evaluate(
+    run_dir: RunDir, protocol: Annotated[str, typer.Option(metavar="NAME")], json: Json = False
+):
+    """Score a finished run's network under another protocol."""
+    from repro import console, evaluation
+
+    found = evaluation.evaluate_run(run_dir, protocol)
+    if json:
+        return console.print_json(found)
+    console.print_facts((key, _value(value)) for key, value in _flat(found))
+
+
+# ---------------------------------------------------------------------------- judging
+
+
+@app.command()
+def verdict(
+    experiment: Annotated[
+        str | None,
+        typer.Argument(metavar="[EXPERIMENT]", autocompletion=_names(catalog.experiments)),
+    ] = None,
+    json: Json = False,
+):
+    """Measured against reported."""
+    from repro import console
+    from repro.verdict import table
+
+    chosen = [catalog.experiment(experiment)] if experiment else catalog.experiments()
+    rows = table(_records(), chosen)
+    if json:
+        console.print_json(rows)
+    else:
+        _print_verdicts(rows)
+    return _fell_short(rows)
+
+
+@app.command()
+def claims(
+    claim: Annotated[
+        str | None, typer.Argument(metavar="[CLAIM]", autocompletion=_names(catalog.claims))
+    ] = None,
+    run: Annotated[bool, typer.Option("--run", help="Train what is missing first.")] = False,
+    scale: Scale = "paper",
+    seeds: Annotated[int, typer.Option(metavar="N", min=2, help="With --run.")] = 3,
+    json: Json = False,
+):
+    """The papers' claims, and how they stand."""
+    from repro import claims, console
+
+    _accept("scale", scale, spec.SCALES[1:])
+    chosen = [catalog.claim(claim)] if claim else list(catalog.claims())
+    if run:
+        _writable(Path(RUNS))
+        for name in dict.fromkeys(name for c in chosen for name in c.needs):
+            _run_missing(catalog.experiment(name), scale, seeds)
+    rows = [claims.judge(c, _records()) for c in chosen]
+    if json:
+        console.print_json(rows)
+    else:
+        columns = ("claim", "statement", "source", "scale", "effect", "low", "high", "verdict")
+        console.print_table(columns, [[row[c] for c in columns] for row in rows])
+        console.say("Effect: points of error between neighbours, with a 95 % interval.")
+    return any(row["verdict"] == "does not hold" for row in rows)
+
+
+@app.command()
+def results(json: Json = False):
+    """Write results/ again from the records of the runs."""
+    from repro import console, report
+
+    made = report.regenerate(RUNS, RESULTS)
+    if json:
+        return console.print_json({k: _value(v, listed=True) for k, v in made.items()})
+    for path in made["added"]:
+        print(f"added {path}")
+    print(f"{RESULTS}/ is written from {made['records']:,} records")
+
+
+# ---------------------------------------------------------------------------- the surroundings
+
+
+@app.command()
+def sync(
+    run_dirs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RUN_DIR]...", help=f"[default: {RUNS}/*/*]")
+    ] = None,
+    json: Json = False,
+):
+    """Bring MLflow up to date with the run directories; what is there already is not added."""
+    from repro import console, tracking
+
+    found = run_dirs or sorted(path.parent for path in Path(RUNS).glob("*/*/run.json"))
+    verdicts = _verdicts() if any((path / "result.json").exists() for path in found) else {}
+    rows = []
+    for path in found:
+        name = path.resolve().parent.name
+        rows.append({"run_dir": str(path), **tracking.sync(path, verdict=verdicts.get(name))})
+        if not json:
+            print(f"{path}: {rows[-1].get('points', 0):,} points added")
+    if json:
+        console.print_json(rows)
+    elif not found:
+        print(f"no runs below {RUNS}/")
+
+
+@app.command()
+def data(
+    action: Annotated[str, typer.Argument(metavar="[list|prepare|check]")] = "list",
+    dataset: Annotated[str | None, typer.Argument(metavar="[DATASET]")] = None,
+    json: Json = False,
+):
+    """The datasets: what is there, get it, verify it."""
+    from repro import console
+    from repro.data import datasets
+
+    _accept("action", action, ("list", "prepare", "check"))
+    sets = datasets.available()
+    names = [row["name"] for row in sets]
+    if dataset is not None:
+        _accept("dataset", dataset, names)
+        sets = [row for row in sets if row["name"] == dataset]
+    if action == "prepare":
+        if dataset is None:
+            raise UsageError(f"data prepare: which dataset? accepted: {', '.join(names)}")
+        _prepare(dataset)
+        sets = [row for row in datasets.available() if row["name"] == dataset]
+    if action == "check":
+        here = [row for row in sets if dataset or row["state"] != "missing"]
+        problems = {row["name"]: datasets.check(row["name"]) for row in here}
+        if json:
+            console.print_json(problems)
+        else:
+            for name, found in problems.items():
+                print("\n".join(f"{name}: {line}" for line in found or ["ok"]))
+        return 3 if any(problems.values()) else 0
+    if json:
+        return console.print_json(sets)
+    columns = ("name", "version", "title", "state", "examples", "path")
+    rows = [[_value(row[c]) for c in columns] for row in sets]
+    console.print_table(columns, rows)
+
+
+@app.command()
+def doctor(json: Json = False):
+    """Versions, devices, data, tracking server, disk: what works and what does not."""
+    from repro import console, doctor
+
+    checks = [c if isinstance(c, dict) else vars(c) for c in doctor.report()]
+    if json:
+        console.print_json(checks)
+    else:
+        words = {True: "ok", False: "NOT OK"}
+        rows = [(c["name"], words.get(c["ok"], "-"), c["detail"]) for c in checks]
+        console.print_table(("what", "state", "detail"), rows)
+    return any(c["ok"] is False for c in checks)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"repro {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+):
+    pass
+
+
+# ---------------------------------------------------------------------------- steps of `run`
+
+
+def _accept(what: str, value: str, accepted) -> None:
+    if value not in accepted:
+        raise unknown(what, value, accepted)
+
+
+def _writable(out: Path) -> None:
+    """Fails at once, before TensorFlow is imported, where the runs could not be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        writable = os.access(out, os.W_OK | os.X_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise UsageError(f"--out {out}: cannot be written; accepted is a writable folder")
+
+
+def _prepare(dataset: str) -> None:
+    from repro import console
+    from repro.data import datasets
+
+    with console.Counter(f"preparing {dataset}", "examples") as counter:
+        datasets.prepare(dataset, counter)
+
+
+def _train(resolved: spec.Experiment, wanted, overrides, options) -> list[dict]:
+    """The results of all seeds. Raises Interrupted, or the error of the first seed that failed."""
+    from repro import console, seeds
+
+    label = "seed {}".format
+    with console.Bars([label(seed) for seed in wanted]) as bars:
+        outcomes = seeds.run(
+            wanted,
+            lambda seed: seeds.arguments(resolved.name, seed, overrides=overrides, **options),
+            jobs=min(len(wanted), seeds.jobs(resolved)),
+            progress=lambda seed, event: bars.show(label(seed), event),
+        )
+    results = [{"seed": o.seed, **o.result} for o in outcomes if o.result]
+    bad = [o for o in outcomes if not o.result]
+    if not bad:
+        return results
+    if len(wanted) > 1:
+        for outcome in results:
+            console.say(f"seed {outcome['seed']} is finished: {outcome['run_dir']}")
+    for outcome in bad:
+        if outcome.exit_code == 130 and outcome.run_dir:
+            console.say(f"go on with: repro resume {outcome.run_dir}")
+    if any(o.exit_code == 130 for o in bad):
+        raise Interrupted("interrupted")
+    first = bad[0]
+    failure = ReproError(f"seed {first.seed}: {first.error}" if len(wanted) > 1 else first.error)
+    failure.exit_code = first.exit_code if first.exit_code in (2, 3, 4) else 4
+    raise failure
+
+
+def _run_missing(experiment: spec.Experiment, scale: str, seeds: int) -> None:
+    from repro import console
+    from repro.verdict import groups
+
+    plain = [r for g, r in groups(_records(), experiment, scale).items() if g.plain]
+    there = {record["run"]["seed"] for record in (plain[0] if plain else [])}
+    missing = [seed for seed in range(seeds) if seed not in there]
+    if missing:
+        console.say(f"{experiment.name}, {scale} scale: seeds {', '.join(map(str, missing))}")
+        _prepare(experiment.recipe.data.dataset)
+        options = {"scale": scale, "strategy": "auto", "precision": "float32", "out": RUNS}
+        _train(experiment, missing, [], options)
+
+
+def _records(out: Path | str = RUNS) -> list[dict]:
+    """The records in results/, and the finished runs that are not among them yet."""
+    from repro import report
+
+    records = report.records(RESULTS)
+    known = {record["run"]["id"] for record in records}
+    for result in sorted(Path(out).glob("*/*/result.json")):
+        record = report.read_run(result.parent)
+        if record["run"]["id"] not in known and record["run"]["scale"] != "smoke":
+            records.append(record)
+    return records
+
+
+def _verdicts() -> dict[str, str]:
+    """The verdict on the first reported number of each experiment."""
+    from repro.verdict import table
+
+    rows = table(_records(), catalog.experiments())
+    return {row["experiment"]: row["verdict"] for row in reversed(rows) if row["main"]}
+
+
+def _judge(experiment: spec.Experiment, out: Path, results: list[dict]) -> list[dict]:
+    """The verdict rows of `experiment`, told to MLflow where that has the runs."""
+    from repro import tracking
+    from repro.verdict import table
+
+    rows = table(_records(out), [experiment])
+    verdict = next(row["verdict"] for row in rows if row["main"])
+    for result in results:
+        if result.get("mlflow_run_id"):
+            try:
+                tracking.sync(result["run_dir"], verdict=verdict)
+            except tracking.TrackingError:
+                break  # the trainer has said what to do about a server that is away
+    return rows
+
+
+# ---------------------------------------------------------------------------- printing
+
+
+def _print_results(results: list[dict]) -> None:
+    from repro import console
+
+    rows = []
+    for result in results:
+        for protocol, metrics in result["metrics"].items():
+            values = [metrics.get(key) for key in ("test_error", "training_error")]
+            speed = round(result["images_per_second"])
+            rows.append((result["seed"], protocol, *values, speed, result["run_dir"]))
+    columns = ("seed", "protocol", "test error %", "training error %", "images/s", "run directory")
+    console.print_table(columns, rows)
+
+
+def _print_verdicts(rows: list[dict]) -> None:
+    from repro import console
+
+    if not rows:
+        return
+    columns = ("experiment", "metric", "protocol", "reported", "measured", "difference", "verdict")
+    printed = []
+    for row in rows:
+        measured, verdict = _measured(row)
+        number = _percent(row["reported"])
+        difference = None if row["difference"] is None else f"{row['difference']:+.3f}"
+        name = row["experiment"] if row["main"] else f"  {row['group']}"
+        printed.append(
+            (name, row["metric"], row["protocol"], number, measured, difference, verdict)
+        )
+    console.print_table(columns, printed)
+
+
+def _measured(row: dict) -> tuple[str, str]:
+    if not row["n"]:
+        return "", row["verdict"]
+    spread = f" ± {row['std']:.3f}" if row["std"] is not None else ""
+    return f"{row['mean']:.3f}{spread} (n={row['n']})", row["verdict"]
+
+
+def _fell_short(rows: list[dict]) -> bool:
+    from repro.verdict import fell_short
+
+    return fell_short(rows)
+
+
+def _percent(value: float | None) -> str | None:
+    return None if value is None else f"{value:g}"
+
+
+def _reported(number: spec.Reported) -> str:
+    spread = f" ± {number.std:g} over {number.runs} runs" if number.std is not None else ""
+    chosen = f", {number.chosen}" if number.chosen else ""
+    where = f"({number.protocol}; {number.source}{chosen})"
+    return f"{number.metric} {number.value:g} %{spread} {where}"
+
+
+def _band(band: spec.Band) -> str:
+    return f"{band.scale}: {band.metric} {band.low:g} to {band.high:g} % ({band.source})"
+
+
+def _value(value, listed: bool = False):
+    if listed and isinstance(value, list | tuple):
+        return [str(v) for v in value]
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_value(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        separator = " x " if all(isinstance(v, int) for v in value) else ", "
+        return separator.join(str(v) for v in value)
+    return value
+
+
+def _flat(tree: dict, prefix: str = ""):
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _cost(experiment: spec.Experiment, same: bool) -> dict:
+    """Updates and images of one run at paper scale; `minutes` as measured, of the plain recipe."""
+    from repro.data import datasets
+
+    recipe = experiment.recipe
+    images = recipe.pass_examples
+    if not images:
+        images = datasets.examples(recipe.data.dataset, recipe.data.train)
+        images = recipe.augmentation.size(images) if recipe.augmentation else images
+    total = images * recipe.passes
+    minutes = experiment.minutes if same else None
+    return {"updates": total // recipe.batch, "images": total, "minutes": minutes}
+
+
+# ---------------------------------------------------------------------------- entry
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line and returns the exit code; never raises."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = app(arguments or ["--help"], prog_name="repro", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or 0)
+    except ReproError as error:
+        return _fail(str(error), error.exit_code)
+    except typer.TyperException as error:
+        return _fail(_hint(error.format_message()), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", Interrupted.exit_code)
+    except BrokenPipeError:  # the reader of our output has gone, as in `repro list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (OSError, MemoryError) as error:
+        return _fail(f"{type(error).__name__}: {error}", ReproError.exit_code)
+    except Exception as error:
+        traceback.print_exc()
+        return _fail(f"{type(error).__name__}: {error} (a bug; please report it)", 4)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _fail(text: str, code: int) -> int:
+    print("error: " + " ".join(text.split()), file=sys.stderr)
+    return code
+
+
+def _hint(text: str) -> str:
+    """Typer's message with our words for its guesses."""
+    text = re.sub(r"\(Possible options: (.*)\)", r"(did you mean \1?)", text)
+    return re.sub(r"Did you mean '?(.*?)'?\?$", r"(did you mean \1?)", text)

@@ -1,0 +1,498 @@
+"""Datasets: where they come from, whether they are the real ones, and fast access to them.
+
+A set of TensorFlow Datasets is converted once into NumPy arrays in the prepared folder
+(`$REPRO_DATA_DIR`, else `data/` below the working directory). From then on it is mapped into
+memory, and neither TensorFlow nor TensorFlow Datasets is needed. Every set is held to a digest of
+its content that is written here, so nothing else can pass under its name.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from repro.errors import DataError, RunError, UsageError, unknown
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples in stored order: images uint8 [N, H, W, C] and labels int32 [N]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset that the harness knows.
+
+    `content` pins what each split must hold, in any order: see `content_digest`.
+    `source` is "tfds" (`name` at `version` there) or "scikit-learn" (comes with that package).
+    """
+
+    name: str
+    version: str
+    title: str
+    source: str
+    classes: int
+    shape: tuple[int, int, int]
+    examples: Mapping[str, int]
+    content: Mapping[str, str]
+
+
+DATASETS = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            name="mnist",
+            version="3.0.1",
+            title="MNIST handwritten digits",
+            source="tfds",
+            classes=10,
+            shape=(28, 28, 1),
+            examples={"train": 60_000, "test": 10_000},
+            content={
+                "train": "b74236c7f4738026eecf04c60652e8424b3e9839cc1ef9de881b17895323a2ce",
+                "test": "e15371d9abdc3efb9fc34f99c5e6ee8fe5f0218b2b747821631ac60e93d0023a",
+            },
+        ),
+        Dataset(
+            name="digits",
+            version="1",
+            title="Digits of 8x8 pixels that come with scikit-learn",
+            source="scikit-learn",
+            classes=10,
+            shape=(8, 8, 1),
+            examples={"train": 1_437, "test": 360},
+            content={
+                "train": "4b0e643c3d3e7d44726db155ecd4714fcf17662d289636bd54477cf10633474e",
+                "test": "c741fbb826acc69f2d0f6a1511cfeec468432fb901ac6a927120d04eb0179a8d",
+            },
+        ),
+        Dataset(
+            name="cifar10",
+            version="3.0.2",
+            title="CIFAR-10 colour photographs",
+            source="tfds",
+            classes=10,
+            shape=(32, 32, 3),
+            examples={"train": 50_000, "test": 10_000},
+            content={
+                "train": "530cf98e0732d8902814b643dc8332c1b0cba8f33d53ca80a1f6955854756d4e",
+                "test": "e408786c90b3992f58419513e1ffbbd1b908334bf0c3ff33cf8f7aa8e01d5123",
+            },
+        ),
+    )
+}
+
+
+# ---------------------------------------------------------------------------- what callers use
+
+
+def load(dataset: str, split: str) -> Split:
+    """A split, or a slice of one in stored order: `train`, `train[:15000]`, `test[-100:]`.
+
+    Prepares the dataset first where that has not been done. What is returned is verified against
+    the digests made at preparation, and mapped into memory, read-only.
+
+    Raises UsageError for an unknown dataset or split and a malformed or empty slice or one that
+    goes beyond the split; DataError for data that is missing, damaged, or not the dataset.
+    """
+    known = _known(dataset)
+    name, part = _parse(known, split)
+    if known.source == "scikit-learn":
+        whole = _from_scikit_learn(known)[name]
+    else:
+        folder = prepare(dataset)
+        whole = _read_prepared(known, folder, name)
+    return Split(whole.images[part], whole.labels[part])
+
+
+def facts(dataset: str) -> dict:
+    """What the dataset is: name, version, title, classes, examples per split, digest.
+
+    `digest` names the arrays that are really there, values and order. It comes from the record of
+    the preparation, which `load` holds the arrays to, so that this is cheap. Prepares the dataset
+    where that has not been done. Raises UsageError and DataError like `load`.
+    """
+    known = _known(dataset)
+    if known.source == "scikit-learn":
+        digests = _array_digests(_from_scikit_learn(known))
+    else:
+        digests = _read_record(known, prepare(dataset))["arrays"]
+    text = "".join(digests[array]["sha256"] for array in sorted(digests))
+    return {
+        "name": known.name,
+        "version": known.version,
+        "title": known.title,
+        "classes": known.classes,
+        "examples": dict(known.examples),
+        "digest": hashlib.sha256(text.encode()).hexdigest(),
+    }
+
+
+def available() -> list[dict]:
+    """Every dataset with its state, without reading it.
+
+    Keys: name, version, title, state, path (or None), examples per split. The state is "prepared",
+    "in TFDS_DATA_DIR", "comes with scikit-learn", or "missing".
+    """
+    return [
+        {
+            "name": known.name,
+            "version": known.version,
+            "title": known.title,
+            "state": (where := _state(known))[0],
+            "path": str(where[1]) if where[1] else None,
+            "examples": dict(known.examples),
+        }
+        for known in DATASETS.values()
+    ]
+
+
+def prepare(name: str, progress: Progress | None = None) -> Path | None:
+    """Gets the dataset ready and returns its folder (None where there is nothing to prepare).
+
+    Does nothing where that has been done. Otherwise reads the set from `$TFDS_DATA_DIR`, without
+    the network; only where it is not there, downloads it (with a progress bar of its own). Then
+    `progress(done, total)` is called with the number of examples read. Several processes may
+    prepare at once: the first that ends wins.
+
+    Raises DataError for data that is missing, damaged or not the dataset; RunError where the
+    prepared folder cannot be written.
+    """
+    known = _known(name)
+    if known.source == "scikit-learn":
+        return None
+    folder = _prepared_folder(known)
+    if not folder.exists():
+        splits = _read_tfds(known, progress)
+        for split in splits:
+            _verify_content(known, split, splits[split], _tfds_folder(known))
+        _write_prepared(known, splits, folder)
+    return folder
+
+
+def check(name: str) -> list[str]:
+    """Everything that is wrong with the dataset as it is here, one line each; [] if all is well.
+
+    Reads and digests the whole set. Prepares and downloads nothing.
+    Raises UsageError for an unknown dataset.
+    """
+    known = _known(name)
+    problems = []
+    if known.source == "scikit-learn":
+        try:
+            _from_scikit_learn(known)
+        except DataError as error:
+            problems.append(str(error))
+        return problems
+    folder = _prepared_folder(known)
+    if not folder.exists():
+        state, path = _state(known)
+        found = f" (it lies in {path})" if path else ""
+        return [f"{name} is not prepared{found}; do: repro data prepare {name}"]
+    for split in known.examples:
+        try:
+            _verify_content(known, split, _read_prepared(known, folder, split), folder)
+        except DataError as error:
+            problems.append(str(error))
+    return list(dict.fromkeys(problems))
+
+
+# ---------------------------------------------------------------------------- names and slices
+
+
+def _known(name: str) -> Dataset:
+    if name not in DATASETS:
+        raise unknown("dataset", name, DATASETS)
+    return DATASETS[name]
+
+
+def _parse(known: Dataset, split: str) -> tuple[str, slice]:
+    """`train[a:b]` as the name of the split and a slice with both ends given."""
+    name, bracket, rest = split.partition("[")
+    if name not in known.examples:
+        raise unknown(f"split of {known.name}", name, known.examples)
+    total = known.examples[name]
+    if not bracket:
+        return name, slice(0, total)
+    match = re.fullmatch(r"(-?\d+)?:(-?\d+)?\]", rest)
+    if not match:
+        raise UsageError(f"split '{split}': accepted are {name}, {name}[:N], {name}[-N:], [A:B]")
+    ends = [None if end is None else int(end) for end in match.groups()]
+    if any(end is not None and abs(end) > total for end in ends):
+        raise UsageError(f"split '{split}' goes beyond the {total:,} examples of {name}")
+    start, stop, _ = slice(*ends).indices(total)
+    if start >= stop:
+        raise UsageError(f"split '{split}' holds no examples")
+    return name, slice(start, stop)
+
+
+# ---------------------------------------------------------------------------- what is really there
+
+
+def content_digest(split: Split) -> str:
+    """Names the content of a split in any order: SHA-256 over the sorted SHA-256 of its examples.
+
+    An example is the bytes of its image, then its label as a little-endian int32.
+    """
+    labels = split.labels.astype("<i4")
+    examples = (
+        hashlib.sha256(image.tobytes() + label.tobytes()).digest()
+        for image, label in zip(split.images, labels, strict=True)
+    )
+    return hashlib.sha256(b"".join(sorted(examples))).hexdigest()
+
+
+def _verify_content(known: Dataset, name: str, split: Split, where: object) -> None:
+    wanted = (known.examples[name], *known.shape)
+    if split.images.shape != wanted or split.labels.shape != wanted[:1]:
+        raise DataError(
+            f"{known.name} {known.version} {name} in {where} has images {split.images.shape} and "
+            f"{len(split.labels)} labels; wanted are images {wanted}"
+        )
+    if content_digest(split) != known.content[name]:
+        raise DataError(
+            f"{name} in {where} is not {known.title} ({known.name} {known.version}): "
+            "its content differs from the official one; put the official files there"
+        )
+
+
+def _state(known: Dataset) -> tuple[str, Path | None]:
+    if known.source == "scikit-learn":
+        return "comes with scikit-learn", None
+    if _prepared_folder(known).exists():
+        return "prepared", _prepared_folder(known)
+    if (_tfds_folder(known) / "dataset_info.json").exists():
+        return "in TFDS_DATA_DIR", _tfds_folder(known)
+    return "missing", None
+
+
+# ---------------------------------------------------------------------------- the prepared folder
+
+
+def _prepared_folder(known: Dataset) -> Path:
+    root = Path(os.environ.get("REPRO_DATA_DIR") or "data").expanduser()
+    return root / f"{known.name}-{known.version}"
+
+
+def _arrays(splits: Mapping[str, Split]) -> Iterator[tuple[str, np.ndarray]]:
+    for name, split in splits.items():
+        yield f"{name}-images", split.images
+        yield f"{name}-labels", split.labels
+
+
+def _array_digests(splits: Mapping[str, Split]) -> dict[str, dict]:
+    return {array: {"sha256": _sha256(values)} for array, values in _arrays(splits)}
+
+
+def _sha256(values: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values)).hexdigest()
+
+
+def _write_prepared(known: Dataset, splits: Mapping[str, Split], folder: Path) -> None:
+    """Writes aside and renames, so that a folder under the final name is always whole."""
+    aside = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.preparing-", dir=folder.parent))
+        aside.chmod(0o755)  # mkdtemp keeps others out; prepared data may be shared
+        record = {"name": known.name, "version": known.version, "content": dict(known.content)}
+        record["arrays"] = _array_digests(splits)
+        for array, values in _arrays(splits):
+            file = aside / f"{array}.npy"
+            np.save(file, values)
+            record["arrays"][array]["bytes"] = file.stat().st_size
+        (aside / "facts.json").write_text(json.dumps(record, indent=2) + "\n")
+        try:
+            aside.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another process was first, with the same content
+                raise
+    except OSError as error:
+        raise RunError(
+            f"cannot write the prepared data to {folder}: {error.strerror or error}; "
+            "set REPRO_DATA_DIR to a folder that can be written"
+        ) from error
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _damaged(folder: Path, what: str) -> DataError:
+    return DataError(f"{what}; delete the folder {folder} and prepare the dataset again")
+
+
+def _read_record(known: Dataset, folder: Path) -> dict:
+    """The record of the preparation, with every array's file there in its full size."""
+    try:
+        record = json.loads((folder / "facts.json").read_text())
+        arrays, content = record["arrays"], record["content"]
+        wanted = {f"{split}-{kind}" for split in known.examples for kind in ("images", "labels")}
+        if set(arrays) != wanted:
+            raise KeyError("arrays")
+        sizes = {array: (arrays[array]["bytes"], arrays[array]["sha256"]) for array in arrays}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise _damaged(folder, f"{folder / 'facts.json'} is missing or damaged") from None
+    if content != dict(known.content):
+        raise _damaged(folder, f"{folder} does not hold {known.title}")
+    for array, (size, _) in sizes.items():
+        file = folder / f"{array}.npy"
+        if not file.is_file():
+            raise _damaged(folder, f"{file} is missing")
+        if file.stat().st_size != size:
+            raise _damaged(folder, f"{file} has {file.stat().st_size:,} of {size:,} bytes")
+    return record
+
+
+def _read_prepared(known: Dataset, folder: Path, name: str) -> Split:
+    record = _read_record(known, folder)
+    arrays = []
+    for kind, dtype in (("images", np.uint8), ("labels", np.int32)):
+        file = folder / f"{name}-{kind}.npy"
+        try:
+            values = np.load(file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError):
+            raise _damaged(folder, f"{file} cannot be read") from None
+        shape = (known.examples[name], *(known.shape if kind == "images" else ()))
+        wanted = record["arrays"][f"{name}-{kind}"]["sha256"]
+        if values.dtype != dtype or values.shape != shape or _sha256(values) != wanted:
+            raise _damaged(folder, f"{file} was altered since it was prepared")
+        arrays.append(values)
+    return Split(*arrays)
+
+
+# ---------------------------------------------------------------------------- the sources
+
+
+def _from_scikit_learn(known: Dataset) -> dict[str, Split]:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = digits.images.astype(np.uint8)[..., None]  # whole grey levels from 0 to 16
+    labels = digits.target.astype(np.int32)
+    train = known.examples["train"]
+    splits = {
+        "train": Split(images[:train], labels[:train]),
+        "test": Split(images[train:], labels[train:]),
+    }
+    for name, split in splits.items():
+        _verify_content(known, name, split, "scikit-learn")
+    return splits
+
+
+def _tfds_root() -> Path:
+    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+def _tfds_folder(known: Dataset) -> Path:
+    return _tfds_root() / known.name / known.version
+
+
+def _read_tfds(known: Dataset, progress: Progress | None) -> dict[str, Split]:
+    """Both splits in stored order, from local files; downloads them first where there are none."""
+    folder = _tfds_folder(known)
+    if not (folder / "dataset_info.json").exists():
+        _download(known)
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder_from_directory(folder)
+    except Exception as error:  # of many types, from a damaged description
+        raise DataError(f"{folder} cannot be read as a TFDS dataset: {_line(error)}") from error
+    missing = [name for name in known.examples if name not in builder.info.splits]
+    if missing or not {"image", "label"} <= set(builder.info.features or ()):
+        raise DataError(f"{folder} is not {known.title}: it has no {known.name} images and labels")
+    total, done, splits = sum(known.examples.values()), 0, {}
+    for name, count in known.examples.items():
+        images = np.empty((count, *known.shape), np.uint8)
+        labels = np.empty(count, np.int32)
+        read = 0
+        for batch in _tfds_batches(builder, name, folder):
+            rows = len(batch["label"])
+            if batch["image"].shape[1:] != known.shape or read + rows > count:
+                raise DataError(
+                    f"{name} in {folder} is not {known.title}: wanted are {count:,} images of "
+                    f"{known.shape}"
+                )
+            images[read : read + rows] = batch["image"]
+            labels[read : read + rows] = batch["label"]
+            read += rows
+            done += rows
+            if progress:
+                progress(done, total)
+        if read < count:
+            raise DataError(f"{name} in {folder} holds {read:,} of {count:,} examples")
+        splits[name] = Split(images, labels)
+    return splits
+
+
+def _tfds_batches(builder, name: str, folder: Path) -> Iterator[dict]:
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    # Files one after the other, so that the stored order does not depend on how they are cut.
+    order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    try:
+        examples = builder.as_dataset(
+            split=name, batch_size=1000, shuffle_files=False, read_config=order
+        )
+        yield from tfds.as_numpy(examples)
+    except (tf.errors.OpError, ValueError, OSError) as error:
+        broken = [
+            str(file)
+            for file in sorted(folder.glob(f"*-{name}.*tfrecord*"))
+            if not _readable(str(file))
+        ]
+        if broken:
+            raise DataError(
+                f"truncated or damaged: {', '.join(broken)}; put the whole file there"
+            ) from error
+        raise DataError(f"{name} in {folder} cannot be read: {_line(error)}") from error
+
+
+def _readable(file: str) -> bool:
+    """Whether a file of records can be read to its end."""
+    import tensorflow as tf
+
+    try:
+        for _ in tf.data.TFRecordDataset(file).batch(1000):
+            pass
+    except tf.errors.OpError:
+        return False
+    return True
+
+
+def _download(known: Dataset) -> None:
+    """Lets TFDS fetch the official files and build its own; it draws its own progress bars."""
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(
+            f"{known.name}:{known.version}", data_dir=str(_tfds_root()), try_gcs=False
+        )
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+        )
+    except Exception as error:  # network, disk, checksum: each has its own type
+        raise DataError(
+            f"{known.name} is missing and could not be downloaded ({_line(error)}); wanted is the "
+            f"folder {_tfds_folder(known)} with dataset_info.json, features.json and the tfrecord "
+            f"files of {' and '.join(known.examples)}: copy it there from a machine that has it "
+            f"(or set TFDS_DATA_DIR), or copy a prepared {_prepared_folder(known)}"
+        ) from error
+
+
+def _line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]

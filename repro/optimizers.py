@@ -1,0 +1,105 @@
+"""Optimizers as the papers define them.
+
+`build` turns the description of a recipe (`repro.spec.SGD`, `repro.spec.StochasticDiagonalLM`) into
+a Keras optimizer. The learning rate is set from outside before each stretch of updates.
+"""
+
+import keras
+from keras import ops
+
+from repro import layers, spec
+
+
+class CoupledSGD(keras.optimizers.Optimizer):
+    """v <- momentum * v - rate * (gradient + weight_decay * w);  w <- w + v.
+
+    The decay goes through the momentum, as in the papers of these years; the `weight_decay` of
+    Keras' optimizers is applied beside the update instead.
+    """
+
+    def __init__(self, momentum=0.0, weight_decay=0.0):
+        super().__init__(learning_rate=0.0, name="coupled_sgd")
+        self.momentum = momentum
+        self.decay = weight_decay
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self.velocities = self.add_optimizer_variables(variables, "velocity")
+
+    def update_step(self, gradient, variable, learning_rate):
+        velocity = self.velocities[self._get_variable_index(variable)]
+        rate = ops.cast(learning_rate, variable.dtype)
+        self.assign(
+            velocity, self.momentum * velocity - rate * (gradient + self.decay * variable)
+        )
+        self.assign_add(variable, velocity)
+
+
+class StochasticDiagonalLM(keras.optimizers.Optimizer):
+    """w_k <- w_k - eps_k dE/dw_k, eps_k = eta / (mu + h_kk) (LeCun et al. 1998, Appendix C).
+
+    `set_rates` takes eta and the curvatures h_kk; they hold until it is called again.
+    """
+
+    def __init__(self, mu):
+        super().__init__(learning_rate=0.0, name="stochastic_diagonal_lm")
+        self.mu = mu
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self.rates = self.add_optimizer_variables(variables, "rate")
+
+    def set_rates(self, eta: float, curvatures) -> tuple[float, float]:
+        """Sets every weight's own rate; returns the smallest and the largest."""
+        values = [eta / (self.mu + h) for h in curvatures]
+        for rate, value in zip(self.rates, values, strict=True):
+            rate.assign(value)
+        flat = [ops.convert_to_numpy(v).ravel() for v in values]
+        return min(float(v.min()) for v in flat), max(float(v.max()) for v in flat)
+
+    def update_step(self, gradient, variable, learning_rate):
+        rate = self.rates[self._get_variable_index(variable)]
+        self.assign_sub(variable, rate * gradient)
+
+
+def build(description: spec.SGD | spec.StochasticDiagonalLM) -> keras.optimizers.Optimizer:
+    """The Keras optimizer of a recipe's description."""
+    if isinstance(description, spec.StochasticDiagonalLM):
+        return StochasticDiagonalLM(description.mu)
+    return CoupledSGD(description.momentum, description.weight_decay)
+
+
+def curvatures(model, loss, images, labels) -> list:
+    """Diagonal second derivatives h_kk of the mean loss, one array per trainable variable.
+
+    LeCun et al. 1998, Appendix C: second derivatives travel back like first ones, with squared
+    weights and squared slopes (Gauss-Newton), all terms off the diagonal dropped. The model is a
+    chain of layers. images: [n, height, width, channels]; labels: [n].
+    """
+    chain = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    values = [ops.convert_to_tensor(images)]
+    for layer in chain:
+        values.append(layer(values[-1]))
+    d1, d2 = loss.curvature(values[-1], labels)
+    found: list = []
+    for layer, x, y in zip(chain[::-1], values[-2::-1], values[:0:-1], strict=True):
+        if isinstance(layer, layers.EuclideanRBF):
+            d2, by_weights = layer.curvature(x, y, d2, d1)
+        elif hasattr(layer, "curvature"):
+            d2, by_weights = layer.curvature(x, y, d2)
+        elif isinstance(layer, keras.layers.Conv2D):
+            d2_in, by_kernel = layers.convolution_curvature(x, layer.kernel, d2)
+            d2, by_weights = d2_in, [by_kernel, ops.sum(d2, axis=(0, 1, 2))]
+        elif isinstance(layer, keras.layers.Dense):
+            by_weights = [ops.matmul(ops.transpose(x * x), d2), ops.sum(d2, axis=0)]
+            d2 = ops.matmul(d2, ops.transpose(layer.kernel**2))
+        elif isinstance(layer, keras.layers.Flatten):
+            d2, by_weights = ops.reshape(d2, ops.shape(x)), []
+        else:
+            raise TypeError(f"no curvature rule for a {type(layer).__name__} layer")
+        found = [h / len(labels) for h in by_weights] + found
+    return found

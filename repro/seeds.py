@@ -1,0 +1,148 @@
+"""One experiment, several seeds: each in a process of its own."""
+
+import glob
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from repro.spec import Experiment
+
+ONE_EXAMPLE_BATCH = 16  # below this a run cannot use more than one CPU core
+
+
+@dataclass
+class Outcome:
+    """How the run of one seed ended: `result` when it finished, `error` when it did not."""
+
+    seed: int
+    exit_code: int
+    run_dir: str = ""
+    result: dict = field(default_factory=dict)
+    error: str = ""
+
+
+def jobs(experiment: Experiment) -> int:
+    """How many runs of `experiment` go side by side: one per core for one-example recipes.
+
+    Larger batches use all cores already, and a GPU is used by one run at a time.
+    """
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
+    gpu = glob.glob("/dev/nvidia[0-9]*") and not hidden
+    if experiment.recipe.batch >= ONE_EXAMPLE_BATCH or gpu:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run(
+    seeds: Sequence[int],
+    command: Callable[[int], list[str]],
+    jobs: int,
+    progress: Callable[[int, dict], None],
+) -> list[Outcome]:
+    """Runs `command(seed)` for each seed, at most `jobs` at a time; call it in the main thread.
+
+    A command prints its progress as JSON lines on standard error, its result as one JSON document
+    on standard output, and on failure a last line "error: ...". SIGINT and SIGTERM are passed on
+    once as SIGTERM, so that the runs checkpoint; a second one kills them. After wrong usage or
+    missing data no further seed is started: it would fail in the same way.
+    """
+    running: set[subprocess.Popen] = set()
+    lock = threading.Lock()  # guards `running` and `stop`; progress is called under it too
+    stop = threading.Event()  # no further seed is started
+    interrupted = threading.Event()
+
+    def one(seed: int) -> Outcome:
+        with lock:
+            if stop.is_set():
+                return Outcome(seed, 130)
+            # in a session of its own, Ctrl-C reaches it through us alone, and once
+            child = subprocess.Popen(
+                command(seed),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            running.add(child)
+            if interrupted.is_set():  # the signal came while the child was being started
+                child.terminate()
+        outcome, tail = Outcome(seed, 0), deque(maxlen=20)
+        for line in child.stderr:
+            event = _event(line)
+            if event is None:
+                tail.append(line.strip())
+                continue
+            outcome.run_dir = event.get("run_dir", outcome.run_dir)
+            with lock:
+                progress(seed, event)
+        out = child.stdout.read()
+        outcome.exit_code = child.wait()
+        with lock:
+            running.discard(child)
+        outcome.result = _result(out)
+        if not outcome.result:
+            outcome.exit_code = outcome.exit_code or 4
+            outcome.error = _reason(tail, outcome.exit_code)
+        if outcome.exit_code in (2, 3):
+            stop.set()
+        return outcome
+
+    def forward(*_) -> None:
+        again = interrupted.is_set()
+        interrupted.set()
+        stop.set()
+        for child in list(running):
+            child.send_signal(signal.SIGKILL if again else signal.SIGTERM)
+
+    before = {s: signal.signal(s, forward) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with ThreadPoolExecutor(jobs) as pool:
+            return list(pool.map(one, seeds))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def arguments(
+    experiment: str, seed: int, *, scale: str, strategy: str, precision: str, out: str, overrides
+) -> list[str]:
+    """The command that runs one seed and tells its progress in JSON lines."""
+    sets = [part for text in overrides for part in ("--set", text)]
+    options = ["--seed", str(seed), "--scale", scale, "--strategy", strategy]
+    options += ["--precision", precision, "--out", out, "--json", "--progress", "json"]
+    return [sys.executable, "-m", "repro", "run", experiment, *options, *sets]
+
+
+def _event(line: str) -> dict | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if "event" in event else None
+
+
+def _result(out: str) -> dict:
+    try:
+        return json.loads(out)
+    except ValueError:
+        return {}
+
+
+def _reason(tail: Sequence[str], exit_code: int) -> str:
+    errors = [line for line in tail if line.startswith("error: ")]
+    if errors:
+        return errors[-1].removeprefix("error: ")
+    if exit_code < 0:
+        return f"ended by signal {-exit_code}"
+    return tail[-1] if tail else f"ended with exit code {exit_code}"

@@ -1,0 +1,535 @@
+"""One experiment, one scale, one seed: from the description to final metrics.
+
+`Training.train` is the story; what it needs is made in `Training.__init__`. Everything that decides
+the outcome is a function of (experiment, scale, seed, update), so a run that is killed and resumed
+ends with the same bits as one that was left alone.
+"""
+
+import contextlib
+import importlib.metadata
+import math
+import os
+import platform
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from repro import catalog, checkpoint, distribution, evaluation, spec
+from repro.data import datasets, preprocessing
+from repro.data.batches import Batches
+from repro.errors import Interrupted, ReproError, RunError, UsageError, unknown
+from repro.journal import Journal
+
+SMOKE_PASSES, SMOKE_UPDATES = 2, 20
+CHUNK_UPDATES, CHUNK_BYTES = 1000, 32 * 2**20
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+SECONDS_BETWEEN_SYNCS = 30.0
+
+Progress = Callable[[dict], None]
+
+
+def run(
+    experiment: spec.Experiment,
+    *,
+    scale: str = "paper",
+    seed: int = 0,
+    overrides: Sequence[str] = (),
+    strategy: str = "auto",
+    precision: str = "float32",
+    out: str | os.PathLike = "runs",
+    progress: Progress = lambda event: None,
+) -> dict:
+    """Trains and evaluates one seed; returns run_dir, metrics, images_per_second, mlflow_run_id.
+
+    Raises UsageError for a bad value, DataError for data that is not there, RunError for a run that
+    diverged or could not go on, Interrupted when it was asked to stop.
+    """
+    if scale not in spec.SCALES:
+        raise unknown("scale", scale, spec.SCALES)
+    if precision not in spec.PRECISIONS:
+        raise unknown("precision", precision, spec.PRECISIONS)
+    if seed < 0:
+        raise UsageError(f"--seed {seed}: accepted is a whole number from 0")
+    request = {
+        "experiment": experiment.name,
+        "scale": scale,
+        "seed": seed,
+        "overrides": list(overrides),
+        "strategy": strategy,
+        "precision": precision,
+    }
+    training = Training(experiment, request)
+    training.open(Journal.create(out, experiment.name, scale, seed))
+    return training.train(progress)
+
+
+def resume(run_dir: str | os.PathLike, progress: Progress = lambda event: None) -> dict:
+    """Goes on with a run where its newest readable checkpoint stands; returns what `run` returns.
+
+    A finished run is only reported. Raises as `run` does, and UsageError where `run_dir` is none.
+    """
+    training = Training.reopen(run_dir)
+    if result := training.journal.result():
+        return training.outcome(result)
+    for warning in training.restore():
+        progress({"event": "message", "text": warning})
+    return training.train(progress)
+
+
+class Training:
+    """The data, model, optimizer and state of one run."""
+
+    def __init__(self, experiment: spec.Experiment, request: dict):
+        experiment = spec.override(experiment, request["overrides"])
+        recipe = experiment.recipe
+        for protocol in experiment.protocols:
+            evaluation.check_protocol(protocol)
+        self.experiment, self.recipe, self.request = experiment, recipe, request
+        self.scale, self.seed = request["scale"], request["seed"]
+
+        # 1. The data, every example preprocessed once.
+        self.data = datasets.facts(recipe.data.dataset)
+        self.train_images, self.train_labels = self._load(recipe.data.train)
+        self.test_images, self.test_labels = self._load(recipe.data.test)
+        self.batches = Batches(
+            self.train_images,
+            self.train_labels,
+            recipe.batch,
+            self.seed,
+            augmentation=recipe.augmentation,
+            fill=float(self.train_images.flat[0]) if recipe.augmentation else 0.0,
+        )
+        self.pass_ends = pass_ends(recipe, self.batches.size, self.scale)
+
+        # 2. The devices, and on them the network and its optimizer.
+        self.threads = distribution.configure(recipe.batch)
+        import keras
+
+        from repro import optimizers
+
+        if keras.config.backend() != "tensorflow":
+            raise UsageError(
+                f"KERAS_BACKEND={keras.config.backend()}: training runs on tensorflow; unset it"
+            )
+        self.devices = distribution.choose(request["strategy"], recipe.batch)
+        keras.config.set_dtype_policy(request["precision"])
+        keras.utils.set_random_seed(self.seed)
+        with self.devices.scope():
+            self.model = experiment.network.build(**experiment.network.options)
+            self.optimizer = optimizers.build(recipe.optimizer)
+            self.optimizer.build(self.model.trainable_variables)
+        self.score = evaluation.scorer(self.model, recipe.loss)
+        self.update = 0
+        self.state = {"losses": 0.0, "wrong": 0, "training_seconds": 0.0, "rates": None}
+        self.seconds_before = 0.0  # spent on this run by earlier processes
+        self.resumed = 0
+
+    def _load(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        part = datasets.load(self.recipe.data.dataset, split)
+        return preprocessing.apply(self.recipe.preprocessing, part.images), part.labels
+
+    # ---------------------------------------------------------------------- the run directory
+
+    def open(self, journal: Journal) -> None:
+        """Takes a new run directory and writes down what is about to be trained."""
+        self.journal = journal
+        journal.write_run(
+            {
+                "id": uuid.uuid4().hex,
+                **self.request,
+                "paper": catalog.paper_of(self.experiment.name).name,
+                "strategy": self.devices.name,
+                "devices": list(self.devices.devices),
+                "replicas": self.devices.replicas,
+                "threads": self.threads,
+                "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0",
+                "backend": "tensorflow",
+                "compiled": "tf.function, one loop for many updates, no XLA",
+                "digest": spec.digest(self.experiment),
+                "resolved": spec.as_plain(self.experiment),
+                "data": {
+                    **{key: self.data[key] for key in ("name", "version", "digest")},
+                    "train": self.recipe.data.train,
+                    "test": self.recipe.data.test,
+                    "train_examples": len(self.train_labels),
+                    "test_examples": len(self.test_labels),
+                },
+                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "versions": versions(),
+                "machine": machine(),
+                **commit(),
+                "started": now(),
+            }
+        )
+
+    @classmethod
+    def reopen(cls, run_dir: str | os.PathLike) -> "Training":
+        """The training of an existing run directory, before its first update."""
+        journal = Journal.open(run_dir)
+        facts = journal.run()
+        request = {key: facts[key] for key in ("experiment", "scale", "seed", "overrides")}
+        request |= {key: facts[key] for key in ("strategy", "precision")}
+        training = cls(catalog.experiment(facts["experiment"]), request)
+        if spec.digest(training.experiment) != facts["digest"]:
+            raise RunError(
+                f"{run_dir}: {facts['experiment']} has changed since this run began (digest "
+                f"{facts['digest']}, now {spec.digest(training.experiment)}); start a new run"
+            )
+        if training.data["digest"] != facts["data"]["digest"]:
+            raise RunError(f"{run_dir}: the data is not what this run began with")
+        training.journal = journal
+        return training
+
+    # ---------------------------------------------------------------------- exact resume
+
+    def variables(self) -> list:
+        return [*self.model.variables, *self.optimizer.variables]
+
+    def save(self) -> None:
+        progress = {"update": self.update, "state": self.state, "seconds": self.seconds()}
+        progress |= {"passes": len(self.journal.passes()), "resumed": self.resumed}
+        values = [v.numpy() for v in self.variables()]
+        checkpoint.save(self.journal.checkpoints, self.update, values, progress)
+        self.saved_at = time.monotonic()
+
+    def restore(self) -> list[str]:
+        """Takes the newest readable checkpoint; returns warnings about those passed over."""
+        found = checkpoint.latest(self.journal.checkpoints)
+        values, progress, warnings = found or ([], {}, [])
+        if not progress:
+            self.journal.keep(0)
+            return [*warnings, "no checkpoint to go on from: the run starts at its first update"]
+        for variable, value in zip(self.variables(), values, strict=True):
+            variable.assign(value)
+        self.update, self.state = progress["update"], progress["state"]
+        self.seconds_before, self.resumed = progress["seconds"], progress["resumed"] + 1
+        self.journal.keep(progress["passes"])
+        return warnings
+
+    def seconds(self) -> float:
+        return self.seconds_before + time.monotonic() - self.began_at
+
+    # ---------------------------------------------------------------------- the story
+
+    def train(self, progress: Progress) -> dict:
+        """Trains to the end of the schedule, evaluates, and closes the run directory."""
+        self.progress = progress
+        self.began_at = self.saved_at = self.synced_at = time.monotonic()
+        self.tracked = True
+        event = {"run_dir": str(self.journal.path), "passes": len(self.pass_ends)}
+        progress({"event": "start", **event, "updates": self.pass_ends[-1], "update": self.update})
+        try:
+            with self._stoppable() as self.stop:
+                while self.update < self.pass_ends[-1]:
+                    number = bisect_right(self.pass_ends, self.update)
+                    self._train_pass(number)
+                    self._close_pass(number)
+            result = self._finish()
+        except Interrupted:
+            raise
+        except ReproError as error:
+            self._fail(str(error))
+            raise
+        except (MemoryError, OSError) as error:
+            self._fail(str(error))
+            raise RunError(f"{self.journal.path}: {error}") from error
+        except Exception as error:
+            if type(error).__name__ != "ResourceExhaustedError":
+                self._fail(f"{type(error).__name__}: {error}")
+                raise
+            self._fail("out of memory")
+            raise RunError(
+                f"{self.journal.path}: out of memory at a batch of {self.recipe.batch}; use more "
+                "devices, or --set recipe.batch=... (no longer the paper's recipe)"
+            ) from None
+        outcome = self.outcome(result)
+        progress({"event": "done", **outcome})
+        return outcome
+
+    def _train_pass(self, number: int) -> None:
+        start = self.pass_ends[number - 1] if number else 0
+        if self.update == start:
+            self.state = {"losses": 0.0, "wrong": 0, "training_seconds": 0.0, "rates": None}
+            self._set_rates(number)
+        if not hasattr(self, "loop"):
+            self.loop = self.devices.loop(self._update)
+        size = chunk_updates(self.recipe.batch, self.train_images[0].nbytes)
+        for first, last in self._stretches(number, start):
+            self._set_learning_rate(number, start, first)
+            at = first
+            for images, labels in self.batches.stream(first, last, size):
+                began = time.monotonic()
+                losses, wrong = self.loop(images, labels)
+                at += len(images)
+                self.state["losses"] += losses
+                self.state["wrong"] += wrong
+                self.state["training_seconds"] += time.monotonic() - began
+                self.update = at
+                self._after_chunk(number, start)
+
+    def _update(self, images, labels):
+        """One update on one replica's part of a batch; returns its sum of losses, number wrong."""
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            outputs = self.model(images, training=True)
+            loss = tf.reduce_sum(self.recipe.loss(outputs, labels))
+            mean = loss / self.recipe.batch
+        variables = [v.value for v in self.model.trainable_variables]
+        self.optimizer.apply(tape.gradient(mean, variables), self.model.trainable_variables)
+        wrong = tf.cast(self.recipe.loss.predict(outputs), tf.int32) != tf.cast(labels, tf.int32)
+        return loss, tf.reduce_sum(tf.cast(wrong, tf.int32))
+
+    def _set_rates(self, number: int) -> None:
+        """Stochastic diagonal Levenberg-Marquardt: the curvature is estimated before each pass."""
+        from repro import optimizers
+
+        method = self.recipe.optimizer
+        if not isinstance(method, spec.StochasticDiagonalLM):
+            return
+        draw = np.random.default_rng([self.seed, number, 500])
+        count = min(method.examples, len(self.train_labels))
+        chosen = np.sort(draw.choice(len(self.train_labels), count, replace=False))
+        found = optimizers.curvatures(
+            self.model, self.recipe.loss, self.train_images[chosen], self.train_labels[chosen]
+        )
+        self.state["rates"] = self.optimizer.set_rates(method.eta.at(number), found)
+
+    def _set_learning_rate(self, number: int, start: int, update: int) -> None:
+        if isinstance(self.recipe.optimizer, spec.SGD):
+            rate = self.recipe.optimizer.rate.at(self._pass_at(number, start, update))
+            self.optimizer.learning_rate.assign(rate)
+            self.state["rates"] = (rate, rate)
+
+    def _pass_at(self, number: int, start: int, update: int) -> float:
+        return number + (update - start) / (self.pass_ends[number] - start)
+
+    def _stretches(self, number: int, start: int) -> list[tuple[int, int]]:
+        """What is left of a pass, cut where the learning rate changes within it."""
+        end = self.pass_ends[number]
+        cuts = {self.update, end}
+        if isinstance(self.recipe.optimizer, spec.SGD):
+            passed = 0.0
+            for passes, _ in self.recipe.optimizer.rate.steps:
+                passed += passes
+                cut = start + math.ceil((passed - number) * (end - start) - 1e-9)
+                if self.update < cut < end:
+                    cuts.add(cut)
+        ordered = sorted(cuts)
+        return list(zip(ordered[:-1], ordered[1:], strict=True))
+
+    def _after_chunk(self, number: int, start: int) -> None:
+        if not math.isfinite(self.state["losses"]):
+            raise RunError(
+                f"the loss is not finite at update {self.update} (pass {number + 1}); "
+                f"{self.journal.path} keeps what was reached. Try a smaller rate"
+            )
+        examples = (self.update - start) * self.recipe.batch
+        speed = examples / max(self.state["training_seconds"], 1e-9)
+        left = (self.pass_ends[-1] - self.update) * self.recipe.batch / speed
+        self.progress(
+            {
+                "event": "progress",
+                "pass": number + 1,
+                "update": self.update,
+                "updates": self.pass_ends[-1],
+                "loss": self.state["losses"] / examples,
+                "error": 100.0 * self.state["wrong"] / examples,
+                "images_per_second": speed,
+                "seconds_left": left,
+            }
+        )
+        if self.stop.is_set:
+            self.save()
+            raise Interrupted(
+                f"stopped at update {self.update} of {self.pass_ends[-1]} (pass {number + 1}); "
+                f"go on with: repro resume {self.journal.path}"
+            )
+        if time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+            self.save()
+
+    def _close_pass(self, number: int) -> None:
+        """Scores the network, writes the pass down, keeps a checkpoint."""
+        began = time.monotonic()
+        start = self.pass_ends[number - 1] if number else 0
+        examples = (self.update - start) * self.recipe.batch
+        test = evaluation.evaluate(self.score, self.test_images, self.test_labels)
+        line = {
+            "pass": number + 1,
+            "update": self.update,
+            "loss": self.state["losses"] / examples,
+            "running_error": 100.0 * self.state["wrong"] / examples,
+            "test_error": test["error"],
+            "test_loss": test["loss"],
+        }
+        if self.recipe.training_error_measured:
+            train = evaluation.evaluate(self.score, self.train_images, self.train_labels)
+            line["training_error"] = train["error"]
+        line["rate_min"], line["rate_max"] = self.state["rates"]
+        line["images_per_second"] = examples / max(self.state["training_seconds"], 1e-9)
+        line["seconds"] = self.state["training_seconds"] + time.monotonic() - began
+        self.journal.append(line)
+        self.save()
+        self.progress({"event": "pass", **line})
+        if time.monotonic() - self.synced_at > SECONDS_BETWEEN_SYNCS:
+            self._track()
+
+    def final_metrics(self) -> dict:
+        """Test metrics, and training error where it is measured, with the present weights."""
+        test = evaluation.evaluate(self.score, self.test_images, self.test_labels)
+        metrics = {f"test_{key}": value for key, value in test.items()}
+        if self.recipe.training_error_measured:
+            train = evaluation.evaluate(self.score, self.train_images, self.train_labels)
+            metrics |= {f"training_{key}": value for key, value in train.items()}
+        return metrics
+
+    def _finish(self) -> dict:
+        passes = self.journal.passes()
+        self._draw()
+        result = {
+            "metrics": {protocol: self.final_metrics() for protocol in self.experiment.protocols},
+            "seconds": self.seconds(),
+            "images_per_second": float(np.median([p["images_per_second"] for p in passes])),
+            "passes": len(passes),
+            "updates": self.update,
+            "resumed": self.resumed,
+            "finished": now(),
+        }
+        self.journal.finish(result)
+        self._track()
+        return result
+
+    def _draw(self) -> None:
+        """First-layer filters and learning curves, for the eye; a run does not fail for them."""
+        from repro import report
+
+        kernel = next((w for w in self.model.trainable_variables if len(w.shape) == 4), None)
+        if kernel is not None:
+            filters = np.asarray(kernel.numpy(), "float32")
+            np.save(self.journal.path / "filters.npy", filters)
+            report.draw_filters(filters, self.journal.figures / "filters.svg")
+        record = {"run": self.journal.run(), "passes": self.journal.passes(), "result": None}
+        report.draw_curves([record], self.experiment, self.journal.figures / "curves.svg")
+
+    def _track(self) -> None:
+        """Brings MLflow up to date. A server that does not answer costs one line, no run."""
+        from repro import tracking
+
+        if not self.tracked:
+            return
+        try:
+            tracking.sync(self.journal.path)
+        except ReproError as error:
+            self.tracked = False
+            text = f"{error}; the run goes on, log it later with: repro sync {self.journal.path}"
+            self.progress({"event": "message", "text": text})
+        self.synced_at = time.monotonic()
+
+    def _fail(self, reason: str) -> None:
+        with contextlib.suppress(OSError):
+            self.journal.fail({"reason": reason, "update": self.update, "at": now()})
+        self._track()
+
+    def outcome(self, result: dict) -> dict:
+        from repro import tracking
+
+        return {
+            "run_dir": str(self.journal.path),
+            "experiment": self.experiment.name,
+            "scale": self.scale,
+            "seed": self.seed,
+            "metrics": result["metrics"],
+            "seconds": result["seconds"],
+            "images_per_second": result["images_per_second"],
+            "mlflow_run_id": tracking.logged_run_id(self.journal.path),
+        }
+
+    @contextlib.contextmanager
+    def _stoppable(self):
+        """SIGINT and SIGTERM set a flag; the run stops after the chunk at hand."""
+        stop = Stop()
+        try:
+            before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not the main thread: whoever runs us handles signals
+            before = {}
+        try:
+            yield stop
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class Stop:
+    """A signal handler that only remembers that it was called."""
+
+    def __init__(self):
+        self.is_set = False
+
+    def __call__(self, number, frame):
+        self.is_set = True
+
+
+def pass_ends(recipe: spec.Recipe, size: int, scale: str) -> list[int]:
+    """The update at which each pass ends, for a training set of `size` examples."""
+    if scale == "smoke":
+        return [SMOKE_UPDATES * (p + 1) for p in range(min(recipe.passes, SMOKE_PASSES))]
+    factor = recipe.short_factor if scale == "short" else 1
+    updates = (recipe.pass_examples or size) / (recipe.batch * factor)
+    ends = [round(updates * (p + 1)) for p in range(recipe.passes)]
+    if updates < 1:
+        raise UsageError(
+            f"recipe.batch={recipe.batch}: more than the {recipe.pass_examples or size} examples "
+            f"of a pass at scale {scale}; accepted is up to {int(updates * recipe.batch)}"
+        )
+    return ends
+
+
+def chunk_updates(batch: int, image_bytes: int) -> int:
+    """Updates that are handed to the compiled loop at once: it needs their images in memory."""
+    return max(1, min(CHUNK_UPDATES, CHUNK_BYTES // (batch * image_bytes)))
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    names = ("keras", "tensorflow", "numpy")
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in names},
+    }
+
+
+def machine() -> dict[str, Any]:
+    """The processor's name and the number of cores that this process may use."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), name)
+    return {"processor": name, "cores": len(os.sched_getaffinity(0))}
+
+
+def commit() -> dict[str, Any]:
+    """The commit that the code stands at, and whether tracked files differ from it."""
+
+    def git(*arguments: str) -> str | None:
+        where = Path(__file__).parent
+        try:
+            command = ["git", "-C", str(where), *arguments]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        except (OSError, subprocess.CalledProcessError):
+            return None
+
+    head, status = git("rev-parse", "HEAD"), git("status", "--porcelain", "-uno")
+    return {"commit": head.strip() if head else None, "dirty": bool(status)}

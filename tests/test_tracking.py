@@ -1,0 +1,297 @@
+"""MLflow shows what the run directory says: everything, once, and whenever the server is there."""
+
+import json
+import logging
+import socket
+import sqlite3
+import threading
+import time
+
+import pytest
+
+from repro import tracking
+from repro.errors import RunError, UsageError
+
+PASSES = [
+    {"pass": 1, "update": 10, "loss": 2.0, "test_error": 30.0, "seconds": 1.5},
+    {"pass": 2, "update": 20, "loss": 1.0, "test_error": 20.0, "training_error": 9.0, "seconds": 3},
+    {"pass": 3, "update": 30, "loss": 0.5, "test_error": 10.0, "seconds": 4.5},
+]
+RESULT = {
+    "metrics": {
+        "single-view": {"test_error": 10.0, "test_wrong": 36, "test_count": 360},
+        "ten-crop": {"test_error": 9.0},
+    },
+    "seconds": 4.5,
+    "images_per_second": 66.6,
+    "passes": 3,
+    "updates": 30,
+    "resumed": 0,
+    "finished": "2026-11-20T10:00:05+00:00",
+}
+# The tests' own look into MLflow meets its deprecated uses of SQLAlchemy.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+# Counted by hand: loss 3, update 3, test_error 3, seconds 3, training_error 1 on the curves; at the
+# end test_wrong, test_count, ten-crop/test_error, run_seconds, run_images_per_second.
+CURVE_POINTS, FINAL_POINTS = 13, 5
+
+
+def write_run(folder, passes=PASSES, result=RESULT, **changes):
+    run = {
+        "id": folder.name,
+        "experiment": "toy-digits",
+        "paper": "toy",
+        "scale": "paper",
+        "seed": 3,
+        "resolved": {
+            "name": "toy-digits",
+            "title": "A toy",
+            "network": {"name": "toy", "build": "toy", "options": {"width": 7}},
+            "recipe": {
+                "data": {"dataset": "digits", "train": "train", "test": "test"},
+                "preprocessing": [{"kind": "PadTo", "size": 32}],
+                "optimizer": {"kind": "SGD", "rate": {"kind": "Steps", "steps": [[2, 0.5]]}},
+                "batch": 1,
+                "initialisation": "long " * 200,
+            },
+            "protocols": ["single-view"],
+            "reported": [
+                {
+                    "metric": "test_error",
+                    "value": 0.95,
+                    "source": "section III",
+                    "protocol": "single-view",
+                }
+            ],
+            "deviations": ["The data is smaller.", "The paper is invented."],
+            "note": "No reported number.",
+        },
+        "digest": "0123456789ab",
+        "overrides": ["recipe.batch=1"],
+        "precision": "float32",
+        "backend": "tensorflow",
+        "strategy": "single",
+        "devices": ["CPU:0"],
+        "replicas": 1,
+        "command": "repro run toy-digits",
+        "versions": {"keras": "3.15.1"},
+        "commit": "abcdef",
+        "dirty": False,
+        "data": {"dataset": "digits", "version": "1.0", "digest": "d" * 64, "train_examples": 1437},
+        "started": "2026-11-20T10:00:00+00:00",
+        **changes,
+    }
+    (folder / "figures").mkdir(parents=True)
+    (folder / "checkpoints").mkdir()
+    (folder / "run.json").write_text(json.dumps(run))
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in passes))
+    (folder / "checkpoints" / "pass-3.json").write_text("{}")
+    if result:
+        (folder / "result.json").write_text(json.dumps(result))
+        (folder / "figures" / "curves.svg").write_text("<svg/>")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """One store for the module: MLflow takes some ten seconds to create a database."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def client(store, monkeypatch):
+    from mlflow import MlflowClient
+
+    target = f"sqlite:///{store / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", target)
+    return MlflowClient(tracking_uri=target)
+
+
+def stored_points(store):
+    with sqlite3.connect(store / "mlflow.db") as database:
+        return database.execute("SELECT count(*) FROM metrics").fetchone()[0]
+
+
+def closed_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def test_a_finished_run_is_logged_whole(client, tmp_path):
+    run_dir = write_run(tmp_path / "toy-digits-whole")
+    answer = tracking.sync(run_dir, verdict="inconclusive")
+    assert answer["points"] == CURVE_POINTS + FINAL_POINTS
+    assert answer["status"] == "FINISHED"
+
+    run = client.get_run(answer["mlflow_run_id"])
+    assert run.info.run_name == "toy-digits · paper · seed 3"
+    assert run.info.status == "FINISHED"
+    assert run.info.end_time - run.info.start_time == 5000
+    assert client.get_experiment(run.info.experiment_id).name == "toy"
+
+    curve = client.get_metric_history(run.info.run_id, "test_error")
+    assert [(m.step, m.value) for m in curve] == [(1, 30.0), (2, 20.0), (3, 10.0)]
+    assert [m.timestamp - run.info.start_time for m in curve] == [1500, 3000, 4500]
+    assert run.data.metrics["test_wrong"] == 36
+    assert run.data.metrics["ten-crop/test_error"] == 9.0
+    assert run.data.metrics["run_images_per_second"] == 66.6
+
+    assert run.data.params["recipe.batch"] == "1"
+    assert run.data.params["recipe.data.dataset"] == "digits"
+    assert run.data.params["recipe.optimizer.kind"] == "SGD"
+    assert run.data.params["recipe.optimizer.rate.steps"] == "[[2, 0.5]]"
+    assert run.data.params["network.width"] == "7"
+    assert run.data.params["seed"] == "3"
+    assert len(run.data.params["recipe.initialisation"]) == 500
+
+    tags = run.data.tags
+    assert tags["experiment"] == "toy-digits"
+    assert tags["scale"] == "paper"
+    assert tags["backend"] == "tensorflow"
+    assert tags["devices"] == "CPU:0"
+    assert tags["commit"] == "abcdef"
+    assert tags["verdict"] == "inconclusive"
+    assert tags["deviations"] == "The data is smaller.\nThe paper is invented."
+    assert tags["reported.test_error"] == "0.95 (section III)"
+    assert "- The paper is invented." in tags["mlflow.note.content"]
+
+    (data,) = run.inputs.dataset_inputs
+    assert data.dataset.name == "digits"
+    assert "d" * 64 in data.dataset.profile
+
+    files = {f.path for f in client.list_artifacts(run.info.run_id)}
+    assert files == {"run.json", "metrics.jsonl", "result.json", "figures"}
+    figures = {f.path for f in client.list_artifacts(run.info.run_id, "figures")}
+    assert figures == {"figures/curves.svg"}
+
+
+def test_a_second_sync_adds_nothing(client, store, tmp_path):
+    run_dir = write_run(tmp_path / "toy-digits-twice")
+    first = tracking.sync(run_dir)
+    points = stored_points(store)
+    second = tracking.sync(run_dir)
+    assert second["mlflow_run_id"] == first["mlflow_run_id"]
+    assert second["points"] == 0
+    assert stored_points(store) == points
+    named = client.search_runs([first["mlflow_experiment_id"]], "tags.`repro.run_id` LIKE '%twice'")
+    assert len(named) == 1
+
+
+def test_a_run_is_followed_pass_by_pass(client, tmp_path):
+    run_dir = write_run(tmp_path / "toy-digits-growing", passes=PASSES[:1], result=None)
+    answer = tracking.sync(run_dir)
+    assert (answer["points"], answer["status"]) == (4, "RUNNING")
+    files = [f.path for f in client.list_artifacts(answer["mlflow_run_id"])]
+    assert files == ["run.json"]
+
+    with (run_dir / "metrics.jsonl").open("a") as journal:
+        journal.write(json.dumps(PASSES[1]) + "\n" + json.dumps(PASSES[2])[:20])
+    assert tracking.sync(run_dir)["points"] == 5  # half a line is not a pass
+
+    (run_dir / "failure.json").write_text('{"reason": "the loss is not finite"}')
+    answer = tracking.sync(run_dir)
+    assert client.get_run(answer["mlflow_run_id"]).info.status == "FAILED"
+    assert "failure.json" in [f.path for f in client.list_artifacts(answer["mlflow_run_id"])]
+    (run_dir / "failure.json").unlink()  # resumed
+    assert tracking.sync(run_dir)["status"] == "RUNNING"
+
+    (run_dir / "metrics.jsonl").write_text("".join(json.dumps(p) + "\n" for p in PASSES))
+    (run_dir / "result.json").write_text(json.dumps(RESULT))
+    answer = tracking.sync(run_dir)
+    assert (answer["points"], answer["status"]) == (4 + FINAL_POINTS, "FINISHED")
+    assert client.get_run(answer["mlflow_run_id"]).info.status == "FINISHED"
+
+
+def test_what_a_refusing_server_missed_is_logged_later(client, store, tmp_path, monkeypatch):
+    run_dir = write_run(tmp_path / "toy-digits-refused")
+    with monkeypatch.context() as away:
+        away.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{closed_port()}")
+        start = time.monotonic()
+        with pytest.raises(tracking.TrackingError) as caught:
+            tracking.sync(run_dir)
+        assert time.monotonic() - start < 10
+    message = str(caught.value)
+    assert isinstance(caught.value, RunError)
+    assert "connection refused" in message
+    assert f"repro sync {run_dir}" in message
+    assert "secret" not in message
+    assert "\n" not in message
+
+    assert tracking.sync(run_dir)["points"] == CURVE_POINTS + FINAL_POINTS
+    before = stored_points(store)
+    assert tracking.sync(run_dir)["points"] == 0
+    assert stored_points(store) == before
+
+
+def test_a_silent_server_is_given_up_after_the_timeout(tmp_path, monkeypatch):
+    run_dir = write_run(tmp_path / "toy-digits-silent")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and never says a word
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        start = time.monotonic()
+        with pytest.raises(tracking.TrackingError, match="no answer in time"):
+            tracking.sync(run_dir, timeout=1)
+        assert time.monotonic() - start < 5
+
+
+def test_a_database_server_that_refuses_is_not_retried_for_minutes(tmp_path, monkeypatch):
+    run_dir = write_run(tmp_path / "toy-digits-postgres")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql://127.0.0.1:{closed_port()}/runs")
+    start = time.monotonic()
+    with pytest.raises(tracking.TrackingError, match="connection refused"):
+        tracking.sync(run_dir)
+    assert time.monotonic() - start < 2
+
+
+def test_a_file_that_is_no_database_is_named_at_once(tmp_path, monkeypatch):
+    run_dir = write_run(tmp_path / "toy-digits-no-database")
+    (tmp_path / "mlflow.db").write_text("these are not the bytes of a database" * 100)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    with pytest.raises(tracking.TrackingError, match="not a database"):
+        tracking.sync(run_dir)
+
+
+def test_two_syncs_at_once_make_one_run(client, store, tmp_path):
+    run_dir = write_run(tmp_path / "toy-digits-race")
+    answers = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(tracking.sync(run_dir))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({answer["mlflow_run_id"] for answer in answers}) == 1
+    assert sorted(answer["points"] for answer in answers) == [0, CURVE_POINTS + FINAL_POINTS]
+
+
+def test_a_folder_that_is_no_run_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="not a run directory"):
+        tracking.sync(tmp_path)
+
+
+def test_the_default_store_is_a_file_in_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert tracking.uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert "will be created" in tracking.check()
+    assert not (tmp_path / "mlflow.db").exists()  # looking creates nothing
+
+
+def test_check_says_what_the_store_holds(client, tmp_path):
+    tracking.sync(write_run(tmp_path / "toy-digits-checked"))
+    assert "holds" in tracking.check()
+
+
+def test_check_reports_a_server_that_is_away(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port()}")
+    with pytest.raises(tracking.TrackingError, match="connection refused"):
+        tracking.check()
+
+
+def test_nothing_is_printed(client, tmp_path, capfd, caplog):
+    with caplog.at_level(logging.WARNING):
+        tracking.sync(write_run(tmp_path / "toy-digits-quiet"))
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
