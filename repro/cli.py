@@ -5,6 +5,7 @@ failed; 130 interrupted. Errors are one line on standard error. Nothing that tak
 is imported before it is needed.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -32,6 +33,19 @@ app = typer.Typer(
 
 def _names(candidates):
     return lambda incomplete: [c.name for c in candidates() if c.name.startswith(incomplete)]
+
+
+def _number(option: str, least: int, **how):
+    """An option that takes a whole number from `least` and names a value that is none."""
+
+    def parse(text: str | int) -> int:
+        if isinstance(text, int):
+            return text
+        if not re.fullmatch(r"\d{1,9}", text) or int(text) < least:
+            raise UsageError(f"{option} {text}: accepted is a whole number from {least}")
+        return int(text)
+
+    return typer.Option(option, parser=parse, **how)
 
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -70,10 +84,12 @@ def list_(
         for experiment in one.experiments:
             mine = [r for r in table if r["main"] and r["experiment"] == experiment.name]
             dataset = experiment.recipe.data.dataset
-            rows.append({**mine[0], "paper": one.name, "dataset": dataset, "runs": mine[0]["n"]})
+            measured = mine[0]["mean"]
+            rows.append({**mine[0], "paper": one.name, "dataset": dataset, "measured": measured})
     if json:
-        keys = ("experiment", "paper", "dataset", "metric", "protocol", "reported", "mean", "std")
-        return console.print_json([{k: row[k] for k in (*keys, "n", "verdict")} for row in rows])
+        keys = ("experiment", "paper", "dataset", "metric", "protocol", "reported")
+        keys = (*keys, "measured", "std", "n", "verdict")
+        return console.print_json([{key: row[key] for key in keys} for row in rows])
     console.print_table(
         ("experiment", "paper", "dataset", "reported", "measured", "verdict"),
         [
@@ -160,9 +176,9 @@ def anatomy(
 def run(
     experiment: ExperimentName,
     scale: Scale = "paper",
-    seed: Annotated[int | None, typer.Option(metavar="K", min=0, help="[default: 0]")] = None,
+    seed: Annotated[int | None, _number("--seed", 0, metavar="K", help="[default: 0]")] = None,
     seeds: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Seeds 0 to N-1, a process each.")
+        int | None, _number("--seeds", 1, metavar="N", help="Seeds 0 to N-1, a process each.")
     ] = None,
     overrides: Overrides = None,
     strategy: Strategy = "auto",
@@ -177,61 +193,43 @@ def run(
     known = catalog.experiment(experiment)
     resolved = spec.override(known, overrides or [])
     _accept("scale", scale, spec.SCALES)
-    if strategy != "multi-worker":  # a known word, which `distribution` answers itself
-        _accept("strategy", strategy, distribution.STRATEGIES)
+    _accept("strategy", strategy, distribution.STRATEGIES)
     _accept("precision", precision, spec.PRECISIONS)
     if seed is not None and seeds is not None:
         raise UsageError(f"--seed {seed} --seeds {seeds}: accepted is one of the two")
+    _examples(resolved.recipe.data)
     _writable(out)
 
-    if progress == "json":
-        from repro import training
-
-        result = training.run(
-            *(known,),
-            scale=scale,
-            seed=seed or 0,
-            overrides=overrides or [],
-            strategy=strategy,
-            precision=precision,
-            out=str(out),
-            progress=console.emit,
-        )
+    options = {"scale": scale, "strategy": strategy, "precision": precision, "out": str(out)}
+    changes = overrides or []
+    if progress == "json":  # one seed of several, started by another process
+        result = _train(known, seed or 0, changes, options, console.emit)
         return console.print_json(result)
-
-    wanted = list(range(seeds)) if seeds else [seed or 0]
     if not json:
         console.say(f"{known.name}, {scale} scale: {known.title}")
         if known.note:
             console.say(known.note)
     _prepare(resolved.recipe.data.dataset)
-    options = {"scale": scale, "strategy": strategy, "precision": precision, "out": str(out)}
-    results = _train(resolved, wanted, overrides or [], options)
-    judged = _judge(known, out, results) if scale == "paper" else []
-    if json:
-        console.print_json(results if seeds else results[0])
+    if seeds:
+        found = _train_several(resolved, range(seeds), changes, options)
     else:
-        _print_results(results)
-        _print_verdicts(judged)
-    return _fell_short(judged)
+        with console.Bars(["seed " + str(seed or 0)]) as bars:
+            found = [_train(known, seed or 0, changes, options, bars.only)]
+    return _conclude(known, scale, out, found, found if seeds else found[0], json)
 
 
 @app.command()
-def resume(run_dir: RunDir, json: Json = False, progress: ProgressAs = "auto"):
+def resume(run_dir: RunDir, json: Json = False):
     """Go on with a run exactly where it stopped."""
     from repro import console, journal, training
 
     run = journal.Journal.open(run_dir).run()
-    label = f"seed {run['seed']}"
-    if progress == "json":
-        result = training.resume(str(run_dir), progress=console.emit)
-    else:
-        with console.Bars([label]) as bars:
-            result = training.resume(str(run_dir), progress=lambda e: bars.show(label, e))
+    known = catalog.experiment(run["experiment"])
+    with console.Bars([f"seed {run['seed']}"]) as bars:
+        result = training.resume(str(run_dir), progress=bars.only)
     result = {"seed": run["seed"], **result}
-    if json:
-        return console.print_json(result)
-    _print_results([result])
+    out = run_dir.resolve().parent.parent
+    return _conclude(known, run["scale"], out, [result], result, json)
 
 
 @app.command()
@@ -260,7 +258,7 @@ def verdict(
 ):
     """Measured against reported."""
     from repro import console
-    from repro.verdict import table
+    from repro.verdict import fell_short, table
 
     chosen = [catalog.experiment(experiment)] if experiment else catalog.experiments()
     rows = table(_records(), chosen)
@@ -268,7 +266,7 @@ def verdict(
         console.print_json(rows)
     else:
         _print_verdicts(rows)
-    return _fell_short(rows)
+    return fell_short(rows)
 
 
 @app.command()
@@ -278,7 +276,7 @@ def claims(
     ] = None,
     run: Annotated[bool, typer.Option("--run", help="Train what is missing first.")] = False,
     scale: Scale = "paper",
-    seeds: Annotated[int, typer.Option(metavar="N", min=2, help="With --run.")] = 3,
+    seeds: Annotated[int, _number("--seeds", 2, metavar="N", help="With --run.")] = 3,
     json: Json = False,
 ):
     """The papers' claims, and how they stand."""
@@ -400,7 +398,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _top(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")
+    ] = False,
 ):
     pass
 
@@ -432,7 +432,14 @@ def _prepare(dataset: str) -> None:
         datasets.prepare(dataset, counter)
 
 
-def _train(resolved: spec.Experiment, wanted, overrides, options) -> list[dict]:
+def _train(known: spec.Experiment, seed: int, overrides, options, progress) -> dict:
+    from repro import training
+
+    result = training.run(known, seed=seed, overrides=overrides, progress=progress, **options)
+    return {"seed": seed, **result}
+
+
+def _train_several(resolved: spec.Experiment, wanted, overrides, options) -> list[dict]:
     """The results of all seeds. Raises Interrupted, or the error of the first seed that failed."""
     from repro import console, seeds
 
@@ -444,20 +451,19 @@ def _train(resolved: spec.Experiment, wanted, overrides, options) -> list[dict]:
             jobs=min(len(wanted), seeds.jobs(resolved)),
             progress=lambda seed, event: bars.show(label(seed), event),
         )
-    results = [{"seed": o.seed, **o.result} for o in outcomes if o.result]
+    results = [o.result for o in outcomes if o.result]
     bad = [o for o in outcomes if not o.result]
     if not bad:
         return results
-    if len(wanted) > 1:
-        for outcome in results:
-            console.say(f"seed {outcome['seed']} is finished: {outcome['run_dir']}")
+    for result in results:
+        console.say(f"seed {result['seed']} is finished: {result['run_dir']}")
     for outcome in bad:
         if outcome.exit_code == 130 and outcome.run_dir:
             console.say(f"go on with: repro resume {outcome.run_dir}")
     if any(o.exit_code == 130 for o in bad):
         raise Interrupted("interrupted")
     first = bad[0]
-    failure = ReproError(f"seed {first.seed}: {first.error}" if len(wanted) > 1 else first.error)
+    failure = ReproError(f"seed {first.seed}: {first.error}")
     failure.exit_code = first.exit_code if first.exit_code in (2, 3, 4) else 4
     raise failure
 
@@ -473,7 +479,7 @@ def _run_missing(experiment: spec.Experiment, scale: str, seeds: int) -> None:
         console.say(f"{experiment.name}, {scale} scale: seeds {', '.join(map(str, missing))}")
         _prepare(experiment.recipe.data.dataset)
         options = {"scale": scale, "strategy": "auto", "precision": "float32", "out": RUNS}
-        _train(experiment, missing, [], options)
+        _train_several(experiment, missing, [], options)
 
 
 def _records(out: Path | str = RUNS) -> list[dict]:
@@ -497,20 +503,35 @@ def _verdicts() -> dict[str, str]:
     return {row["experiment"]: row["verdict"] for row in reversed(rows) if row["main"]}
 
 
-def _judge(experiment: spec.Experiment, out: Path, results: list[dict]) -> list[dict]:
-    """The verdict rows of `experiment`, told to MLflow where that has the runs."""
-    from repro import tracking
-    from repro.verdict import table
+def _conclude(
+    experiment: spec.Experiment, scale: str, out: Path, results: list[dict], document, json: bool
+) -> bool:
+    """Judges and prints finished runs; true when they fell short of the paper or of a band."""
+    from repro import console, report, verdict
 
-    rows = table(_records(out), [experiment])
-    verdict = next(row["verdict"] for row in rows if row["main"])
+    rows = []
+    if scale == "paper":
+        rows = verdict.table(_records(out), [experiment])
+        _tag(results, next(row["verdict"] for row in rows if row["main"]))
+    outside = verdict.check_bands([report.read_run(r["run_dir"]) for r in results], [experiment])
+    if json:
+        console.print_json(document)
+    else:
+        _print_results(results)
+        _print_verdicts(rows)
+    for problem in outside:
+        console.say(problem)
+    return verdict.fell_short(rows) or bool(outside)
+
+
+def _tag(results: list[dict], verdict: str) -> None:
+    """Tells MLflow the verdict on its runs; a server that is away has been told of already."""
+    from repro import tracking
+
     for result in results:
         if result.get("mlflow_run_id"):
-            try:
+            with contextlib.suppress(tracking.TrackingError):
                 tracking.sync(result["run_dir"], verdict=verdict)
-            except tracking.TrackingError:
-                break  # the trainer has said what to do about a server that is away
-    return rows
 
 
 # ---------------------------------------------------------------------------- printing
@@ -523,7 +544,7 @@ def _print_results(results: list[dict]) -> None:
     for result in results:
         for protocol, metrics in result["metrics"].items():
             values = [metrics.get(key) for key in ("test_error", "training_error")]
-            speed = round(result["images_per_second"])
+            speed = round(result["images_per_second"] or 0)
             rows.append((result["seed"], protocol, *values, speed, result["run_dir"]))
     columns = ("seed", "protocol", "test error %", "training error %", "images/s", "run directory")
     console.print_table(columns, rows)
@@ -552,12 +573,6 @@ def _measured(row: dict) -> tuple[str, str]:
         return "", row["verdict"]
     spread = f" ± {row['std']:.3f}" if row["std"] is not None else ""
     return f"{row['mean']:.3f}{spread} (n={row['n']})", row["verdict"]
-
-
-def _fell_short(rows: list[dict]) -> bool:
-    from repro.verdict import fell_short
-
-    return fell_short(rows)
 
 
 def _percent(value: float | None) -> str | None:
@@ -596,16 +611,23 @@ def _flat(tree: dict, prefix: str = ""):
 
 def _cost(experiment: spec.Experiment, same: bool) -> dict:
     """Updates and images of one run at paper scale; `minutes` as measured, of the plain recipe."""
-    from repro.data import datasets
-
     recipe = experiment.recipe
-    images = recipe.pass_examples
-    if not images:
-        images = datasets.examples(recipe.data.dataset, recipe.data.train)
-        images = recipe.augmentation.size(images) if recipe.augmentation else images
-    total = images * recipe.passes
+    images = _examples(recipe.data)["train"]
+    if recipe.augmentation:
+        images = recipe.augmentation.size(images)
+    total = (recipe.pass_examples or images) * recipe.passes
     minutes = experiment.minutes if same else None
     return {"updates": total // recipe.batch, "images": total, "minutes": minutes}
+
+
+def _examples(data: spec.Data) -> dict[str, int]:
+    """How many examples the splits have, without reading them. Raises UsageError."""
+    from repro.data import datasets
+
+    known = datasets._known(data.dataset)
+    parts = {"train": data.train, "test": data.test}
+    slices = {name: datasets._parse(known, split)[1] for name, split in parts.items()}
+    return {name: part.stop - part.start for name, part in slices.items()}
 
 
 # ---------------------------------------------------------------------------- entry

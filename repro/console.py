@@ -42,7 +42,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence], title: str = "
         table.add_column(Text(column, style="bold"), justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*[Text(_cell(value)) for value in row])
-    _out().print(table)
+    _print(table)
 
 
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:
@@ -53,7 +53,7 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
         lines = value if isinstance(value, list | tuple) else (value,)
         for number, line in enumerate(lines):
             grid.add_row(Text("" if number else name, style="bold"), Text(_cell(line)))
-    _out().print(grid)
+    _print(grid)
 
 
 def say(text: str) -> None:
@@ -61,9 +61,14 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _out() -> Console:
-    console = Console(highlight=False, soft_wrap=False)
-    return console if console.is_terminal else Console(highlight=False, width=1000)
+def _print(table: Table) -> None:
+    console = Console(highlight=False)
+    if console.is_terminal:
+        return console.print(table)
+    wide = Console(highlight=False, width=10_000)
+    with wide.capture() as capture:
+        wide.print(table)
+    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def _cell(value) -> str:
@@ -149,6 +154,11 @@ class Bars:
             task = self._tasks[label]
             total = self._progress.tasks[task].total or 1
             self._progress.update(task, total=total, completed=total, state="done")
+
+    def only(self, event: dict) -> None:
+        """Draws an event of the one run that there is."""
+        (label,) = self._tasks
+        self.show(label, event)
 
     def _update(self, label: str, event: dict) -> None:
         state = status(self._passes.get(label), event)

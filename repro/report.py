@@ -25,6 +25,7 @@ TEST_COLOUR, TRAINING_COLOUR, INK, GRID = "#0072B2", "#D55E00", "#333333", "#E3E
 STYLES = {
     "test_error": ("test", TEST_COLOUR, "-"),
     "training_error": ("training", TRAINING_COLOUR, (0, (4, 1.5))),
+    "running_error": ("while training", TRAINING_COLOUR, (0, (4, 1.5))),  # where not scored after
 }
 STYLE = {
     "svg.hashsalt": "repro",  # else the ids in the file are random
@@ -421,6 +422,8 @@ def _csv(found: list[dict], papers: Sequence[spec.Paper]) -> str:
         }
         for protocol, metrics in result["metrics"].items():
             lines.append({**line, "protocol": protocol, **metrics})
+    if not lines:
+        return ""
     return pd.DataFrame(lines).to_csv(index=False, lineterminator="\n")
 
 
@@ -463,13 +466,9 @@ def _commit(run: dict) -> str:
 
 
 def _ran_with(run: dict) -> str:
-    devices = list(run.get("devices", ()))
-    kinds = ", ".join(
-        kind if devices.count(kind) == 1 else f"{devices.count(kind)} × {kind}"
-        for kind in dict.fromkeys(devices)
-    )
-    path = f"{run['strategy']} on {kinds}" if kinds else run["strategy"]
-    return f"{path}; {_versions(run)}"
+    machine = run.get("machine", {})
+    where = f" ({machine['cores']} cores of {machine['processor']})" if machine else ""
+    return f"{verdict.code_path(run)}{where}; {_versions(run)}"
 
 
 def _versions(run: dict) -> str:
@@ -497,11 +496,13 @@ def draw_curves(
     """Learning curves of runs of one experiment and scale: error (per cent) against the pass.
 
     Every seed as a thin line and their mean as a thick one, the test error solid and the training
-    error dashed; at paper scale the paper's numbers as horizontal lines. The suffix of `path`
-    (.svg or .png) sets the format. Returns None, drawing nothing, when no pass has an error.
-    Raises RunError when the file cannot be written.
+    error (or else the error seen while training) dashed; at paper scale the paper's numbers as
+    horizontal lines. The suffix of `path` (.svg or .png) sets the format. Returns None, drawing
+    nothing, when no pass has an error. Raises RunError when the file cannot be written.
     """
     curves = {metric: _curves(records, metric) for metric in STYLES}
+    if curves["training_error"]:
+        del curves["running_error"]
     errors = [error for seeds in curves.values() for curve in seeds for error in curve.values()]
     if not errors:
         return None
@@ -510,7 +511,8 @@ def draw_curves(
 
     scale = records[0]["run"]["scale"]
     heading = f"{experiment.name}, {_count(len(records), 'seed')}"
-    heading += "" if scale == "paper" else f", {scale} scale"
+    changed = [] if scale == "paper" else [f"{scale} scale"]
+    heading = ", ".join([heading, *changed, *records[0]["run"].get("overrides", ())])
     with _style():
         figure = Figure(figsize=(7.6, 4.4))
         axes = figure.subplots()
@@ -520,7 +522,7 @@ def draw_curves(
         axes.text(0, 1.03, below, transform=axes.transAxes, color="#666666", fontsize=9)
         labels = []
         for metric, (word, colour, dashes) in STYLES.items():
-            if curves[metric]:
+            if curves.get(metric):
                 end = _draw_seeds(axes, curves[metric], colour, dashes)
                 labels.append((end, f"{word} {end:.2f} %", colour))
         reported = [n for n in experiment.reported if scale == "paper" and curves.get(n.metric)]

@@ -26,6 +26,7 @@ class Outcome:
     run_dir: str = ""
     result: dict = field(default_factory=dict)
     error: str = ""
+    log: tuple[str, ...] = ()  # the last lines on standard error
 
 
 def jobs(experiment: Experiment) -> int:
@@ -92,6 +93,7 @@ def run(
         if not outcome.result:
             outcome.exit_code = outcome.exit_code or 4
             outcome.error = _reason(tail, outcome.exit_code)
+            outcome.log = tuple(tail)
         if outcome.exit_code in (2, 3):
             stop.set()
         return outcome

@@ -228,12 +228,9 @@ def as_plain(value: Any) -> Any:
 def digest(experiment: Experiment) -> str:
     """Twelve hexadecimal digits that name what is trained: the network and the recipe."""
     plain = as_plain(experiment)
-    trained = {
-        "network": [plain["network"]["name"], plain["network"]["options"]],
-        "recipe": plain["recipe"],
-        "protocols": plain["protocols"],
-    }
-    text = json.dumps(trained, sort_keys=True)
+    recipe = {k: v for k, v in plain["recipe"].items() if k != "training_error_measured"}
+    network = [plain["network"]["name"], plain["network"]["options"]]
+    text = json.dumps([network, recipe], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

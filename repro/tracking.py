@@ -20,9 +20,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from repro.errors import RunError
-from repro.journal import Journal
+from repro.journal import Journal, read_json, write_json
 
 RUN_ID = "repro.run_id"
+LOGGED = "mlflow.json"  # in the run directory: where the run is found in MLflow
 PARAMETER_LENGTH = 500
 TAG_LENGTH = 5000
 BATCH = 90  # MLflow takes at most 100 parameters or tags, and 1000 metrics, at a time
@@ -62,10 +63,10 @@ def sync(
         status, ended = "FAILED" if journal.failure() else "RUNNING", None
     target = uri()
     # The trainer and `repro sync` may meet; the lock keeps them from making two runs.
-    with _reported(target, run_dir), _locked(run_dir), _quiet(timeout):
-        _reachable(target, timeout)
-        client = _client(target)
-        experiment_id = _experiment(client, target, run["paper"])
+    with _reported(target), _locked(run_dir), _quiet(timeout):
+        with _creating(target, timeout):
+            client = _client(target)
+            experiment_id = _experiment(client, target, run["paper"])
         known = _find(client, experiment_id, run["id"])
         if known is None:
             known = client.create_run(
@@ -86,13 +87,20 @@ def sync(
                 client.update_run(run_id, status=status)
             else:
                 client.set_terminated(run_id, status=status, end_time=ended)
-        return {
+        logged = {
             "mlflow_run_id": run_id,
             "mlflow_experiment_id": experiment_id,
             "uri": shown(target),
-            "status": status,
-            "points": points,
         }
+        if read_json(run_dir / LOGGED) != logged:
+            write_json(run_dir / LOGGED, logged)
+        return {**logged, "status": status, "points": points}
+
+
+def logged_run_id(run_dir: str | Path) -> str | None:
+    """The MLflow run that the latest successful `sync` wrote to; None where there was none."""
+    logged = read_json(Path(run_dir) / LOGGED)
+    return logged["mlflow_run_id"] if logged else None
 
 
 def check(timeout: float = 3.0) -> str:
@@ -332,6 +340,8 @@ def _log_files(client: Any, known: Any, run_dir: Path, everything: bool) -> None
 
 
 def _is_artifact(path: Path) -> bool:
+    if path.name.startswith(".") or path.name == LOGGED:
+        return False
     return path.is_file() and path.suffix in (".json", ".jsonl", ".svg", ".png", ".txt")
 
 
@@ -362,20 +372,35 @@ def _reachable(target: str, timeout: float) -> None:
     HTTP servers are left to MLflow, which knows about proxies and answers in time.
     """
     path = _sqlite_path(target)
-    if path is not None:
-        if path.exists():
-            if not os.access(path, os.W_OK):
-                raise PermissionError(f"{path} cannot be written")
-            with contextlib.closing(sqlite3.connect(path, timeout=timeout)) as database:
-                database.execute("PRAGMA schema_version")  # reads the header: is it SQLite at all?
-        elif path.parent.exists() and not os.access(path.parent, os.W_OK):
-            raise PermissionError(f"{path.parent} cannot be written")
-        return
+    if path is not None and path.exists():
+        with contextlib.closing(sqlite3.connect(path, timeout=timeout)) as database:
+            database.execute("PRAGMA schema_version")  # reads the header: is it SQLite at all?
+        if not os.access(path, os.W_OK):
+            raise PermissionError(f"{path} cannot be written")
     parts = urlsplit(target)
     port = DATABASE_PORTS.get(parts.scheme.partition("+")[0])
     if port and parts.hostname:
         with socket.create_connection((parts.hostname, parts.port or port), timeout):
             pass
+
+
+@contextlib.contextmanager
+def _creating(target: str, timeout: float) -> Iterator[None]:
+    """Makes sure that the store can be there, and alone creates it if need be.
+
+    Seeds that start side by side would otherwise create the tables of one SQLite file at the same
+    time, and all but one fail; MLflow's own lock does not prevent it.
+    """
+    path = _sqlite_path(target)
+    if path is None:
+        _reachable(target, timeout)
+        yield
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.parent):
+            path.open("ab").close()
+            _reachable(target, timeout)
+            yield
 
 
 @contextlib.contextmanager
@@ -386,6 +411,7 @@ def _quiet(timeout: float) -> Iterator[None]:
         "GIT_PYTHON_REFRESH": "quiet",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, round(timeout))),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
     mine = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(mine)
@@ -399,8 +425,8 @@ def _quiet(timeout: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(run_dir: Path) -> Iterator[None]:
-    handle = os.open(run_dir, os.O_RDONLY)
+def _locked(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -409,7 +435,7 @@ def _locked(run_dir: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _reported(target: str, run_dir: Path | None = None) -> Iterator[None]:
+def _reported(target: str) -> Iterator[None]:
     """Every failure inside as a TrackingError of one line.
 
     The stores raise errors of MLflow, SQLAlchemy, requests, sockets and of cloud libraries, and
@@ -421,8 +447,7 @@ def _reported(target: str, run_dir: Path | None = None) -> Iterator[None]:
         raise
     except Exception as error:
         reason = _reason(error).replace(target, shown(target))
-        later = f"; log it later with: repro sync {run_dir}" if run_dir else ""
-        raise TrackingError(f"MLflow at {shown(target)} failed: {reason}{later}") from error
+        raise TrackingError(f"MLflow at {shown(target)} failed: {reason}") from error
 
 
 def _reason(error: Exception) -> str:
@@ -436,5 +461,5 @@ def _reason(error: Exception) -> str:
     ):
         if sign in text:
             return words
-    line = (text.splitlines() or [""])[0] or type(error).__name__
+    line = (text.strip().splitlines() or [""])[0] or type(error).__name__
     return line if len(line) <= 160 else line[:159] + "…"

@@ -128,6 +128,7 @@ class Training:
             self.model = experiment.network.build(**experiment.network.options)
             self.optimizer = optimizers.build(recipe.optimizer)
             self.optimizer.build(self.model.trainable_variables)
+        self.chunk = chunk_updates(recipe.batch, self.train_images[0].nbytes, self.pass_ends)
         self.score = evaluation.scorer(self.model, recipe.loss)
         self.update = 0
         self.state = {"losses": 0.0, "wrong": 0, "training_seconds": 0.0, "rates": None}
@@ -154,7 +155,7 @@ class Training:
                 "threads": self.threads,
                 "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0",
                 "backend": "tensorflow",
-                "compiled": "tf.function, one loop for many updates, no XLA",
+                "compiler": self.devices.compiler(self.recipe.batch),
                 "digest": spec.digest(self.experiment),
                 "resolved": spec.as_plain(self.experiment),
                 "data": {
@@ -262,12 +263,11 @@ class Training:
             self.state = {"losses": 0.0, "wrong": 0, "training_seconds": 0.0, "rates": None}
             self._set_rates(number)
         if not hasattr(self, "loop"):
-            self.loop = self.devices.loop(self._update)
-        size = chunk_updates(self.recipe.batch, self.train_images[0].nbytes)
+            self.loop = self.devices.loop(self._update, self.recipe.batch, self.chunk)
         for first, last in self._stretches(number, start):
             self._set_learning_rate(number, start, first)
             at = first
-            for images, labels in self.batches.stream(first, last, size):
+            for images, labels in self.batches.stream(first, last, self.chunk):
                 began = time.monotonic()
                 losses, wrong = self.loop(images, labels)
                 at += len(images)
@@ -494,9 +494,9 @@ def pass_ends(recipe: spec.Recipe, size: int, scale: str) -> list[int]:
     return ends
 
 
-def chunk_updates(batch: int, image_bytes: int) -> int:
+def chunk_updates(batch: int, image_bytes: int, ends: list[int]) -> int:
     """Updates that are handed to the compiled loop at once: it needs their images in memory."""
-    return max(1, min(CHUNK_UPDATES, CHUNK_BYTES // (batch * image_bytes)))
+    return max(1, min(CHUNK_UPDATES, CHUNK_BYTES // (batch * image_bytes), max(np.diff([0, *ends]))))
 
 
 def now() -> str:

@@ -44,8 +44,8 @@ class Judgement:
 class Group:
     """All that runs of one experiment and scale must share to be pooled.
 
-    `path` is the code path, such as "tensorflow single". `stale`: made with a recipe that the
-    catalog no longer has.
+    `path` is the code path, such as "tensorflow single on CPU". `stale`: made with a recipe that
+    the catalog no longer has.
     """
 
     overrides: tuple[str, ...]
@@ -165,11 +165,15 @@ def _finished(record: dict) -> tuple[str, ...]:
 
 def _group(run: dict, experiment: spec.Experiment) -> Group:
     overrides = tuple(sorted(run.get("overrides", ())))
-    path = f"{run['backend']} {run['strategy']}"
-    if run.get("replicas", 1) > 1:
-        path += f" x{run['replicas']}"
     stale = run["digest"] not in _present_digests(experiment, run.get("overrides", ()))
-    return Group(overrides, run["precision"], path, run["digest"], stale)
+    return Group(overrides, run["precision"], code_path(run), run["digest"], stale)
+
+
+def code_path(run: dict) -> str:
+    """The code path of a run in words: "tensorflow single on CPU", "... mirrored on 2 GPU"."""
+    kinds = "/".join(sorted({device.partition(":")[0] for device in run["devices"]}))
+    count = f"{len(run['devices'])} " if len(run["devices"]) > 1 else ""
+    return f"{run['backend']} {run['strategy']} on {count}{kinds}"
 
 
 def _present_digests(experiment: spec.Experiment, overrides: Iterable[str]) -> set[str]:

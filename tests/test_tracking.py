@@ -2,8 +2,11 @@
 
 import json
 import logging
+import os
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 
@@ -94,9 +97,29 @@ def write_run(folder, passes=PASSES, result=RESULT, **changes):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """One store for the module: MLflow takes some ten seconds to create a database."""
-    return tmp_path_factory.mktemp("store")
+def seeds_side_by_side(tmp_path_factory):
+    """(folder, what each printed): two processes that sync into a store that is not yet there.
+
+    Their store is the module's, because creating one takes MLflow many seconds.
+    """
+    folder = tmp_path_factory.mktemp("store")
+    code = "import sys; from repro import tracking; print(tracking.sync(sys.argv[1])['points'])"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, write_run(folder / f"toy-digits-seed{seed}")],
+            env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for seed in (0, 1)
+    ]
+    return folder, [process.communicate()[0] for process in started]
+
+
+@pytest.fixture(scope="module")
+def store(seeds_side_by_side):
+    return seeds_side_by_side[0]
 
 
 @pytest.fixture
@@ -124,6 +147,7 @@ def test_a_finished_run_is_logged_whole(client, tmp_path):
     answer = tracking.sync(run_dir, verdict="inconclusive")
     assert answer["points"] == CURVE_POINTS + FINAL_POINTS
     assert answer["status"] == "FINISHED"
+    assert tracking.logged_run_id(run_dir) == answer["mlflow_run_id"]
 
     run = client.get_run(answer["mlflow_run_id"])
     assert run.info.run_name == "toy-digits · paper · seed 3"
@@ -215,7 +239,7 @@ def test_what_a_refusing_server_missed_is_logged_later(client, store, tmp_path, 
     message = str(caught.value)
     assert isinstance(caught.value, RunError)
     assert "connection refused" in message
-    assert f"repro sync {run_dir}" in message
+    assert tracking.logged_run_id(run_dir) is None
     assert "secret" not in message
     assert "\n" not in message
 
@@ -264,6 +288,12 @@ def test_two_syncs_at_once_make_one_run(client, store, tmp_path):
         thread.join()
     assert len({answer["mlflow_run_id"] for answer in answers}) == 1
     assert sorted(answer["points"] for answer in answers) == [0, CURVE_POINTS + FINAL_POINTS]
+
+
+def test_seeds_that_start_together_share_a_new_store(seeds_side_by_side):
+    """MLflow alone fails here: each process finds the tables that the other is making."""
+    _, printed = seeds_side_by_side
+    assert printed == [f"{CURVE_POINTS + FINAL_POINTS}\n"] * 2
 
 
 def test_a_folder_that_is_no_run_is_a_usage_error(tmp_path):

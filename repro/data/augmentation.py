@@ -63,9 +63,7 @@ class DistortedCopies:
             moved[rows] = self._distort(moved[rows], index[rows], seed, fill)
         return moved
 
-    def _distort(
-        self, images: np.ndarray, index: np.ndarray, seed: int, fill: float
-    ) -> np.ndarray:
+    def _distort(self, images: np.ndarray, index: np.ndarray, seed: int, fill: float) -> np.ndarray:
         right, down, scale, squeeze, shear = 2 * draws(5, seed, index) - 1
         scale = (1 + self.scaling) ** scale
         squeeze = (1 + self.squeezing) ** squeeze

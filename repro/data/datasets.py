@@ -198,7 +198,7 @@ def check(name: str) -> list[str]:
         return problems
     folder = _prepared_folder(known)
     if not folder.exists():
-        state, path = _state(known)
+        _, path = _state(known)
         found = f" (it lies in {path})" if path else ""
         return [f"{name} is not prepared{found}; do: repro data prepare {name}"]
     for split in known.examples:
@@ -410,9 +410,12 @@ def _read_tfds(known: Dataset, progress: Progress | None) -> dict[str, Split]:
         builder = tfds.builder_from_directory(folder)
     except Exception as error:  # of many types, from a damaged description
         raise DataError(f"{folder} cannot be read as a TFDS dataset: {_line(error)}") from error
-    missing = [name for name in known.examples if name not in builder.info.splits]
-    if missing or not {"image", "label"} <= set(builder.info.features or ()):
-        raise DataError(f"{folder} is not {known.title}: it has no {known.name} images and labels")
+    there = {*builder.info.splits, *(builder.info.features or ())}
+    if builder.name != known.name or not {*known.examples, "image", "label"} <= there:
+        raise DataError(
+            f"{folder} is not {known.title}: it holds '{builder.name}' with "
+            f"{', '.join(sorted(there)) or 'nothing'}"
+        )
     total, done, splits = sum(known.examples.values()), 0, {}
     for name, count in known.examples.items():
         images = np.empty((count, *known.shape), np.uint8)
@@ -449,28 +452,30 @@ def _tfds_batches(builder, name: str, folder: Path) -> Iterator[dict]:
         )
         yield from tfds.as_numpy(examples)
     except (tf.errors.OpError, ValueError, OSError) as error:
-        broken = [
-            str(file)
-            for file in sorted(folder.glob(f"*-{name}.*tfrecord*"))
-            if not _readable(str(file))
-        ]
-        if broken:
-            raise DataError(
-                f"truncated or damaged: {', '.join(broken)}; put the whole file there"
-            ) from error
+        info = builder.info.splits[name]
+        for file, count in zip(info.filepaths, info.shard_lengths, strict=True):
+            if not Path(file).exists():
+                raise DataError(f"{file} is missing; put the whole file there") from error
+            found = _records(str(file))
+            if found != count:
+                raise DataError(
+                    f"{file} is truncated or damaged: {found:,} of {count:,} examples can be read; "
+                    "put the whole file there"
+                ) from error
         raise DataError(f"{name} in {folder} cannot be read: {_line(error)}") from error
 
 
-def _readable(file: str) -> bool:
-    """Whether a file of records can be read to its end."""
+def _records(file: str) -> int:
+    """How many whole records can be read from a file before its end or its first fault."""
     import tensorflow as tf
 
+    count = 0
     try:
-        for _ in tf.data.TFRecordDataset(file).batch(1000):
-            pass
+        for _ in tf.data.TFRecordDataset(file):
+            count += 1
     except tf.errors.OpError:
-        return False
-    return True
+        pass
+    return count
 
 
 def _download(known: Dataset) -> None:
@@ -481,6 +486,7 @@ def _download(known: Dataset) -> None:
         builder = tfds.builder(
             f"{known.name}:{known.version}", data_dir=str(_tfds_root()), try_gcs=False
         )
+        _reach(next(iter(builder.url_infos)))
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(try_download_gcs=False)
         )
@@ -491,6 +497,16 @@ def _download(known: Dataset) -> None:
             f"files of {' and '.join(known.examples)}: copy it there from a machine that has it "
             f"(or set TFDS_DATA_DIR), or copy a prepared {_prepared_folder(known)}"
         ) from error
+
+
+def _reach(url: str) -> None:
+    """Raises OSError within seconds where there is no network: TFDS would try for minutes."""
+    import requests
+
+    try:
+        requests.head(url, timeout=10)
+    except requests.RequestException:
+        raise OSError("no answer from the server") from None
 
 
 def _line(error: BaseException) -> str:

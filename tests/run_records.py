@@ -1,0 +1,87 @@
+"""Experiments and run records made up for tests of the verdict, the claims and the report."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from repro import spec
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Stands where a recipe wants a loss; two of them differ by their `variant`."""
+
+    variant: int = 0
+
+
+def experiment(name: str = "toy", reported=1.0, **changes) -> spec.Experiment:
+    """`reported`: a test error, a tuple of `Reported`, or None."""
+    if not isinstance(reported, tuple):
+        reported = (spec.Reported("test_error", reported, "Table 1"),) if reported else ()
+    recipe = spec.Recipe(
+        data=spec.Data("mnist"),
+        preprocessing=(),
+        loss=Nothing(changes.pop("variant", 0)),
+        optimizer=spec.SGD(spec.Steps(((2, 0.1),))),
+        passes=2,
+        batch=1,
+        initialisation="uniform",
+    )
+    facts = {"title": f"The {name} experiment", "reported": reported, **changes}
+    return spec.Experiment(name=name, network=spec.Network(name, dict), recipe=recipe, **facts)
+
+
+def record(of: spec.Experiment, seed: int, error: float, **changes) -> dict:
+    """A finished run of `of` with a final test error; `changes` are entries of run.json."""
+    overrides = changes.get("overrides", [])
+    finished = changes.pop("finished", f"2026-11-21T12:{seed:02}:00+00:00")
+    metrics = {"test_error": error, "test_wrong": round(error * 100), "test_count": 10_000}
+    run = {
+        "id": f"{of.name}-{seed}-{finished}",
+        "experiment": of.name,
+        "paper": "toys",
+        "scale": "paper",
+        "seed": seed,
+        "resolved": {},
+        "digest": spec.digest(spec.override(of, overrides)),
+        "overrides": overrides,
+        "precision": "float32",
+        "backend": "tensorflow",
+        "strategy": "single",
+        "devices": ["CPU:0"],
+        "replicas": 1,
+        "versions": {"keras": "3.15.1", "tensorflow": "2.21.0", "numpy": "2.4.0"},
+        "machine": {"processor": "Some CPU", "cores": 2},
+        "commit": "0123456789abcdef",
+        "dirty": False,
+        "data": {"name": "mnist", "test_examples": 10_000},
+        "started": "2026-11-21T11:00:00+00:00",
+        **changes,
+    }
+    passes = [
+        {"pass": k, "update": 60_000 * k, "test_error": error + e, "training_error": error / 2 + e}
+        for k, e in ((1, 4.0), (2, 0.0))
+    ]
+    result = {
+        "metrics": {"single-view": metrics},
+        "seconds": 360.0,
+        "images_per_second": 3300.0,
+        "passes": 2,
+        "updates": 120_000,
+        "resumed": 0,
+        "finished": finished,
+    }
+    return {"run": run, "passes": passes, "result": result}
+
+
+def write_run(runs_root: Path, record: dict) -> Path:
+    """The run directory that a trainer would have left."""
+    run = record["run"]
+    folder = runs_root / run["experiment"] / f"{run['scale']}-seed{run['seed']}-20261121-120000"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(run))
+    lines = "".join(json.dumps(line) + "\n" for line in record["passes"])
+    (folder / "metrics.jsonl").write_text(lines)
+    if record["result"]:
+        (folder / "result.json").write_text(json.dumps(record["result"]))
+    return folder

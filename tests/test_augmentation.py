@@ -1,0 +1,156 @@
+"""The distorted copies: which examples there are, what is fixed, and the geometry."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from repro.data.augmentation import DistortedCopies, draws, warp
+
+FILL = -0.1
+STILL = {"right": 0, "down": 0, "width": 1, "height": 1, "shear": 0}
+
+
+def originals(n=12, channels=1, size=16):
+    return np.random.default_rng(0).random((n, size, size, channels), np.float32)
+
+
+def examples(augmentation, images, index, seed=0, epoch=0):
+    index = np.asarray(index)
+    n = len(images)
+    return augmentation(images[index % n], index, n, seed, epoch, FILL)
+
+
+def warped(images, **changes):
+    amounts = {k: np.full(len(images), v, float) for k, v in {**STILL, **changes}.items()}
+    return warp(images, **amounts, fill=FILL)
+
+
+def test_mnist_gets_540_000_distorted_instances():
+    # LeCun et al. 1998, section III-B: 60,000 originals plus 540,000 distorted patterns.
+    assert DistortedCopies().size(60_000) == 60_000 + 540_000
+
+
+def test_copy_zero_is_the_original_and_the_others_are_not():
+    images = originals()
+    everything = examples(DistortedCopies(), images, np.arange(120))
+    assert everything.dtype == np.float32
+    np.testing.assert_array_equal(everything[:12], images)
+    copies = everything.reshape(10, 12, -1)
+    for one, other in itertools.combinations(range(10), 2):
+        assert (copies[one] != copies[other]).any(axis=1).all()
+
+
+def test_the_originals_given_are_left_alone():
+    images = originals()
+    before = images.copy()
+    examples(DistortedCopies(), images, np.arange(12) + 12)
+    np.testing.assert_array_equal(images, before)
+
+
+def test_a_copy_does_not_depend_on_batch_order_or_epoch():
+    images, augmentation = originals(40), DistortedCopies(copies=9)
+    whole = examples(augmentation, images, np.arange(400))
+    mixed = np.random.default_rng(1).permutation(400)
+    np.testing.assert_array_equal(examples(augmentation, images, mixed, epoch=7), whole[mixed])
+    for alone in (0, 45, 399):
+        np.testing.assert_array_equal(examples(augmentation, images, [alone])[0], whole[alone])
+
+
+def test_another_seed_gives_other_copies():
+    images = originals()
+    one, other = (examples(DistortedCopies(), images, np.arange(12, 24), seed=s) for s in (0, 1))
+    assert (one != other).reshape(12, -1).any(axis=1).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_warp_equals_scipys_affine_transformation(channels):
+    ndimage = pytest.importorskip("scipy.ndimage")
+    images = originals(6, channels)
+    random = np.random.default_rng(2)
+    right, down = random.uniform(-3, 3, (2, 6))
+    width, height = random.uniform(0.7, 1.4, (2, 6))
+    shear = random.uniform(-0.3, 0.3, 6)
+    moved = warp(images, right, down, width, height, shear, FILL)
+    centre = 7.5
+    for i in range(6):
+        # Rows first: the point (y, x) about the centre goes to forward @ (y, x) + (down, right).
+        forward = np.diag([height[i], width[i]]) @ np.array([[1, 0], [shear[i], 1]])
+        back = np.linalg.inv(forward)
+        offset = centre - back @ (centre + np.array([down[i], right[i]]))
+        for c in range(channels):
+            wanted = ndimage.affine_transform(
+                images[i, ..., c].astype(float),
+                back,
+                offset,
+                order=1,
+                mode="grid-constant",
+                cval=FILL,
+            )
+            np.testing.assert_allclose(moved[i, ..., c], wanted, atol=2e-5)
+
+
+def test_standing_still_changes_nothing():
+    np.testing.assert_array_equal(warped(originals()), originals())
+
+
+def test_translation_goes_right_and_down_and_uncovers_the_background():
+    images = originals()
+    moved = warped(images, right=2, down=1)
+    np.testing.assert_allclose(moved[:, 1:, 2:], images[:, :-1, :-2], atol=1e-6)
+    np.testing.assert_array_equal(moved[:, :, :2], np.float32(FILL))
+    np.testing.assert_array_equal(moved[:, :1], np.float32(FILL))
+
+
+def test_an_image_moved_far_away_leaves_the_background():
+    np.testing.assert_array_equal(warped(originals(), right=100), np.float32(FILL))
+    np.testing.assert_array_equal(warped(originals(), down=-100), np.float32(FILL))
+
+
+def test_shear_goes_sideways_only_and_not_in_the_middle_row():
+    images = originals(size=15)
+    sheared = warped(images, shear=1)
+    np.testing.assert_allclose(sheared[:, 7], images[:, 7], atol=1e-6)
+    np.testing.assert_allclose(sheared[:, 10, 3:], images[:, 10, :-3], atol=1e-6)
+
+
+def test_amounts_of_zero_switch_each_distortion_off():
+    images = originals()
+    still = DistortedCopies(translation=0, scaling=0, squeezing=0, shear=0)
+    np.testing.assert_allclose(examples(still, images, np.arange(24))[12:], images, atol=1e-6)
+
+
+def test_translation_stays_within_its_amount():
+    images = np.full((200, 16, 16, 1), FILL, np.float32)
+    images[:, 8, 8] = 1
+    moves = DistortedCopies(translation=2, scaling=0, squeezing=0, shear=0)
+    ink = examples(moves, images, 200 + np.arange(200))[..., 0] - np.float32(FILL)
+    grid = np.arange(16)
+    down = (ink.sum(2) @ grid) / ink.sum((1, 2)) - 8
+    right = (ink.sum(1) @ grid) / ink.sum((1, 2)) - 8
+    for shift in (down, right):
+        assert abs(shift).max() <= 2 + 1e-4
+        assert shift.min() < -1.5
+        assert shift.max() > 1.5
+    assert abs(np.corrcoef(down, right)[0, 1]) < 0.25
+
+
+def test_draws_are_uniform_and_unrelated():
+    values = draws(5, 3, np.arange(40_000))
+    assert values.shape == (5, 40_000)
+    assert values.min() >= 0
+    assert values.max() < 1
+    counts = [np.histogram(row, bins=20, range=(0, 1))[0] for row in values]
+    # Each of the 20 bins expects 2,000 with a standard deviation of 44.
+    assert abs(np.array(counts) - 2000).max() < 5 * 44
+    relations = [values, np.roll(values, 1, axis=1), draws(5, 4, np.arange(40_000))]
+    correlation = np.corrcoef(np.concatenate(relations)) - np.eye(15)
+    assert abs(correlation).max() < 5 / np.sqrt(40_000)
+
+
+def test_draws_are_keyed_by_seed_epoch_and_example():
+    one = draws(2, 0, np.array([5]))
+    np.testing.assert_array_equal(one, draws(2, 0, np.array([9, 5, 1]))[:, 1:2])
+    for other in (draws(2, 1, [5]), draws(2, 0, [6]), draws(2, 0, [5], epoch=1)):
+        assert (one != other).all()
+    assert (draws(2, 0, [5], epoch=1) != draws(2, 1, [5])).all()

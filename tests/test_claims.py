@@ -1,0 +1,116 @@
+"""Claims: an effect with Welch's interval decides, and short runs are named as such."""
+
+import math
+
+import pytest
+from run_records import experiment, record
+
+from repro import claims
+from repro.errors import UsageError
+from repro.spec import Claim
+
+A, B, C = (experiment(name) for name in ("fewer", "more", "most"))
+CLAIM = Claim("more-data", "More data lowers the error.", "Figure 6", ("fewer", "more", "most"))
+PAIR = Claim("pair", "More is better than fewer.", "Figure 6", ("fewer", "more"))
+
+
+def runs(of, errors, **changes):
+    return [record(of, seed, error, **changes) for seed, error in enumerate(errors)]
+
+
+def judge(claim, records):
+    return claims.judge(claim, records, (A, B, C))
+
+
+def test_effect_and_interval_of_one_step():
+    judged = judge(PAIR, runs(A, [1.9, 2.0, 2.1]) + runs(B, [0.9, 1.0, 1.1]))
+    # s = 0.1 and n = 3 on both sides: 4 degrees of freedom, t(0.975, 4) = 2.776445.
+    half = 2.776445 * 0.1 * math.sqrt(2 / 3)
+    assert judged["verdict"] == "holds"
+    assert judged["effect"] == pytest.approx(1.0)
+    assert judged["low"] == pytest.approx(1.0 - half, abs=1e-6)
+    assert judged["high"] == pytest.approx(1.0 + half, abs=1e-6)
+    assert (judged["scale"], judged["missing"]) == ("paper", [])
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ([0.9, 1.0, 1.1], "holds"),
+        ([1.85, 1.95, 2.05], "inconclusive"),
+        ([2.9, 3.0, 3.1], "does not hold"),
+        ([1.0], "inconclusive"),  # one run says nothing of the spread
+        ([], "not run"),
+    ],
+)
+def test_verdicts(more, expected):
+    assert judge(PAIR, runs(A, [1.9, 2.0, 2.1]) + runs(B, more))["verdict"] == expected
+
+
+@pytest.mark.parametrize(
+    ("margin", "expected"), [(0.7, "holds"), (0.9, "inconclusive"), (1.3, "does not hold")]
+)
+def test_the_margin_is_part_of_the_claim(margin, expected):
+    claim = Claim("pair", "By far.", "Figure 6", ("fewer", "more"), margin=margin)
+    records = runs(A, [1.9, 2.0, 2.1]) + runs(B, [0.9, 1.0, 1.1])  # 1.0 +- 0.227
+    assert judge(claim, records)["verdict"] == expected
+
+
+def test_runs_that_agree_exactly():
+    assert judge(PAIR, runs(A, [2.0] * 3) + runs(B, [1.0] * 3))["verdict"] == "holds"
+    assert judge(PAIR, runs(A, [1.0] * 3) + runs(B, [1.0] * 3))["verdict"] == "does not hold"
+
+
+def test_a_chain_is_as_good_as_its_worst_step():
+    good = runs(A, [2.9, 3.0, 3.1]) + runs(B, [1.9, 2.0, 2.1])
+    holds = judge(CLAIM, good + runs(C, [1.4, 1.5, 1.6]))
+    assert holds["verdict"] == "holds"
+    assert holds["effect"] == pytest.approx(0.5)  # the smaller of the two
+    assert [step["verdict"] for step in holds["steps"]] == ["holds", "holds"]
+    assert judge(CLAIM, good + runs(C, [2.4, 2.5, 2.6]))["verdict"] == "does not hold"
+    assert judge(CLAIM, good + runs(C, [1.9, 2.0, 2.1]))["verdict"] == "inconclusive"
+    absent = judge(CLAIM, good)
+    assert (absent["verdict"], absent["missing"]) == ("not run", ["most"])
+
+
+def test_short_runs_speak_only_where_the_paper_scale_is_incomplete():
+    short = runs(A, [3.0, 3.1], scale="short") + runs(B, [1.0, 1.1], scale="short")
+    judged = judge(PAIR, short + runs(A, [2.0, 2.1]))
+    assert (judged["scale"], judged["verdict"]) == ("short", "holds")
+    complete = short + runs(A, [2.0, 2.1]) + runs(B, [2.5, 2.6])
+    judged = judge(PAIR, complete)
+    assert (judged["scale"], judged["verdict"]) == ("paper", "does not hold")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"overrides": ["recipe.batch=8"]}, {"precision": "mixed_bfloat16"}, {"scale": "smoke"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_changed_runs_do_not_count(change):
+    judged = judge(PAIR, runs(A, [2.0, 2.1]) + runs(B, [1.0, 1.1], **change))
+    assert (judged["verdict"], judged["missing"]) == ("not run", ["more"])
+
+
+def test_one_code_path_at_a_time():
+    mirrored = {"strategy": "mirrored", "devices": ["CPU:0", "CPU:1"]}
+    apart = runs(A, [2.0, 2.1]) + runs(B, [1.0, 1.1], **mirrored)
+    assert judge(PAIR, apart)["verdict"] == "not run"
+    both = apart + runs(A, [0.5, 0.6], **mirrored)
+    assert judge(PAIR, both)["verdict"] == "does not hold"
+
+
+def test_former_recipes_do_not_count():
+    former = experiment("more", variant=1)
+    assert judge(PAIR, runs(A, [2.0, 2.1]) + runs(former, [1.0, 1.1]))["verdict"] == "not run"
+
+
+def test_nothing_ran():
+    judged = judge(CLAIM, [])
+    assert (judged["verdict"], judged["scale"], judged["effect"]) == ("not run", "", None)
+    assert judged["missing"] == ["fewer", "more", "most"]
+
+
+def test_an_unknown_experiment_is_named():
+    with pytest.raises(UsageError, match="no-such"):
+        judge(Claim("x", "?", "?", ("fewer", "no-such")), [])

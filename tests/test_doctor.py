@@ -1,0 +1,72 @@
+"""The doctor tells what is wrong and goes on looking."""
+
+import shutil
+import socket
+from collections import namedtuple
+
+import pytest
+
+from repro import doctor
+
+
+@pytest.fixture
+def surroundings(tmp_path, monkeypatch):
+    """A working directory of its own, without data and with the default tracking store."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def by_name(checks):
+    return {check["name"]: check for check in checks}
+
+
+def test_a_fresh_folder_is_well_and_stays_empty(surroundings):
+    checks = by_name(doctor.report())
+    assert {"python", "keras", "tensorflow", "devices", "data mnist", "tracking"} <= set(checks)
+    assert [name for name, check in checks.items() if check["ok"] is False] == []
+    assert checks["data mnist"]["ok"] is None
+    assert "repro data prepare mnist" in checks["data mnist"]["detail"]
+    assert checks["data digits"]["ok"] is True  # they come with scikit-learn
+    assert "will be created" in checks["tracking"]["detail"]
+    assert list(surroundings.iterdir()) == []
+
+
+def test_a_tracking_server_that_is_away_is_reported(surroundings, monkeypatch):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    check = by_name(doctor.report())["tracking"]
+    assert check["ok"] is False
+    assert "connection refused" in check["detail"]
+
+
+def test_damaged_data_are_reported(surroundings):
+    (surroundings / "data" / "mnist-3.0.1").mkdir(parents=True)  # prepared, and then emptied
+    check = by_name(doctor.report())["data mnist"]
+    assert check["ok"] is False
+    assert "mnist" in check["detail"]
+
+
+def test_a_full_disk_is_reported(surroundings, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12, 10**12, 10**6))
+    check = by_name(doctor.report())["disk"]
+    assert (check["ok"], check["detail"]) == (False, "0.0 GiB free; a run may need 2")
+
+
+def test_an_output_that_is_no_folder_is_reported(surroundings):
+    (surroundings / "runs").write_text("a file where the folder should be")
+    check = by_name(doctor.report())["output"]
+    assert check["ok"] is False
+    assert "cannot be written" in check["detail"]
+
+
+def test_a_missing_package_does_not_end_the_report(surroundings, monkeypatch):
+    monkeypatch.setattr(doctor, "PACKAGES", ("keras", "no-such-package"))
+    checks = by_name(doctor.report())
+    assert checks["no-such-package"]["detail"] == "not installed; do: pip install no-such-package"
+    assert checks["disk"]["ok"] is True

@@ -1,0 +1,68 @@
+"""The regression test on reported accuracies: reads results/ as it is committed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from repro import catalog, report, verdict
+
+RESULTS = Path(__file__).parents[1] / "results"
+RECORDS = report.records(RESULTS)
+
+with_records = pytest.mark.skipif(not RECORDS, reason="results/ holds no run records yet")
+
+
+@with_records
+def test_every_recorded_mean_lies_in_its_band():
+    assert verdict.check_bands(RECORDS, catalog.experiments()) == []
+
+
+@with_records
+def test_every_test_image_was_scored_once():
+    for record in RECORDS:
+        run = record["run"]
+        for protocol, metrics in record["result"]["metrics"].items():
+            where = (run["id"], protocol)
+            assert metrics["test_count"] == run["data"]["test_examples"], where
+            share = metrics["test_wrong"] / metrics["test_count"]
+            assert metrics["test_error"] == pytest.approx(100 * share), where
+
+
+@with_records
+def test_every_recorded_run_went_to_the_end_of_its_schedule():
+    for record in RECORDS:
+        run, passes = record["run"], record["passes"]
+        assert [line["pass"] for line in passes] == list(range(1, len(passes) + 1)), run["id"]
+        assert len(passes) == run["resolved"]["recipe"]["passes"], run["id"]
+
+
+@with_records
+def test_no_run_is_recorded_twice():
+    ids = [record["run"]["id"] for record in RECORDS]
+    assert len(ids) == len(set(ids))
+
+
+@with_records
+def test_the_tables_are_those_of_the_records(tmp_path):
+    shutil.copytree(RESULTS, tmp_path / "results")
+    report.regenerate(tmp_path / "runs", tmp_path / "results", figures=False)
+    pages = ["README.md", "results.csv", *(f"{paper.name}.md" for paper in catalog.papers())]
+    for page in pages:
+        again = (tmp_path / "results" / page).read_text()
+        assert (RESULTS / page).read_text() == again, f"{page} is out of date: repro results"
+
+
+def test_reported_numbers_are_errors_in_per_cent():
+    """The verdict takes lower for better."""
+    for experiment in catalog.experiments():
+        for number in experiment.reported:
+            assert number.metric.endswith("error"), experiment.name
+            assert number.protocol in experiment.protocols, experiment.name
+            assert 0 < number.value < 100, experiment.name
+
+
+def test_claims_compare_experiments_that_there_are():
+    for claim in catalog.claims():
+        assert len(claim.needs) >= 2, claim.name
+        assert [catalog.experiment(name).name for name in claim.needs] == list(claim.needs)

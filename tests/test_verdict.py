@@ -1,0 +1,281 @@
+"""The verdict: intervals against scipy.stats and tables of Student's t, and who is pooled."""
+
+import math
+
+import numpy as np
+import pytest
+from run_records import experiment, record
+
+from repro import verdict
+from repro.errors import DataError
+from repro.spec import Band, Reported
+
+FIVE = [0.94, 0.95, 0.96, 0.97, 0.98]  # mean 0.96; squares 0.0010, so s = sqrt(0.00025)
+FIVE_HALF = 2.776445 * math.sqrt(0.00025) * math.sqrt(1.2)  # t(0.975, 4) from a printed table
+
+
+def judged(values, reported, **paper):
+    return verdict.judge(values, Reported("test_error", reported, "Table 1", **paper))
+
+
+# ---------------------------------------------------------------------------- one verdict
+
+
+def test_prediction_interval_of_five_seeds():
+    judgement = judged(FIVE, 0.95)
+    assert judgement.n == 5
+    assert judgement.mean == pytest.approx(0.96)
+    assert judgement.std == pytest.approx(math.sqrt(0.00025))
+    assert judgement.difference == pytest.approx(0.01)
+    assert judgement.low == pytest.approx(0.96 - FIVE_HALF, abs=1e-6)
+    assert judgement.high == pytest.approx(0.96 + FIVE_HALF, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        (0.95, "reproduced"),
+        (0.96 - FIVE_HALF + 1e-4, "reproduced"),
+        (0.96 - FIVE_HALF - 1e-4, "worse"),  # the paper's error is lower than any we expect
+        (0.96 + FIVE_HALF - 1e-4, "reproduced"),
+        (0.96 + FIVE_HALF + 1e-4, "better"),
+    ],
+)
+def test_the_side_on_which_the_paper_lies_decides(reported, expected):
+    assert judged(FIVE, reported).verdict == expected
+
+
+@pytest.mark.parametrize("values", [[0.95], [0.95, 0.95]])
+def test_fewer_than_three_seeds_are_inconclusive(values):
+    assert judged(values, 0.95).verdict == "inconclusive"
+    assert judged(values, 5.0).verdict == "inconclusive"
+
+
+def test_no_seed_is_not_run():
+    assert judged([], 0.95) == verdict.Judgement("not run", 0)
+
+
+def test_one_seed_has_no_spread():
+    judgement = judged([1.05], 0.95)
+    assert judgement.std is None and judgement.low is None
+    assert judgement.difference == pytest.approx(0.1)
+
+
+def test_seeds_that_agree_exactly_decide():
+    assert judged([0.95] * 3, 0.95).verdict == "reproduced"
+    assert judged([0.96] * 3, 0.95).verdict == "worse"
+
+
+# For three seeds the half-width is t(0.975, 2) * s * sqrt(4/3) = 4.302653 * 1.154701 * s.
+PER_POINT = 4.302653 * 1.154701
+
+
+@pytest.mark.parametrize(
+    ("half", "reported", "expected"),
+    [
+        (0.199, 1.0, "reproduced"),
+        (0.201, 1.0, "inconclusive"),  # above 0.2 points and above a tenth of 1 %
+        (0.201, 3.0, "reproduced"),  # a tenth of 3 % is 0.3
+        (0.299, 3.0, "reproduced"),
+        (0.301, 3.0, "inconclusive"),
+    ],
+)
+def test_an_interval_too_wide_is_no_answer(half, reported, expected):
+    step = half / PER_POINT  # three values a step apart have the step as their deviation
+    assert judged([reported - step, reported, reported + step], reported).verdict == expected
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+def test_prediction_interval_holds_one_more_run_in_95_of_100(n):
+    rng = np.random.default_rng(n)
+    runs = rng.normal(size=(40_000, n + 1))
+    seen, more = runs[:, :n], runs[:, n]
+    half = verdict.prediction_half_width(1.0, n) * seen.std(axis=1, ddof=1)
+    assert np.mean(np.abs(more - seen.mean(axis=1)) <= half) == pytest.approx(0.95, abs=0.005)
+
+
+def test_welch_interval_is_that_of_scipy_stats():
+    from scipy import stats
+
+    a, b = [6.5, 6.7, 6.4, 6.9, 6.6], [6.9, 7.4, 7.0]
+    interval = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    half = verdict.welch_half_width(np.std(a, ddof=1), 5, np.std(b, ddof=1), 3)
+    assert half == pytest.approx((interval.high - interval.low) / 2)
+
+
+def test_the_papers_own_spread_is_used_where_it_is_given():
+    # ResNet-110 on CIFAR-10: 6.61 +- 0.16 over five runs (He et al. 2015, Table 6). With the same
+    # n and s on both sides Welch's degrees of freedom are 8: t(0.975, 8) = 2.306004.
+    d = 0.16 / math.sqrt(2.5)  # five values -2d..2d, d apart, have the deviation d sqrt(2.5)
+    values = [6.75 + k * d for k in (-2, -1, 0, 1, 2)]
+    judgement = judged(values, 6.61, std=0.16, runs=5)
+    half = 2.306004 * 0.16 * math.sqrt(2 / 5)
+    assert judgement.high - judgement.mean == pytest.approx(half, abs=1e-5)
+    assert judgement.verdict == "reproduced"  # 0.14 lies within 0.233
+    # Without the paper's spread: t(0.975, 4) * 0.16 * sqrt(1.2) = 0.487, within 10 % of 6.61.
+    assert judged(values, 6.61).high - 6.75 == pytest.approx(2.776445 * 0.16 * math.sqrt(1.2))
+    assert judged([v + 0.2 for v in values], 6.61, std=0.16, runs=5).verdict == "worse"
+
+
+def test_a_spread_without_a_count_of_runs_is_not_used():
+    assert judged(FIVE, 0.95, std=0.16) == judged(FIVE, 0.95)
+
+
+# ---------------------------------------------------------------------------- who is pooled
+
+TOY = experiment()
+
+
+def rows_of(records, *experiments):
+    return verdict.table(records, experiments or (TOY,))
+
+
+def test_row_has_the_keys_that_others_rely_on():
+    (row,) = rows_of([record(TOY, seed, 1.0 + seed / 100) for seed in range(3)])
+    keys = "experiment metric protocol reported mean std n difference verdict low high source group"
+    assert set(keys.split()) <= row.keys()
+    assert (row["experiment"], row["metric"], row["protocol"]) == (
+        "toy",
+        "test_error",
+        "single-view",
+    )
+    assert (row["reported"], row["n"], row["verdict"], row["source"]) == (
+        1.0,
+        3,
+        "reproduced",
+        "Table 1",
+    )
+    assert row["mean"] == pytest.approx(1.01)
+
+
+def test_an_experiment_without_runs_is_listed():
+    (row,) = rows_of([])
+    assert (row["verdict"], row["n"], row["mean"], row["main"]) == ("not run", 0, None, True)
+
+
+def test_no_reported_number_is_never_judged():
+    digits = experiment("digits", reported=None)
+    (row,) = rows_of([record(digits, k, 5.0) for k in range(3)], digits)
+    assert row["mean"] == 5.0
+    assert (row["reported"], row["difference"], row["low"]) == (None, None, None)
+    assert row["verdict"] not in ("reproduced", "better", "worse", "inconclusive")
+
+
+@pytest.mark.parametrize("scale", ["short", "smoke"])
+def test_only_paper_runs_are_compared_with_the_paper(scale):
+    (row,) = rows_of([record(TOY, k, 1.0, scale=scale) for k in range(3)])
+    assert row["verdict"] == "not run"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"overrides": ["recipe.batch=8"]},
+        {"precision": "mixed_bfloat16"},
+        {"backend": "jax"},
+        {"strategy": "mirrored", "devices": ["CPU:0", "CPU:1"], "replicas": 2},
+        {"devices": ["GPU:0"]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_runs_that_differ_are_never_pooled(change):
+    plain = [record(TOY, seed, 1.0) for seed in range(3)]
+    other = [record(TOY, seed, 2.0, **change) for seed in (3, 4)]
+    main, variation = rows_of(plain + other)
+    assert (main["main"], main["n"], main["mean"]) == (True, 3, 1.0)
+    assert (variation["main"], variation["n"], variation["mean"]) == (False, 2, 2.0)
+    assert main["group"] != variation["group"]
+
+
+def test_a_variation_alone_does_not_speak_for_the_experiment():
+    main, variation = rows_of([record(TOY, 0, 1.0, overrides=["recipe.batch=8"])])
+    assert (main["main"], main["verdict"], variation["n"]) == (True, "not run", 1)
+
+
+def test_the_order_of_overrides_does_not_matter():
+    batch, passes = "recipe.batch=8", "recipe.passes=3"
+    records = [
+        record(TOY, 0, 1.0, overrides=[batch, passes]),
+        record(TOY, 1, 1.2, overrides=[passes, batch]),
+    ]
+    assert [row["n"] for row in rows_of(records)] == [0, 2]
+
+
+def test_a_former_recipe_is_stale_and_not_judged():
+    former = experiment(variant=1)
+    now, before = rows_of([record(former, seed, 1.0) for seed in range(3)])
+    assert (now["verdict"], now["n"]) == ("not run", 0)
+    assert (before["verdict"], before["n"], before["main"]) == ("stale", 3, False)
+    assert (before["difference"], before["low"]) == (None, None)
+
+
+def test_an_override_whose_key_is_gone_is_stale():
+    gone = record(TOY, 0, 1.0)
+    gone["run"]["overrides"] = ["recipe.dropout=0.5"]
+    assert [row["verdict"] for row in rows_of([gone])] == ["not run", "stale"]
+
+
+def test_a_seed_run_again_counts_once_and_the_first_to_finish_stays():
+    again = record(TOY, 0, 0.1, finished="2026-11-22T00:00:00+00:00")
+    first = record(TOY, 0, 1.3, finished="2026-11-21T00:00:00+00:00")
+    (row,) = rows_of([again, first])
+    assert (row["n"], row["mean"], row["seeds"]) == (1, 1.3, [0])
+
+
+def test_a_number_is_held_against_its_own_protocol():
+    one, ten = (
+        Reported("test_error", 1.0, "Table 1"),
+        Reported("test_error", 0.5, "Table 2", protocol="10-crop"),
+    )
+    toy = experiment(reported=(one, ten), protocols=("single-view", "10-crop"))
+    both = record(toy, 0, 1.2)
+    both["result"]["metrics"]["10-crop"] = {"test_error": 0.6}
+    rows = rows_of([both, record(toy, 1, 1.4)], toy)
+    assert [(row["protocol"], row["n"], row["mean"]) for row in rows] == [
+        ("single-view", 2, pytest.approx(1.3)),
+        ("10-crop", 1, 0.6),
+    ]
+
+
+def test_a_metric_that_is_not_finite_is_refused():
+    diverged = record(TOY, 0, 1.0)
+    diverged["result"]["metrics"]["single-view"]["test_error"] = math.nan
+    with pytest.raises(DataError, match=r"toy-0-.* test_error of nan"):
+        rows_of([diverged])
+
+
+def test_fell_short_looks_at_the_experiments_own_rows():
+    worse = [record(TOY, k, 2.0) for k in range(3)]
+    assert verdict.fell_short(rows_of(worse))
+    assert not verdict.fell_short(rows_of([record(TOY, k, 1.0) for k in range(3)]))
+    changed = [record(TOY, k, 2.0, overrides=["recipe.batch=8"]) for k in range(3)]
+    assert not verdict.fell_short(rows_of(changed))
+
+
+# ---------------------------------------------------------------------------- bands
+
+
+def banded(low, high, scale="paper"):
+    return experiment(bands=(Band(scale, "test_error", low, high, "five seeds here"),))
+
+
+@pytest.mark.parametrize(("low", "high", "problems"), [(0.9, 1.1, 0), (0.9, 0.99, 1), (1.01, 2, 1)])
+def test_a_mean_outside_its_band_is_a_problem(low, high, problems):
+    toy = banded(low, high)
+    found = verdict.check_bands([record(toy, 0, 0.95), record(toy, 1, 1.05)], [toy])
+    assert len(found) == problems
+    assert all("toy" in line and "1.000" in line and "five seeds here" in line for line in found)
+
+
+def test_a_band_is_for_plain_runs_of_its_scale():
+    toy = banded(0.9, 1.1, scale="short")
+    others = [record(toy, 0, 9.0), record(toy, 0, 9.0, scale="short", overrides=["recipe.batch=8"])]
+    assert verdict.check_bands(others, [toy]) == []
+    assert len(verdict.check_bands([record(toy, 0, 9.0, scale="short")], [toy])) == 1
+
+
+def test_each_code_path_must_lie_in_the_band():
+    toy = banded(0.9, 1.1)
+    records = [record(toy, 0, 1.0), record(toy, 0, 1.5, strategy="mirrored")]
+    (problem,) = verdict.check_bands(records, [toy])
+    assert "mirrored" in problem
