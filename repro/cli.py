@@ -21,6 +21,7 @@ from repro.errors import Interrupted, ReproError, UsageError, unknown
 
 RUNS = "runs"
 RESULTS = "results"
+BUG = "(a bug; please report it)"
 
 app = typer.Typer(
     help="The landmark CNN papers, trained as written and held against their own numbers.",
@@ -156,7 +157,8 @@ def anatomy(
     catalog.network(network)  # an unknown name is told before Keras is imported
     from repro import anatomy, console
 
-    found = anatomy.of_network(network)
+    with _muffled():
+        found = anatomy.of_network(network)
     if json:
         return console.print_json(found)
     columns = ["name", "kind", "output_shape", "parameters", "connections", "multiply_adds"]
@@ -202,34 +204,35 @@ def run(
 
     options = {"scale": scale, "strategy": strategy, "precision": precision, "out": str(out)}
     changes = overrides or []
-    if progress == "json":  # one seed of several, started by another process
-        result = _train(known, seed or 0, changes, options, console.emit)
-        return console.print_json(result)
+    if progress == "json":  # this is the process of one seed
+        from repro import training
+
+        how = {"seed": seed or 0, "overrides": changes, "progress": console.emit, **options}
+        return console.print_json({"seed": seed or 0, **training.run(known, **how)})
     if not json:
         console.say(f"{known.name}, {scale} scale: {known.title}")
         if known.note:
             console.say(known.note)
     _prepare(resolved.recipe.data.dataset)
-    if seeds:
-        found = _train_several(resolved, range(seeds), changes, options)
-    else:
-        with console.Bars(["seed " + str(seed or 0)]) as bars:
-            found = [_train(known, seed or 0, changes, options, bars.only)]
+    found = _train(resolved, range(seeds) if seeds else [seed or 0], changes, options)
     return _conclude(known, scale, out, found, found if seeds else found[0], json)
 
 
 @app.command()
-def resume(run_dir: RunDir, json: Json = False):
+def resume(run_dir: RunDir, json: Json = False, progress: ProgressAs = "auto"):
     """Go on with a run exactly where it stopped."""
-    from repro import console, journal, training
+    from repro import console, journal, seeds
 
     run = journal.Journal.open(run_dir).run()
-    known = catalog.experiment(run["experiment"])
-    with console.Bars([f"seed {run['seed']}"]) as bars:
-        result = training.resume(str(run_dir), progress=bars.only)
-    result = {"seed": run["seed"], **result}
+    known, seed = catalog.experiment(run["experiment"]), run["seed"]
+    if progress == "json":
+        from repro import training
+
+        result = training.resume(str(run_dir), progress=console.emit)
+        return console.print_json({"seed": seed, **result})
+    found = _in_processes([seed], 1, lambda _: seeds.command("resume", str(run_dir)))
     out = run_dir.resolve().parent.parent
-    return _conclude(known, run["scale"], out, [result], result, json)
+    return _conclude(known, run["scale"], out, found, found[0], json)
 
 
 @app.command()
@@ -239,7 +242,8 @@ def evaluate(
     """Score a finished run's network under another protocol."""
     from repro import console, evaluation
 
-    found = evaluation.evaluate_run(run_dir, protocol)
+    with _muffled():
+        found = evaluation.evaluate_run(run_dir, protocol)
     if json:
         return console.print_json(found)
     console.print_facts((key, _value(value)) for key, value in _flat(found))
@@ -380,7 +384,8 @@ def doctor(json: Json = False):
     """Versions, devices, data, tracking server, disk: what works and what does not."""
     from repro import console, doctor
 
-    checks = [c if isinstance(c, dict) else vars(c) for c in doctor.report()]
+    with _muffled():
+        checks = [c if isinstance(c, dict) else vars(c) for c in doctor.report()]
     if json:
         console.print_json(checks)
     else:
@@ -432,24 +437,32 @@ def _prepare(dataset: str) -> None:
         datasets.prepare(dataset, counter)
 
 
-def _train(known: spec.Experiment, seed: int, overrides, options, progress) -> dict:
-    from repro import training
+def _train(resolved: spec.Experiment, wanted, overrides, options) -> list[dict]:
+    """Trains the wanted seeds, side by side where that is faster; their results."""
+    from repro import seeds
 
-    result = training.run(known, seed=seed, overrides=overrides, progress=progress, **options)
-    return {"seed": seed, **result}
+    jobs = min(len(wanted), seeds.jobs(resolved))
+    changes = [part for text in overrides for part in ("--set", text)]
+    how = [part for key, value in options.items() for part in (f"--{key}", value)]
+
+    def command(seed: int) -> list[str]:
+        return seeds.command("run", resolved.name, "--seed", str(seed), *how, *changes)
+
+    return _in_processes(wanted, jobs, command)
 
 
-def _train_several(resolved: spec.Experiment, wanted, overrides, options) -> list[dict]:
-    """The results of all seeds. Raises Interrupted, or the error of the first seed that failed."""
+def _in_processes(wanted, jobs: int, command) -> list[dict]:
+    """The results of `command(seed)` for all wanted seeds, with a progress bar each.
+
+    Each is a process of its own, a single one too: what TensorFlow's libraries write on standard
+    error stays away from the bars. Raises Interrupted, or the error of the first that failed.
+    """
     from repro import console, seeds
 
     label = "seed {}".format
     with console.Bars([label(seed) for seed in wanted]) as bars:
         outcomes = seeds.run(
-            wanted,
-            lambda seed: seeds.arguments(resolved.name, seed, overrides=overrides, **options),
-            jobs=min(len(wanted), seeds.jobs(resolved)),
-            progress=lambda seed, event: bars.show(label(seed), event),
+            wanted, command, jobs, lambda seed, event: bars.show(label(seed), event)
         )
     results = [o.result for o in outcomes if o.result]
     bad = [o for o in outcomes if not o.result]
@@ -463,7 +476,9 @@ def _train_several(resolved: spec.Experiment, wanted, overrides, options) -> lis
     if any(o.exit_code == 130 for o in bad):
         raise Interrupted("interrupted")
     first = bad[0]
-    failure = ReproError(f"seed {first.seed}: {first.error}")
+    if first.error.endswith(BUG):
+        console.say("\n".join(first.log))
+    failure = ReproError(f"seed {first.seed}: {first.error}" if len(wanted) > 1 else first.error)
     failure.exit_code = first.exit_code if first.exit_code in (2, 3, 4) else 4
     raise failure
 
@@ -479,7 +494,7 @@ def _run_missing(experiment: spec.Experiment, scale: str, seeds: int) -> None:
         console.say(f"{experiment.name}, {scale} scale: seeds {', '.join(map(str, missing))}")
         _prepare(experiment.recipe.data.dataset)
         options = {"scale": scale, "strategy": "auto", "precision": "float32", "out": RUNS}
-        _train_several(experiment, missing, [], options)
+        _train(experiment, missing, [], options)
 
 
 def _records(out: Path | str = RUNS) -> list[dict]:
@@ -655,9 +670,26 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(f"{type(error).__name__}: {error}", ReproError.exit_code)
     except Exception as error:
         traceback.print_exc()
-        return _fail(f"{type(error).__name__}: {error} (a bug; please report it)", 4)
+        return _fail(f"{type(error).__name__}: {error} {BUG}", 4)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _muffled():
+    """Drops what compiled libraries write on standard error meanwhile; errors are still raised.
+
+    TensorFlow announces missing GPU drivers before it reads any setting that would silence it.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _fail(text: str, code: int) -> int:

@@ -39,7 +39,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence], title: str = "
     table = Table(title=Text(title) if title else None, title_justify="left", box=None)
     for position, column in enumerate(columns):
         numeric = any(isinstance(row[position], int | float) for row in rows)
-        table.add_column(Text(column, style="bold"), justify="right" if numeric else "left")
+        justify = "right" if numeric else "left"
+        table.add_column(Text(column, style="bold"), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*[Text(_cell(value)) for value in row])
     _print(table)

@@ -96,10 +96,13 @@ class Journal:
 
     def finish(self, result: Mapping[str, Any]) -> None:
         write_json(self.path / "result.json", result)
-        (self.path / "failure.json").unlink(missing_ok=True)
 
     def failure(self) -> dict | None:
         return read_json(self.path / "failure.json")
+
+    def going_on(self) -> None:
+        """A run that failed has been taken up again."""
+        (self.path / "failure.json").unlink(missing_ok=True)
 
     def fail(self, failure: Mapping[str, Any]) -> None:
         write_json(self.path / "failure.json", failure)

@@ -76,17 +76,18 @@ def run(
             running.add(child)
             if interrupted.is_set():  # the signal came while the child was being started
                 child.terminate()
-        outcome, tail = Outcome(seed, 0), deque(maxlen=20)
-        for line in child.stderr:
-            event = _event(line)
-            if event is None:
-                tail.append(line.strip())
-                continue
-            outcome.run_dir = event.get("run_dir", outcome.run_dir)
-            with lock:
-                progress(seed, event)
-        out = child.stdout.read()
-        outcome.exit_code = child.wait()
+        outcome, tail = Outcome(seed, 0), deque(maxlen=40)
+        with child:
+            for line in child.stderr:
+                event = _event(line)
+                if event is None:
+                    tail.append(line.rstrip())
+                    continue
+                outcome.run_dir = event.get("run_dir", outcome.run_dir)
+                with lock:
+                    progress(seed, event)
+            out = child.stdout.read()
+        outcome.exit_code = child.returncode
         with lock:
             running.discard(child)
         outcome.result = _result(out)
@@ -114,14 +115,9 @@ def run(
             signal.signal(number, handler)
 
 
-def arguments(
-    experiment: str, seed: int, *, scale: str, strategy: str, precision: str, out: str, overrides
-) -> list[str]:
-    """The command that runs one seed and tells its progress in JSON lines."""
-    sets = [part for text in overrides for part in ("--set", text)]
-    options = ["--seed", str(seed), "--scale", scale, "--strategy", strategy]
-    options += ["--precision", precision, "--out", out, "--json", "--progress", "json"]
-    return [sys.executable, "-m", "repro", "run", experiment, *options, *sets]
+def command(*arguments: str) -> list[str]:
+    """A `repro` command that tells its progress in JSON lines and prints its result as JSON."""
+    return [sys.executable, "-m", "repro", *arguments, "--json", "--progress", "json"]
 
 
 def _event(line: str) -> dict | None:

@@ -211,10 +211,11 @@ def _points(
     run: Mapping[str, Any], passes: list[dict], result: Mapping[str, Any] | None
 ) -> dict[tuple[str, int], tuple[float, int]]:
     """(metric, pass) -> (value, milliseconds): the curves, then the final metrics."""
-    start = _milliseconds(run["started"])
+    begun, elapsed = _milliseconds(run["started"]), 0.0
     points: dict[tuple[str, int], tuple[float, int]] = {}
     for line in passes:
-        when = start + round(1000 * (line.get("seconds") or 0))
+        elapsed += line.get("seconds") or 0.0  # of this pass; pauses before a resume are left out
+        when = begun + round(1000 * elapsed)
         for name, value in line.items():
             if name != "pass" and _is_number(value):
                 points[name, line["pass"]] = (float(value), when)

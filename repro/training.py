@@ -83,6 +83,7 @@ def resume(run_dir: str | os.PathLike, progress: Progress = lambda event: None) 
         return training.outcome(result)
     for warning in training.restore():
         progress({"event": "message", "text": warning})
+    training.journal.going_on()
     return training.train(progress)
 
 
@@ -97,7 +98,18 @@ class Training:
         self.experiment, self.recipe, self.request = experiment, recipe, request
         self.scale, self.seed = request["scale"], request["seed"]
 
-        # 1. The data, every example preprocessed once.
+        # 1. The devices. Reading a data set may start TensorFlow, so they are settled first.
+        self.threads = distribution.configure(recipe.batch)
+        import keras
+
+        from repro import optimizers
+
+        if keras.config.backend() != "tensorflow":
+            raise UsageError(
+                f"KERAS_BACKEND={keras.config.backend()}: training runs on tensorflow; unset it"
+            )
+        self.devices = distribution.choose(request["strategy"], recipe.batch)
+        # 2. The data, every example preprocessed once.
         self.data = datasets.facts(recipe.data.dataset)
         self.train_images, self.train_labels = self._load(recipe.data.train)
         self.test_images, self.test_labels = self._load(recipe.data.test)
@@ -111,17 +123,7 @@ class Training:
         )
         self.pass_ends = pass_ends(recipe, self.batches.size, self.scale)
 
-        # 2. The devices, and on them the network and its optimizer.
-        self.threads = distribution.configure(recipe.batch)
-        import keras
-
-        from repro import optimizers
-
-        if keras.config.backend() != "tensorflow":
-            raise UsageError(
-                f"KERAS_BACKEND={keras.config.backend()}: training runs on tensorflow; unset it"
-            )
-        self.devices = distribution.choose(request["strategy"], recipe.batch)
+        # 3. The network and its optimizer.
         keras.config.set_dtype_policy(request["precision"])
         keras.utils.set_random_seed(self.seed)
         with self.devices.scope():
@@ -159,7 +161,9 @@ class Training:
                 "digest": spec.digest(self.experiment),
                 "resolved": spec.as_plain(self.experiment),
                 "data": {
-                    **{key: self.data[key] for key in ("name", "version", "digest")},
+                    "dataset": self.data["name"],
+                    "version": self.data["version"],
+                    "digest": self.data["digest"],
                     "train": self.recipe.data.train,
                     "test": self.recipe.data.test,
                     "train_examples": len(self.train_labels),
@@ -205,6 +209,7 @@ class Training:
 
     def restore(self) -> list[str]:
         """Takes the newest readable checkpoint; returns warnings about those passed over."""
+        self.began_at = time.monotonic()
         found = checkpoint.latest(self.journal.checkpoints)
         values, progress, warnings = found or ([], {}, [])
         if not progress:
@@ -237,6 +242,7 @@ class Training:
                     self._close_pass(number)
             result = self._finish()
         except Interrupted:
+            self._track()
             raise
         except ReproError as error:
             self._fail(str(error))
@@ -360,7 +366,6 @@ class Training:
 
     def _close_pass(self, number: int) -> None:
         """Scores the network, writes the pass down, keeps a checkpoint."""
-        began = time.monotonic()
         start = self.pass_ends[number - 1] if number else 0
         examples = (self.update - start) * self.recipe.batch
         test = evaluation.evaluate(self.score, self.test_images, self.test_labels)
@@ -377,7 +382,7 @@ class Training:
             line["training_error"] = train["error"]
         line["rate_min"], line["rate_max"] = self.state["rates"]
         line["images_per_second"] = examples / max(self.state["training_seconds"], 1e-9)
-        line["seconds"] = self.state["training_seconds"] + time.monotonic() - began
+        line["seconds"] = self.seconds() - sum(p["seconds"] for p in self.journal.passes())
         self.journal.append(line)
         self.save()
         self.progress({"event": "pass", **line})
@@ -431,7 +436,7 @@ class Training:
             tracking.sync(self.journal.path)
         except ReproError as error:
             self.tracked = False
-            text = f"{error}; the run goes on, log it later with: repro sync {self.journal.path}"
+            text = f"{error}; everything is kept, log it with: repro sync {self.journal.path}"
             self.progress({"event": "message", "text": text})
         self.synced_at = time.monotonic()
 

@@ -6,36 +6,47 @@ from pathlib import Path
 import pytest
 
 
+def pytest_collection_finish(session):
+    """Gives TensorFlow its two devices before any test computes; later it would refuse.
+
+    TensorFlow is imported only where a selected test asks for `two_devices`.
+    """
+    if any("two_devices" in getattr(item, "fixturenames", ()) for item in session.items):
+        import tensorflow as tf
+
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        two = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(cpu, two)
+
+
 @pytest.fixture(scope="session")
 def two_devices():
-    """TensorFlow with two logical CPU devices, which is told before it first computes."""
+    """TensorFlow, with two logical CPU devices."""
     import tensorflow as tf
 
-    if len(tf.config.list_logical_devices("CPU")) < 2:  # pragma: no cover - order of tests
-        pytest.fail("TensorFlow computed before the two logical devices were asked for")
+    assert len(tf.config.list_logical_devices("CPU")) == 2
     return tf
 
 
 @pytest.fixture(scope="session")
 def real_data():
-    """Skips the test where TFDS_DATA_DIR names no folder; returns a function dataset -> folder."""
-    root = os.environ.get("TFDS_DATA_DIR", "")
+    """A function dataset -> its folder in TFDS_DATA_DIR, which skips the test if it is not there.
+
+    The folder is absolute, for tests that change the working directory.
+    """
 
     def folder(dataset: str) -> Path:
-        path = Path(root, dataset)
-        if not (root and path.is_dir()):
-            pytest.skip(f"needs {dataset} in TFDS_DATA_DIR")
-        return path
+        root = os.environ.get("TFDS_DATA_DIR")
+        if not root or not Path(root, dataset).is_dir():
+            pytest.skip(f"needs the real {dataset}: set TFDS_DATA_DIR to a folder that holds it")
+        return Path(root, dataset).resolve()
 
     return folder
 
 
-class _TwoDevices:
-    """Asks for two logical devices when TensorFlow is imported, whichever test does so first.
-
-    They can be set only before TensorFlow first computes, and the many tests that need no
-    TensorFlow must not wait for its import.
-    """
-
-    def find_spec(self, name, path=None, target=None):
-        return None
+@pytest.fixture(scope="session", autouse=True)
+def absolute_data_folder():
+    """TFDS_DATA_DIR may be relative to where the tests were started, and tests change folders."""
+    root = os.environ.get("TFDS_DATA_DIR")
+    if root:
+        os.environ["TFDS_DATA_DIR"] = str(Path(root).resolve())

@@ -17,8 +17,8 @@ from repro.errors import RunError, UsageError
 
 PASSES = [
     {"pass": 1, "update": 10, "loss": 2.0, "test_error": 30.0, "seconds": 1.5},
-    {"pass": 2, "update": 20, "loss": 1.0, "test_error": 20.0, "training_error": 9.0, "seconds": 3},
-    {"pass": 3, "update": 30, "loss": 0.5, "test_error": 10.0, "seconds": 4.5},
+    {"pass": 2, "update": 20, "loss": 1.0, "test_error": 20.0, "training_error": 9.0, "seconds": 2},
+    {"pass": 3, "update": 30, "loss": 0.5, "test_error": 10.0, "seconds": 1},
 ]
 RESULT = {
     "metrics": {
@@ -157,7 +157,7 @@ def test_a_finished_run_is_logged_whole(client, tmp_path):
 
     curve = client.get_metric_history(run.info.run_id, "test_error")
     assert [(m.step, m.value) for m in curve] == [(1, 30.0), (2, 20.0), (3, 10.0)]
-    assert [m.timestamp - run.info.start_time for m in curve] == [1500, 3000, 4500]
+    assert [m.timestamp - run.info.start_time for m in curve] == [1500, 3500, 4500]
     assert run.data.metrics["test_wrong"] == 36
     assert run.data.metrics["ten-crop/test_error"] == 9.0
     assert run.data.metrics["run_images_per_second"] == 66.6

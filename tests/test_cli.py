@@ -1,0 +1,378 @@
+"""What the command line promises: exit codes, one-line errors, JSON, and quick answers.
+
+Runs are stood in for by small programs that talk as `repro run --progress json` does.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from repro import catalog, cli, console, seeds
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def repro(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "repro", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+# ---------------------------------------------------------------------------- wrong usage
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("rnu lenet5-mnist", ("rnu", "did you mean run")),
+        ("list --papr lenet5", ("--papr", "did you mean --paper")),
+        ("list --paper lenet", ("'lenet'", "did you mean lenet5")),
+        ("list surplus", ("surplus",)),
+        ("show", ("EXPERIMENT",)),
+        ("show lenet5-mnst", ("'lenet5-mnst'", "did you mean lenet5-mnist")),
+        ("show lenet5-mnist --set recipe.data.train=train[9", ("train[9", "train[:N]")),
+        ("anatomy lenet-5", ("'lenet-5'", "did you mean lenet5")),
+        ("verdict resnet20-cifar10", ("'resnet20-cifar10'", "accepted: ")),
+        ("claims lenet5-distortion", ("did you mean lenet5-distortions",)),
+        ("claims --scale smoke", ("'smoke'", "short, paper")),
+        ("run lenet5-mnst", ("'lenet5-mnst'", "did you mean lenet5-mnist")),
+        ("run lenet5-mnist --scale papr", ("'papr'", "did you mean paper")),
+        ("run lenet5-mnist --seed three", ("--seed three", "a whole number from 0")),
+        ("run lenet5-mnist --seed -1", ("--seed -1", "a whole number from 0")),
+        ("run lenet5-mnist --seeds 0", ("--seeds 0", "a whole number from 1")),
+        ("run lenet5-mnist --seeds", ("--seeds",)),
+        ("run lenet5-mnist --seed 1 --seeds 2", ("--seed 1", "--seeds 2", "one of the two")),
+        ("run lenet5-mnist --strategy mirored", ("'mirored'", "did you mean mirrored")),
+        ("run lenet5-mnist --precision float16", ("'float16'", "mixed_bfloat16")),
+        ("run lenet5-mnist --set recipe.batc=1", ("'recipe.batc'", "did you mean recipe.batch")),
+        ("run lenet5-mnist --set recipe.batch=0", ("recipe.batch=0", "above 0")),
+        ("run lenet5-mnist --set recipe.batch=many", ("recipe.batch=many", "int")),
+        ("run lenet5-mnist --set recipe.batch", ("recipe.batch", "KEY=VALUE")),
+        ("run lenet5-mnist --set recipe.data.dataset=mnst", ("mnst", "did you mean mnist")),
+        ("run lenet5-mnist --out /dev/null/runs", ("/dev/null/runs", "writable folder")),
+        ("resume nowhere", ("nowhere", "run directory")),
+        ("evaluate nowhere --protocol ten-crops", ("'ten-crops'", "single-view")),
+        ("evaluate nowhere", ("--protocol",)),
+        ("data fetch", ("'fetch'", "list, prepare, check")),
+        ("data check mnst", ("'mnst'", "did you mean mnist")),
+        ("data prepare", ("which dataset", "mnist")),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments, words, capsys):
+    assert cli.main(arguments.split()) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.count("\n") == 1 and error.startswith("error: ")
+    assert all(word in error for word in words), error
+
+
+def test_wrong_usage_from_a_shell_has_no_traceback():
+    done = repro("run", "lenet5-mnst")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "did you mean lenet5-mnist" in done.stderr
+
+
+# ---------------------------------------------------------------------------- quick answers
+
+
+@pytest.mark.parametrize(
+    ("limit", "arguments"),
+    [
+        (0.5, "--help"),
+        (0.5, "run --help"),
+        (0.5, "run lenet5-mnst"),
+        (0.5, "run lenet5-mnist --seed three"),
+        (1.0, "list"),
+        (1.0, "show lenet5-mnist"),
+    ],
+)
+def test_answers_at_once(limit, arguments):
+    """Processor time, which on a quiet machine is the time that one waits."""
+    repro(*arguments.split())  # compiles the modules, once
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    repro(*arguments.split())
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < limit
+
+
+@pytest.mark.parametrize("arguments", ["list", "show lenet5-mnist", "run lenet5-mnst", "data"])
+def test_quick_commands_import_nothing_slow(arguments):
+    code = (
+        f"import sys; from repro.cli import main; main({arguments.split()!r});"
+        "slow = {'keras', 'tensorflow', 'tensorflow_datasets', 'mlflow', 'pandas', 'matplotlib'};"
+        "sys.exit(len(slow & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+# ---------------------------------------------------------------------------- listing and showing
+
+
+def test_help_lists_every_command(capsys):
+    assert cli.main(["--help"]) == 0
+    out = capsys.readouterr().out
+    commands = "list show anatomy run resume evaluate verdict claims results sync data doctor"
+    assert all(f" {command} " in out for command in commands.split())
+
+
+def test_list_json_has_every_experiment(capsys):
+    assert cli.main(["list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["experiment"] for row in rows] == [e.name for e in catalog.experiments()]
+    (headline,) = [row for row in rows if row["experiment"] == "lenet5-mnist"]
+    assert headline["reported"] == 0.95 and headline["dataset"] == "mnist"
+    assert headline["verdict"] == "not run" and headline["measured"] is None
+
+
+def test_verdict_json_keys(capsys):
+    assert cli.main(["verdict", "lenet5-mnist", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    keys = ("experiment", "metric", "protocol", "reported", "mean", "std", "n", "difference")
+    assert all(key in row for key in (*keys, "verdict") for row in rows)
+    assert [row["reported"] for row in rows] == [0.95, 0.35]
+
+
+def test_show_json_is_the_whole_recipe(capsys):
+    assert cli.main(["show", "lenet5-mnist", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["recipe"]["passes"] == 20 and shown["recipe"]["batch"] == 1
+    assert shown["deviations"] and shown["paper"] == "lenet5"
+    assert shown["cost"]["updates"] == 20 * 60_000  # section III.B: twenty passes, one by one
+
+
+def test_show_with_a_change_costs_what_the_change_costs(capsys):
+    changes = ["--set", "recipe.data.train=train[:1000]", "--set", "recipe.batch=10"]
+    assert cli.main(["show", "lenet5-mnist", "--json", *changes]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["cost"] == {"updates": 2_000, "images": 20_000, "minutes": None}
+
+
+def test_tables_say_what_json_says(capsys):
+    assert cli.main(["show", "lenet5-mnist"]) == 0
+    out = capsys.readouterr().out
+    assert "test_error 0.95 %" in out and "StochasticDiagonalLM" in out
+    assert all(len(line) == len(line.rstrip()) for line in out.splitlines())
+
+
+def test_json_has_no_nan(capsys):
+    console.print_json({"a": float("nan"), "b": [1.5, float("inf")]})
+    assert json.loads(capsys.readouterr().out) == {"a": None, "b": [1.5, None]}
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    done = subprocess.run(
+        f"set -o pipefail; {sys.executable} -m repro show lenet5-mnist | head -1",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+# ---------------------------------------------------------------------------- judging
+
+
+def record(seed: int, error: float, scale: str = "paper") -> dict:
+    """A finished run of lenet5-mnist, as the trainer and `repro results` would leave it."""
+    from repro import spec
+
+    run = {
+        **{"id": f"{scale}{seed}", "experiment": "lenet5-mnist", "paper": "lenet5"},
+        **{"scale": scale, "seed": seed, "overrides": [], "precision": "float32"},
+        **{"backend": "tensorflow", "strategy": "single", "replicas": 1, "devices": ["CPU:0"]},
+        **{"digest": spec.digest(catalog.experiment("lenet5-mnist"))},
+    }
+    metrics = {"single-view": {"test_error": error, "training_error": 0.35}}
+    return {"run": run, "passes": [], "result": {"metrics": metrics, "finished": str(seed)}}
+
+
+@pytest.mark.parametrize(
+    ("errors", "verdict", "code"),
+    [
+        ((0.94, 0.95, 0.97), "reproduced", 0),
+        ((1.54, 1.55, 1.57), "worse", 1),
+        ((0.54, 0.55, 0.57), "better", 0),
+        ((1.54, 1.55), "inconclusive", 0),
+    ],
+)
+def test_exit_code_1_is_for_what_fell_short(errors, verdict, code, capsys):
+    folder = Path("results/runs/lenet5-mnist")
+    folder.mkdir(parents=True)
+    for seed, error in enumerate(errors):
+        (folder / f"{seed}.json").write_text(json.dumps(record(seed, error)))
+    assert cli.main(["verdict", "lenet5-mnist"]) == code
+    line = next(x for x in capsys.readouterr().out.splitlines() if "test_error" in x)
+    assert line.endswith(verdict)
+
+
+def test_finished_runs_count_before_they_are_in_results(capsys):
+    for seed, error in enumerate((0.94, 0.95, 0.97)):
+        folder = Path(f"runs/lenet5-mnist/paper-seed{seed}-20260101-000000")
+        folder.mkdir(parents=True)
+        made = record(seed, error)
+        (folder / "run.json").write_text(json.dumps(made["run"]))
+        (folder / "result.json").write_text(json.dumps(made["result"]))
+    assert cli.main(["list", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    assert (row["n"], row["verdict"]) == (3, "reproduced")
+    assert row["measured"] == pytest.approx((0.94 + 0.95 + 0.97) / 3)
+
+
+def test_a_broken_record_is_one_line(capsys):
+    folder = Path("results/runs/lenet5-mnist")
+    folder.mkdir(parents=True)
+    (folder / "0.json").write_text("{")
+    assert cli.main(["list"]) == 3
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+# ---------------------------------------------------------------------------- several seeds
+
+CHILD = textwrap.dedent(
+    """
+    import json, signal, sys, time
+    seed, behaviour = int(sys.argv[1]), sys.argv[2]
+    def say(**event):
+        print(json.dumps(event), file=sys.stderr, flush=True)
+    def leave(*_):
+        print("error: interrupted, the checkpoint is written", file=sys.stderr)
+        sys.exit(130)
+    signal.signal(signal.SIGTERM, leave)
+    print("noise of a library", file=sys.stderr)
+    say(event="start", run_dir=f"runs/{seed}", passes=2, updates=20)
+    if behaviour == "wait":
+        time.sleep(60)
+    if behaviour == "fail" and seed == 1:
+        print("error: the loss is not finite", file=sys.stderr)
+        sys.exit(4)
+    if behaviour == "usage":
+        print("error: no such thing", file=sys.stderr)
+        sys.exit(2)
+    if behaviour == "crash":
+        sys.exit(1)
+    say(event="pass", update=20, test_error=1.0, images_per_second=100.0, **{"pass": 2})
+    print(json.dumps({"seed": seed, "run_dir": f"runs/{seed}"}))
+    """
+)
+
+
+def children(behaviour: str):
+    return lambda seed: [sys.executable, "-c", CHILD, str(seed), behaviour]
+
+
+def test_each_seed_has_a_process_and_tells_its_progress():
+    events = []
+    outcomes = seeds.run(range(3), children("well"), 2, lambda *event: events.append(event))
+    assert [(o.seed, o.exit_code, o.result["run_dir"]) for o in outcomes] == [
+        (seed, 0, f"runs/{seed}") for seed in range(3)
+    ]
+    for seed in range(3):
+        assert [e["event"] for s, e in events if s == seed] == ["start", "pass"]
+
+
+def test_a_seed_that_fails_does_not_end_the_others():
+    outcomes = seeds.run(range(3), children("fail"), 1, lambda *_: None)
+    assert [o.exit_code for o in outcomes] == [0, 4, 0]
+    assert outcomes[1].error == "the loss is not finite"
+
+
+def test_no_further_seed_is_started_after_wrong_usage():
+    outcomes = seeds.run(range(3), children("usage"), 1, lambda *_: None)
+    assert [(o.exit_code, o.run_dir) for o in outcomes] == [(2, "runs/0"), (130, ""), (130, "")]
+
+
+def test_a_process_that_dies_without_a_word_is_a_failure():
+    (outcome,) = seeds.run([0], children("crash"), 1, lambda *_: None)
+    assert not outcome.result and outcome.exit_code and outcome.error
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_reach_every_running_seed(number):
+    started = threading.Semaphore(0)
+
+    def interrupt():
+        started.acquire()
+        started.acquire()
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=interrupt).start()
+    begin = time.monotonic()
+    outcomes = seeds.run(range(3), children("wait"), 2, lambda *_: started.release())
+    assert time.monotonic() - begin < 30
+    assert [o.exit_code for o in outcomes] == [130] * 3
+    assert [o.run_dir for o in outcomes] == ["runs/0", "runs/1", ""]
+
+
+def test_interrupted_seeds_say_how_to_go_on(monkeypatch, capsys):
+    stopped = [seeds.Outcome(0, 0, "runs/0", {"seed": 0, "run_dir": "runs/0"})]
+    stopped += [seeds.Outcome(1, 130, "runs/1"), seeds.Outcome(2, 130)]
+    monkeypatch.setattr(seeds, "run", lambda *_, **__: stopped)
+    assert cli.main(["run", "lenet5-digits", "--seeds", "3", "--json"]) == 130
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.splitlines() == [
+        "seed 0 is finished: runs/0",
+        "go on with: repro resume runs/1",
+        "error: interrupted",
+    ]
+
+
+@pytest.mark.parametrize(("code", "expected"), [(2, 2), (3, 3), (4, 4), (1, 4), (-9, 4)])
+def test_the_exit_code_of_a_failed_seed_is_kept(code, expected, monkeypatch, capsys):
+    failed = [seeds.Outcome(0, code, error="disk full")]
+    monkeypatch.setattr(seeds, "run", lambda *_, **__: failed)
+    assert cli.main(["run", "lenet5-digits"]) == expected
+    assert capsys.readouterr().err.splitlines()[-1] == "error: disk full"
+
+
+def test_one_example_recipes_go_side_by_side_and_others_one_after_the_other(monkeypatch):
+    from repro.spec import override
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    one = catalog.experiment("lenet5-mnist")
+    assert seeds.jobs(one) == len(os.sched_getaffinity(0))
+    assert seeds.jobs(override(one, ["recipe.batch=128"])) == 1
+
+
+# ---------------------------------------------------------------------------- progress
+
+
+def test_progress_without_a_terminal_is_a_line_per_pass(capsys):
+    with console.Bars(["seed 0"]) as bars:
+        bars.only({"event": "start", "run_dir": "runs/x", "passes": 20, "updates": 1000})
+        bars.only({"event": "progress", "pass": 1, "update": 10, "updates": 1000, "error": 9.0})
+        line = {"pass": 3, "update": 150, "test_error": 1.234, "images_per_second": 3300.4}
+        bars.only({"event": "pass", **line, "seconds_left": 3723})
+        bars.only({"event": "message", "text": "a word"})
+        bars.only({"event": "done"})
+    assert capsys.readouterr().err.splitlines() == [
+        "seed 0: runs/x",
+        "seed 0: pass 3/20, error 1.23 %, 3,300 images/s, 1:02:03 left",
+        "seed 0: a word",
+    ]
+
+
+def test_a_run_whose_starter_is_gone_is_asked_to_leave():
+    code = (
+        "import signal, sys, time; from repro import console\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        "sys.stdin.read(); console.emit({'event': 'progress'}); time.sleep(30)"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    child.stderr.close()
+    child.stdin.close()
+    assert child.wait(timeout=30) == 7

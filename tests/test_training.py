@@ -1,0 +1,267 @@
+"""One run from start to end: its files, its metrics, its parity over devices, its stops."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from repro import catalog, checkpoint, spec, training
+from repro.data.preprocessing import Contrast, Enlarge, PadTo
+from repro.errors import Interrupted, RunError, UsageError
+from repro.journal import Journal
+
+SPOKEN_OF_TIME = {"seconds", "images_per_second"}
+
+
+@pytest.fixture
+def untracked(monkeypatch):
+    """Runs that do not write to MLflow: tests/test_tracking.py is about that."""
+    monkeypatch.setattr(training.Training, "_track", lambda self: None)
+
+
+def digits(scale="smoke", **options):
+    return training.run(catalog.experiment("lenet5-digits"), scale=scale, **options)
+
+
+@pytest.fixture(scope="module")
+def short_run(tmp_path_factory):
+    """One seed of lenet5-digits at short scale."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.Training, "_track", lambda self: None)
+        return digits("short", seed=0, out=tmp_path_factory.mktemp("runs"))
+
+
+def error(outcome: dict) -> float:
+    return outcome["metrics"]["single-view"]["test_error"]
+
+
+def test_a_run_leaves_the_files_of_the_contract(short_run):
+    journal = Journal.open(short_run["run_dir"])
+    run, passes, result = journal.run(), journal.passes(), journal.result()
+    assert run["experiment"] == "lenet5-digits"
+    assert run["data"]["train_examples"] == 1437
+    assert run["resolved"]["recipe"]["optimizer"]["mu"] == 0.02
+    # 20 passes of a quarter of 1,437 examples, one update each
+    assert [p["pass"] for p in passes] == list(range(1, 21))
+    assert passes[-1]["update"] == result["updates"] == round(20 * 1437 / 4)
+    metrics = result["metrics"]["single-view"]
+    assert metrics["test_count"] == 360
+    assert metrics["training_count"] == 1437
+    assert metrics["test_error"] == pytest.approx(100 * metrics["test_wrong"] / 360)
+    assert metrics["test_error"] == passes[-1]["test_error"]
+    assert len(list(journal.checkpoints.glob("*.ckpt"))) == 2
+    assert (journal.figures / "filters.svg").exists()
+    assert (journal.figures / "curves.svg").exists()
+
+
+def test_the_eta_of_each_pass_caps_its_rates(short_run):
+    """A rate is eta / (mu + h) with h >= 0: at most eta / 0.02 of the schedule of the paper."""
+    etas = [5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8
+    for line, eta in zip(Journal.open(short_run["run_dir"]).passes(), etas, strict=True):
+        assert 0 < line["rate_min"] < line["rate_max"] <= eta / 0.02 * (1 + 1e-6)
+        assert line["rate_max"] > 0.5 * eta / 0.02
+
+
+def test_short_scale_stays_in_its_band(short_run):
+    bands = [b for b in catalog.experiment("lenet5-digits").bands if b.scale == "short"]
+    assert bands
+    for band in bands:
+        value = short_run["metrics"][band.protocol][band.metric]
+        assert band.low <= value <= band.high, band
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "network.penalty_scale=1.0",  # the plain sums of equation 7 saturate the network
+        "recipe.optimizer.mu=20.0",  # rates a thousand times too small
+    ],
+)
+def test_a_recipe_broken_on_purpose_leaves_the_band(broken, tmp_path, untracked):
+    outcome = digits("short", overrides=[broken], out=tmp_path)
+    band = next(b for b in catalog.experiment("lenet5-digits").bands if b.metric == "test_error")
+    assert error(outcome) > band.high
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(tmp_path, untracked):
+    states = []
+    for seed in (0, 0, 1):
+        journal = Journal.open(digits(seed=seed, out=tmp_path)["run_dir"])
+        states.append(checkpoint.latest(journal.checkpoints)[0])
+    assert all(np.array_equal(a, b) for a, b in zip(states[0], states[1], strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(states[0], states[2], strict=True))
+
+
+def modern_on_digits() -> spec.Experiment:
+    """The modern variant with batches of 128, on data that needs no download."""
+    modern = catalog.experiment("lenet5-modern-mnist")
+    recipe = dataclasses.replace(
+        modern.recipe,
+        data=spec.Data("digits"),
+        preprocessing=(Enlarge(20), PadTo(32), Contrast(-0.1, 1.175)),
+        passes=6,
+    )
+    return dataclasses.replace(modern, recipe=recipe)
+
+
+def test_two_devices_give_the_curve_of_one(two_devices, tmp_path, untracked):
+    curves = {}
+    for strategy in ("single", "mirrored"):
+        outcome = training.run(modern_on_digits(), strategy=strategy, out=tmp_path)
+        journal = Journal.open(outcome["run_dir"])
+        assert journal.run()["replicas"] == {"single": 1, "mirrored": 2}[strategy]
+        curves[strategy] = journal.passes()
+    assert len(curves["single"]) == 6
+    for one, two in zip(curves["single"], curves["mirrored"], strict=True):
+        assert one["update"] == two["update"]
+        for metric in ("loss", "test_loss"):
+            assert two[metric] == pytest.approx(one[metric], rel=2e-4)
+        assert abs(two["test_error"] - one["test_error"]) <= 100 / 360 + 1e-9  # one image
+    assert curves["single"][-1]["loss"] < 0.5 * curves["single"][0]["loss"]  # it did learn
+
+
+def test_rates_change_where_the_schedule_says_so():
+    """Half a pass at one rate, a whole one at the next: each pass is cut in its middle."""
+    modern = modern_on_digits()
+    schedule = spec.Steps(((0.5, 0.01), (1.0, 0.001), (1.0, 0.0001)))
+    optimizer = dataclasses.replace(modern.recipe.optimizer, rate=schedule)
+    recipe = dataclasses.replace(modern.recipe, optimizer=optimizer, passes=2)
+    experiment = dataclasses.replace(modern, recipe=recipe)
+    request = {"experiment": experiment.name, "scale": "paper", "seed": 0, "overrides": []}
+    request |= {"strategy": "auto", "precision": "float32"}
+    run = training.Training(experiment, request)
+    end = run.pass_ends[0]
+    assert end == round(1437 / 128)
+    assert run._stretches(0, 0) == [(0, end // 2 + end % 2), (end // 2 + end % 2, end)]
+    run.update = end
+    middle = end + -(-(run.pass_ends[1] - end) // 2)
+    assert run._stretches(1, end) == [(end, middle), (middle, run.pass_ends[1])]
+
+
+@pytest.mark.parametrize(
+    ("factor", "batch", "passes", "ends"),
+    [
+        (1, 1, 3, [100, 200, 300]),
+        (10, 1, 3, [10, 20, 30]),
+        (1, 8, 2, [12, 25]),  # 12.5 updates a pass: none is lost over two
+    ],
+)
+def test_where_passes_end(factor, batch, passes, ends):
+    recipe = dataclasses.replace(
+        catalog.experiment("lenet5-digits").recipe,
+        batch=batch,
+        passes=passes,
+        short_factor=factor,
+    )
+    assert training.pass_ends(recipe, 100, "short") == ends
+
+
+def test_a_batch_larger_than_a_pass_is_refused():
+    recipe = catalog.experiment("lenet5-digits").recipe
+    with pytest.raises(UsageError, match=r"recipe\.batch=101.*up to 100"):
+        training.pass_ends(dataclasses.replace(recipe, batch=101), 100, "paper")
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_journal(
+    tmp_path, untracked, monkeypatch
+):
+    def poisoned(self, number):
+        rates = self.optimizer.set_rates(1.0, [0.0 * w for w in self.model.trainable_variables])
+        self.state["rates"] = rates
+        if number == 1:
+            weight = self.model.trainable_variables[0]
+            weight.assign(weight * float("nan"))
+
+    monkeypatch.setattr(training.Training, "_set_rates", poisoned)
+    with pytest.raises(RunError, match=r"not finite at update 40 \(pass 2\)"):
+        digits(out=tmp_path)
+    (run_dir,) = (tmp_path / "lenet5-digits").iterdir()
+    journal = Journal.open(run_dir)
+    assert len(journal.passes()) == 1
+    assert journal.result() is None
+    assert "not finite" in journal.failure()["reason"]
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, untracked, monkeypatch):
+    """What SIGTERM does: a checkpoint in the middle of a pass, then the same end."""
+    monkeypatch.setattr(training, "CHUNK_UPDATES", 7)
+    whole = Journal.open(digits(out=tmp_path / "whole")["run_dir"])
+
+    seen = []
+
+    def stop_in_pass_two(event):
+        seen.append(event)
+        if event["event"] == "progress" and event["update"] == 27:
+            training_at_hand.stop.is_set = True
+
+    began = training.Training.train
+
+    def train(self, progress):
+        nonlocal training_at_hand
+        training_at_hand = self
+        return began(self, progress)
+
+    training_at_hand = None
+    monkeypatch.setattr(training.Training, "train", train)
+    with pytest.raises(Interrupted, match=r"update 27 of 40 .*repro resume"):
+        digits(out=tmp_path / "cut", progress=stop_in_pass_two)
+    run_dir = next((tmp_path / "cut" / "lenet5-digits").iterdir())
+    training.resume(run_dir)
+    cut = Journal.open(run_dir)
+    assert timeless(cut) == timeless(whole)
+    assert cut.result()["resumed"] == 1
+    pairs = zip(last_state(cut), last_state(whole), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path, untracked, monkeypatch):
+    journal = Journal.open(digits(out=tmp_path)["run_dir"])
+    before = timeless(journal), last_state(journal)
+    (journal.path / "result.json").unlink()  # as if it had been killed after its last checkpoint
+    newest = sorted(journal.checkpoints.iterdir())[-1]
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    messages = []
+    training.resume(journal.path, progress=messages.append)
+    said = [m["text"] for m in messages if m["event"] == "message"]
+    assert any("damaged" in text and newest.name in text for text in said)
+    assert timeless(journal) == before[0]
+    assert all(np.array_equal(a, b) for a, b in zip(last_state(journal), before[1], strict=True))
+
+
+def test_without_a_readable_checkpoint_a_run_begins_anew(tmp_path, untracked):
+    journal = Journal.open(digits(out=tmp_path)["run_dir"])
+    before = timeless(journal)
+    (journal.path / "result.json").unlink()
+    for path in journal.checkpoints.iterdir():
+        path.write_bytes(b"")
+    messages = []
+    training.resume(journal.path, progress=messages.append)
+    said = [m["text"] for m in messages if m["event"] == "message"]
+    assert any("starts at its first update" in text for text in said)
+    assert timeless(journal) == before
+
+
+def test_a_finished_run_is_only_reported(short_run):
+    again = training.resume(short_run["run_dir"])
+    assert again["metrics"] == short_run["metrics"]
+
+
+def test_a_run_of_another_recipe_is_not_resumed(tmp_path, untracked):
+    journal = Journal.open(digits(out=tmp_path)["run_dir"])
+    (journal.path / "result.json").unlink()
+    journal.write_run({**journal.run(), "digest": "0" * 12})
+    with pytest.raises(RunError, match="has changed since this run began"):
+        training.resume(journal.path)
+
+
+def timeless(journal: Journal) -> str:
+    """Every line of metrics.jsonl and the final metrics, without what speaks of time."""
+    lines = [{k: v for k, v in x.items() if k not in SPOKEN_OF_TIME} for x in journal.passes()]
+    return json.dumps([lines, journal.result()["metrics"]])
+
+
+def last_state(journal: Journal) -> list:
+    return checkpoint.latest(journal.checkpoints)[0]
