@@ -86,7 +86,7 @@ def bitmaps() -> list[list[float]]:
 def convolution(maps: int, size: int, maps_in: int):
     """A valid convolution, weights and biases uniform on +-2.4 / fan-in (Appendix A)."""
     uniform = layers.FanInUniform(size * size * maps_in)
-    return layers.PatchConv2D(maps, size, kernel_initializer=uniform, bias_initializer=uniform)
+    return layers.OneExampleConv2D(maps, size, kernel_initializer=uniform, bias_initializer=uniform)
 
 
 def partial_convolution(table, size: int):

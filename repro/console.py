@@ -88,9 +88,10 @@ def _cell(value) -> str:
 def status(passes: int | None, event: dict) -> str:
     """Where a run is, from a progress or pass event of the trainer, in a line."""
     parts = [f"pass {event['pass']}/{passes or '?'}"]
-    error = event.get("test_error", event.get("error"))
-    if error is not None:
-        parts.append(f"error {error:.2f} %")
+    if event.get("test_error") is not None:
+        parts.append(f"error {event['test_error']:.2f} %")
+    elif event.get("error") is not None:
+        parts.append(f"training error {event['error']:.2f} %")
     if event.get("images_per_second"):
         parts.append(f"{event['images_per_second']:,.0f} images/s")
     if event.get("seconds_left") is not None:
@@ -114,6 +115,7 @@ class Bars:
         self._live = sys.stderr.isatty()
         self._passes: dict[str, int] = {}
         self._error: dict[str, float] = {}
+        self._left: dict[str, float | None] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -143,9 +145,10 @@ class Bars:
             self._line(label, str(event.get("run_dir", "")))
         elif kind == "progress":
             # between passes the test error of the last pass says more than the running one
-            seen = {**event, "test_error": self._error.get(label, event.get("error"))}
-            self._update(label, seen)
+            self._left[label] = event.get("seconds_left")
+            self._update(label, {**event, "test_error": self._error.get(label)})
         elif kind == "pass":
+            event = {"seconds_left": self._left.get(label), **event}
             if event.get("test_error") is not None:
                 self._error[label] = event["test_error"]
             if not self._live:

@@ -5,8 +5,6 @@ order of updates and everything random is decided outside of it.
 """
 
 import contextlib
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +20,11 @@ SMALL_BATCH = 16  # below it an update is too short to be shared between cores
 def configure(batch: int) -> int | None:
     """Chooses threads before TensorFlow starts; returns their number, None for all cores.
 
-    One-example updates are operations of a few microseconds each: one thread without oneDNN makes
-    1.4 times the updates of two with it, and leaves the other core to another seed.
+    One-example updates are too short to be shared between cores: one thread is as fast, and leaves
+    the other cores to other seeds.
     """
     if batch >= SMALL_BATCH:
         return None
-    if "tensorflow" not in sys.modules:
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     import tensorflow as tf
 
     with contextlib.suppress(RuntimeError):  # it runs already: the threads stay as they are

@@ -9,7 +9,7 @@ from repro.errors import unknown
 PROTOCOLS = {
     "single-view": "each image once, as it is",
 }
-BATCH = 500
+BATCH = 200
 
 
 def check_protocol(name: str) -> None:

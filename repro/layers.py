@@ -91,15 +91,14 @@ class Subsampling(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("repro")
-class PatchConv2D(keras.layers.Conv2D):
-    """Keras' Conv2D, valid and of stride 1, computed as one matrix product of patches.
+class OneExampleConv2D(keras.layers.Conv2D):
+    """Keras' Conv2D, valid and of stride 1, fast also where a batch is one example.
 
-    For one example per update, compiled by XLA on a CPU, a whole update of LeNet-5 takes 0.15 ms
-    with this, 0.55 ms with Keras' own; the function is the same.
+    The function is the same; see `valid_convolution`.
     """
 
     def call(self, x):
-        return patch_convolution(x, self.kernel) + self.bias
+        return valid_convolution(x, self.kernel) + self.bias
 
 
 @keras.saving.register_keras_serializable("repro")
@@ -140,7 +139,7 @@ class PartialConv2D(keras.layers.Layer):
         return ops.reshape(ops.matmul(self.kernel, placement), self.dense_shape)
 
     def call(self, x):
-        return patch_convolution(x, self.dense_kernel()) + self.bias
+        return valid_convolution(x, self.dense_kernel()) + self.bias
 
     def compute_output_shape(self, shape):
         shrink = self.kernel_size - 1
@@ -196,11 +195,15 @@ class EuclideanRBF(keras.layers.Layer):
         return {**super().get_config(), "codes": self.codes.tolist(), "scale": self.scale}
 
 
-def patch_convolution(x, kernel):
-    """A valid convolution of stride 1 as a product of patches and kernel.
+def valid_convolution(x, kernel):
+    """A valid convolution of stride 1.
 
-    x: [batch, height, width, maps in]; kernel: [k, k, maps in, maps out].
+    x: [batch, height, width, maps in]; kernel: [k, k, maps in, maps out]. A single example is
+    taken as one matrix product of its patches: compiled by XLA on a CPU, an update of LeNet-5 takes
+    0.15 ms that way, 0.55 ms by the convolution operation, which wins for whole batches.
     """
+    if x.shape[0] != 1:
+        return ops.conv(x, kernel, padding="valid")
     k, _, _, maps_out = kernel.shape
     height, width = x.shape[1] - k + 1, x.shape[2] - k + 1
     shifted = [x[:, i : i + height, j : j + width] for i in range(k) for j in range(k)]

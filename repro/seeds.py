@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from repro.distribution import SMALL_BATCH
 from repro.spec import Experiment
-
-ONE_EXAMPLE_BATCH = 16  # below this a run cannot use more than one CPU core
 
 
 @dataclass
@@ -36,7 +35,7 @@ def jobs(experiment: Experiment) -> int:
     """
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
     gpu = glob.glob("/dev/nvidia[0-9]*") and not hidden
-    if experiment.recipe.batch >= ONE_EXAMPLE_BATCH or gpu:
+    if experiment.recipe.batch >= SMALL_BATCH or gpu:
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -155,7 +155,6 @@ class Training:
                 "devices": list(self.devices.devices),
                 "replicas": self.devices.replicas,
                 "threads": self.threads,
-                "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0",
                 "backend": "tensorflow",
                 "compiler": self.devices.compiler(self.recipe.batch),
                 "digest": spec.digest(self.experiment),

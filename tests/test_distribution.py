@@ -1,0 +1,114 @@
+"""Where a run computes: which devices, who is refused, and that no example is lost between them."""
+
+import numpy as np
+import pytest
+
+from repro import distribution
+from repro.errors import UsageError
+
+
+def counting(tf, replicas_see=None):
+    """An update that trains nothing and returns (sum of all pixels, sum of all labels)."""
+
+    def update(images, labels):
+        if replicas_see is not None:
+            replicas_see.append(images.shape[0])
+        return tf.reduce_sum(images), tf.reduce_sum(labels)
+
+    return update
+
+
+def chunk(updates, batch):
+    images = np.arange(1, updates * batch + 1, dtype="float32").reshape(updates, batch, 1)
+    return images, images[..., 0].astype("int32")
+
+
+@pytest.mark.parametrize("name", ["many", "mirored", "", "Single"])
+def test_an_unknown_strategy_names_the_known_ones(name):
+    with pytest.raises(UsageError, match=r"unknown strategy.*auto, single, mirrored") as raised:
+        distribution.choose(name, 128)
+    assert raised.value.exit_code == 2
+    if name == "mirored":
+        assert "did you mean mirrored" in str(raised.value)
+
+
+def test_several_hosts_are_said_to_come_later():
+    with pytest.raises(UsageError, match="multi-worker: not there yet; accepted: auto, single"):
+        distribution.choose("multi-worker", 128)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 127])
+def test_a_batch_that_cannot_be_divided_is_refused(two_devices, batch):
+    with pytest.raises(UsageError, match=f"batch of {batch} cannot be divided between 2") as raised:
+        distribution.choose("mirrored", batch)
+    assert "--strategy single" in str(raised.value)
+
+
+def test_mirrored_needs_more_than_one_device(two_devices, monkeypatch):
+    all_of = two_devices.config.list_logical_devices
+    monkeypatch.setattr(two_devices.config, "list_logical_devices", lambda kind: all_of(kind)[:1])
+    with pytest.raises(UsageError, match="two devices or more"):
+        distribution.choose("mirrored", 128)
+
+
+def test_mirrored_takes_both_devices(two_devices):
+    devices = distribution.choose("mirrored", 128)
+    assert (devices.name, devices.replicas) == ("mirrored", 2)
+    assert devices.strategy.num_replicas_in_sync == 2
+    assert len(set(devices.devices)) == 2
+
+
+@pytest.mark.parametrize("strategy", ["auto", "single"])
+def test_without_gpus_one_device_is_taken(two_devices, strategy):
+    devices = distribution.choose(strategy, 128)
+    assert (devices.name, devices.replicas, devices.strategy) == ("single", 1, None)
+
+
+@pytest.mark.parametrize(
+    ("batch", "name", "replicas"), [(128, "mirrored", 2), (127, "single", 1), (1, "single", 1)]
+)
+def test_auto_takes_all_gpus_where_the_batch_can_be_divided(
+    two_devices, monkeypatch, batch, name, replicas
+):
+    """The two CPU devices stand for two GPUs."""
+    all_of = two_devices.config.list_logical_devices
+    monkeypatch.setattr(two_devices.config, "list_logical_devices", lambda kind: all_of("CPU"))
+    devices = distribution.choose("auto", batch)
+    assert (devices.name, devices.replicas) == (name, replicas)
+
+
+@pytest.mark.parametrize(("strategy", "batch"), [("single", 4), ("single", 32), ("mirrored", 32)])
+def test_every_example_of_a_chunk_is_used_once_and_no_filling(two_devices, strategy, batch):
+    """Also of a chunk with fewer updates than the loop was compiled for."""
+    devices, sizes = distribution.choose(strategy, batch), []
+    loop = devices.loop(counting(two_devices, sizes), batch, 3)
+    for updates in (3, 2, 1):
+        images, labels = chunk(updates, batch)
+        total = updates * batch * (updates * batch + 1) // 2  # 1 + 2 + ... + n
+        assert loop(images, labels) == (total, total)
+    assert set(sizes) == {batch // devices.replicas}  # each replica has its part of the batch
+    assert len(sizes) <= 2 * devices.replicas  # compiled once (and traced once), for all chunks
+
+
+def test_filling_up_keeps_what_is_there():
+    images, labels = chunk(2, 3)
+    longer = distribution.padded(images, 5)
+    assert longer.shape == (5, 3, 1) and longer.dtype == images.dtype
+    np.testing.assert_array_equal(longer[:2], images)
+    assert distribution.padded(labels, 2) is labels
+
+
+def test_threads_are_left_alone_for_whole_batches(monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    assert distribution.configure(128) is None
+    import os
+
+    assert "TF_ENABLE_ONEDNN_OPTS" not in os.environ
+
+
+def test_what_is_compiled_by_xla(two_devices):
+    """FIELD's M5: not under a strategy, and not for whole batches on a CPU."""
+    single, mirrored = (distribution.choose(s, 32) for s in ("single", "mirrored"))
+    assert single.compiler(1) == "xla"
+    assert single.compiler(128) == "graph"
+    assert mirrored.compiler(2) == "graph"

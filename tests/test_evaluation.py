@@ -1,0 +1,137 @@
+"""Every image is scored once, and the numbers are those of the definition."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from repro import catalog, evaluation, losses, training
+from repro.errors import RunError, UsageError
+from repro.journal import Journal
+
+B = evaluation.BATCH
+
+
+def recording(seen):
+    """A scorer in place of a network: predicts the number that the image carries, modulo 10."""
+
+    def score(images, labels):
+        assert 0 < len(images) <= B and len(images) == len(labels)
+        seen.extend(int(i) for i in images[:, 0])
+        return images[:, 0].astype("float32") / 2, images[:, 0].astype("int64") % 10
+
+    return score
+
+
+@pytest.mark.parametrize("n", [1, B - 1, B, B + 1, 2 * B, 2 * B + 3])
+def test_every_image_is_scored_once(n):
+    images, seen = np.arange(n)[:, None], []
+    labels = (np.arange(n) % 10).astype("int32")
+    wrong = np.unique([0, n // 2, n - 1])  # the last one too, which a dropped remainder would miss
+    labels[wrong] = (labels[wrong] + 1) % 10
+    found = evaluation.evaluate(recording(seen), images, labels)
+    assert seen == list(range(n))
+    assert found == {
+        "error": pytest.approx(100 * len(wrong) / n),
+        "loss": pytest.approx((n - 1) / 4),  # the mean of i/2 over all images, not over batches
+        "wrong": len(wrong),
+        "count": n,
+    }
+    json.dumps(found)  # plain numbers, as result.json needs them
+
+
+def test_a_scorer_that_drops_an_image_is_found_out():
+    def dropping(images, labels):
+        return np.zeros(len(images) - 1), np.zeros(len(images) - 1)
+
+    with pytest.raises(AssertionError, match="9 images were scored, there are 10"):
+        evaluation.evaluate(dropping, np.zeros((10, 1)), np.zeros(10, "int32"))
+
+
+def test_a_network_is_scored_in_the_mode_for_testing():
+    keras = pytest.importorskip("keras")
+    rng = np.random.default_rng(4)
+    dense = keras.layers.Dense(3)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dropout(0.9), dense])
+    images = rng.normal(size=(B + 7, 5)).astype("float32")
+    labels = rng.integers(0, 3, B + 7).astype("int32")
+    score = evaluation.scorer(model, losses.SquaredError())
+    found = evaluation.evaluate(score, images, labels)
+    kernel, bias = dense.get_weights()
+    outputs = images @ kernel + bias
+    targets = np.where(np.eye(3)[labels] > 0, 1.0, -1.0)
+    assert found["wrong"] == np.sum(outputs.argmax(axis=1) != labels)
+    assert found["loss"] == pytest.approx(np.mean(0.5 * np.sum((outputs - targets) ** 2, axis=1)))
+    assert found["count"] == B + 7
+
+
+def test_an_unknown_protocol_is_a_usage_error_before_anything_is_read(tmp_path):
+    with pytest.raises(
+        UsageError, match=r"unknown protocol 'single-veiw'.*did you mean single-view"
+    ):
+        evaluation.evaluate_run(tmp_path / "not there", "single-veiw")
+
+
+def test_what_is_no_run_cannot_be_evaluated(tmp_path):
+    with pytest.raises(UsageError, match="not a run directory"):
+        evaluation.evaluate_run(tmp_path, "single-view")
+
+
+# ---------------------------------------------------------------- finished runs
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """A few updates on scikit-learn's digits, not tracked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.Training, "_track", lambda self: None)
+        patch.setattr(training.Training, "_draw", lambda self: None)
+        experiment = catalog.experiment("lenet5-digits")
+        out = tmp_path_factory.mktemp("runs")
+        return training.run(experiment, scale="smoke", overrides=["recipe.batch=16"], out=out)
+
+
+@pytest.fixture
+def finished(once, tmp_path):
+    """The finished run's metrics, and a copy of its directory to be spoilt."""
+    shutil.copytree(once["run_dir"], tmp_path / "run")
+    return once["metrics"], Journal.open(tmp_path / "run")
+
+
+def damage(journal, how_many):
+    for path in sorted(journal.checkpoints.glob("*.ckpt"), reverse=True)[:how_many]:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+
+
+def test_evaluating_a_finished_run_gives_its_result_and_changes_nothing(finished):
+    metrics, journal = finished
+    files = {p: p.read_bytes() for p in journal.path.rglob("*") if p.is_file()}
+    found = evaluation.evaluate_run(journal.path, "single-view")
+    assert found["metrics"] == metrics["single-view"]
+    assert found["metrics"]["test_count"] == 360
+    assert {p: p.read_bytes() for p in journal.path.rglob("*") if p.is_file()} == files
+
+
+def test_without_a_readable_checkpoint_there_is_nothing_to_evaluate(finished):
+    _, journal = finished
+    damage(journal, 2)
+    passes = journal.passes()
+    with pytest.raises(RunError, match="checkpoint"):
+        evaluation.evaluate_run(journal.path, "single-view")
+    assert journal.passes() == passes and len(passes) == 2
+
+
+def test_weights_that_are_not_the_last_are_not_passed_off_as_the_last(finished):
+    """The last checkpoint of a finished run is damaged: an error, or a word about it."""
+    _, journal = finished
+    damage(journal, 1)
+    passes = journal.passes()
+    try:
+        found = evaluation.evaluate_run(journal.path, "single-view")
+    except RunError:
+        found = {"warnings": ["refused"]}
+    assert journal.passes() == passes, "evaluating must not rewrite the journal"
+    assert found.get("warnings"), f"silently evaluated update {found.get('update')}"

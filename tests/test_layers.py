@@ -1,0 +1,144 @@
+"""The layers of LeCun et al. 1998 against the same sums written as loops."""
+
+import math
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from repro import layers  # noqa: E402
+
+RNG = np.random.default_rng(1998)
+ANY = "random_normal"
+
+
+def fresh(layer, *shape):
+    """`layer`, built, on random inputs: (its weights, inputs, outputs)."""
+    x = RNG.normal(size=shape).astype("float32")
+    y = keras.ops.convert_to_numpy(layer(x))
+    return [np.asarray(w, "float64") for w in layer.get_weights()], x.astype("float64"), y
+
+
+def convolution_by_loops(x, weight, maps_out, k, bias, sees=lambda m, i: True):
+    """weight(m, i, r, c): what map m multiplies pixel (r, c) of its field in map i with."""
+    n, height, width, maps_in = x.shape
+    y = np.zeros((n, height - k + 1, width - k + 1, maps_out))
+    for e, row, column, m in np.ndindex(*y.shape):
+        total = bias[m]
+        for i, r, c in np.ndindex(maps_in, k, k):
+            if sees(m, i):
+                total += weight(m, i, r, c) * x[e, row + r, column + c, i]
+        y[e, row, column, m] = total
+    return y
+
+
+def test_the_convolution_by_patches_is_a_convolution():
+    (kernel, bias), x, y = fresh(
+        layers.PatchConv2D(3, 2, kernel_initializer=ANY, bias_initializer=ANY), 2, 4, 5, 2
+    )
+    expected = convolution_by_loops(x, lambda m, i, r, c: kernel[r, c, i, m], 3, 2, bias)
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_each_map_of_a_partial_convolution_sees_only_the_maps_of_its_row():
+    table = ((0, 2), (1,), (0, 1, 2), (2,))
+    layer = layers.PartialConv2D(table, 3, ANY, ANY)
+    (kernel, bias), x, y = fresh(layer, 2, 5, 4, 3)
+    assert kernel.shape == (9, 7) and bias.shape == (4,)
+    pairs = [(m, i) for m, row in enumerate(table) for i in row]
+    expected = convolution_by_loops(
+        x,
+        lambda m, i, r, c: kernel[3 * r + c, pairs.index((m, i))],
+        *(4, 3, bias),
+        sees=lambda m, i: i in table[m],
+    )
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+    assert layer.compute_output_shape((2, 5, 4, 3)) == y.shape
+
+
+def test_subsampling_weighs_the_sum_of_four_pixels():
+    layer = layers.Subsampling(ANY, ANY)
+    (coefficient, bias), x, y = fresh(layer, 2, 4, 6, 3)
+    assert coefficient.shape == bias.shape == (3,)
+    expected = np.zeros((2, 2, 3, 3))
+    for e, r, c, m in np.ndindex(*expected.shape):
+        four = x[e, 2 * r : 2 * r + 2, 2 * c : 2 * c + 2, m]
+        expected[e, r, c, m] = coefficient[m] * four.sum() + bias[m]
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+    assert layer.compute_output_shape((2, 4, 6, 3)) == y.shape
+
+
+def test_penalties_are_scaled_squared_distances_to_the_codes():
+    codes = RNG.choice([-1.0, 1.0], size=(3, 5))
+    layer = layers.EuclideanRBF(codes, scale=0.05)
+    weights, x, y = fresh(layer, 4, 5)
+    assert weights == []
+    expected = [[0.05 * sum((a - b) ** 2 for a, b in zip(r, c, strict=True)) for c in codes]
+                for r in x]  # fmt: skip
+    np.testing.assert_allclose(y, expected, rtol=1e-4)
+    at_codes = keras.ops.convert_to_numpy(layer(codes.astype("float32")))
+    np.testing.assert_array_equal(np.diag(at_codes), 0.0)
+    # Codes of +-1 that differ in d places are 4d apart.
+    np.testing.assert_allclose(at_codes[0, 1], 0.05 * 4 * np.sum(codes[0] != codes[1]), rtol=1e-5)
+    assert layer.compute_output_shape((4, 5)) == y.shape
+
+
+def test_the_squashing_function_goes_through_plus_and_minus_one():
+    a = np.array([[-50.0, -1.0, 0.0, 0.5, 1.0, 50.0]], "float32")
+    y = keras.ops.convert_to_numpy(layers.ScaledTanh()(a))[0]
+    np.testing.assert_allclose(y[[1, 2, 4]], [-1.0, 0.0, 1.0], atol=1e-4)
+    np.testing.assert_allclose(y[[0, 5]], [-1.7159, 1.7159], rtol=1e-6)
+    assert y[3] == pytest.approx(1.7159 * math.tanh(1 / 3), rel=1e-5)
+
+
+def test_curvature_passes_the_squashing_function_with_its_squared_slope():
+    a = np.linspace(-2, 2, 9)[None]
+    h = 1e-5
+    slope = 1.7159 * (np.tanh(2 / 3 * (a + h)) - np.tanh(2 / 3 * (a - h))) / (2 * h)
+    y = (1.7159 * np.tanh(2 / 3 * a)).astype("float32")
+    found, by_weights = layers.ScaledTanh().curvature(a.astype("float32"), y, np.full_like(y, 3.0))
+    np.testing.assert_allclose(found, 3.0 * slope**2, rtol=1e-3)
+    assert by_weights == []
+
+
+@pytest.mark.parametrize("fan_in", [4, 150])
+def test_initial_weights_are_uniform_within_2_4_over_the_fan_in(fan_in):
+    keras.utils.set_random_seed(7)
+    draw = np.asarray(layers.FanInUniform(fan_in)((40, 50)))
+    bound = 2.4 / fan_in
+    assert np.abs(draw).max() <= bound
+    assert np.abs(draw).max() > 0.99 * bound
+    # Of a uniform distribution: standard deviation bound / sqrt(3), mean 0, of 2,000 draws.
+    assert np.std(draw) == pytest.approx(bound / math.sqrt(3), rel=0.05)
+    assert abs(np.mean(draw)) < 5 * bound / math.sqrt(3 * 2000)
+
+
+def test_each_unit_may_have_its_own_fan_in():
+    keras.utils.set_random_seed(7)
+    fan_in = [75, 100, 150]
+    widest = np.abs(np.asarray(layers.FanInUniform(fan_in)((1000, 3)))).max(axis=0)
+    np.testing.assert_allclose(widest, 2.4 / np.array(fan_in), rtol=0.02)
+    assert np.all(widest <= 2.4 / np.array(fan_in))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (layers.ScaledTanh(), (1, 3)),
+        (layers.Subsampling(layers.FanInUniform(4), "zeros"), (1, 4, 4, 2)),
+        (layers.PatchConv2D(2, 2), (1, 3, 3, 1)),
+        (layers.PartialConv2D([[0], [0, 1]], 2, layers.FanInUniform([4, 8, 8]), "ones"),
+         (1, 3, 3, 2)),
+        (layers.EuclideanRBF([[1.0, -1.0], [-1.0, -1.0]], 0.25), (1, 2)),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_a_layer_is_the_same_after_it_was_written_down(layer, shape):
+    x = RNG.normal(size=shape).astype("float32")
+    y = layer(x)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    again(x)
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(again(x), y)
+    assert again.get_config() == layer.get_config()

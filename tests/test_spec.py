@@ -1,0 +1,172 @@
+"""The vocabulary: schedules, what can be set, what names a recipe."""
+
+import dataclasses
+import json
+
+import pytest
+
+from repro import spec
+from repro.errors import UsageError
+from repro.spec import SGD, Data, Experiment, Network, Recipe, Reported, Steps
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    j: float = 2.0
+    robust: bool = False
+
+
+def build(width, hidden=()):
+    raise AssertionError("describing an experiment builds nothing")
+
+
+EXPERIMENT = Experiment(
+    name="tiny-mnist",
+    title="A tiny network",
+    network=Network("tiny", build, options={"width": 8, "hidden": (3, 4)}),
+    recipe=Recipe(
+        data=Data("mnist"),
+        preprocessing=(),
+        loss=Loss(),
+        optimizer=SGD(rate=Steps(((2, 0.1), (1, 0.01))), momentum=0.9),
+        passes=3,
+        batch=4,
+        initialisation="none",
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("progress", "rate"),
+    [(0, 0.1), (1.99, 0.1), (2, 0.01), (2.5, 0.01), (3, 0.01), (3.25, 0.001), (100, 0.001)],
+)
+def test_a_step_begins_when_the_passes_before_it_are_over(progress, rate):
+    assert Steps(((2, 0.1), (1.25, 0.01), (1, 0.001))).at(progress) == rate
+
+
+@pytest.mark.parametrize(
+    ("assignment", "look", "value"),
+    [
+        ("recipe.batch=16", lambda e: e.recipe.batch, 16),
+        ("recipe.loss.j=1", lambda e: e.recipe.loss.j, 1.0),
+        ("recipe.loss.robust=true", lambda e: e.recipe.loss.robust, True),
+        ("recipe.loss.robust=False", lambda e: e.recipe.loss.robust, False),
+        ("recipe.optimizer.momentum=0", lambda e: e.recipe.optimizer.momentum, 0.0),
+        ("recipe.optimizer.weight_decay=1e-4", lambda e: e.recipe.optimizer.weight_decay, 1e-4),
+        ("recipe.data.train=train[:100]", lambda e: e.recipe.data.train, "train[:100]"),
+        ("network.width=9", lambda e: e.network.options["width"], 9),
+        ("recipe.data.train=a=b", lambda e: e.recipe.data.train, "a=b"),
+    ],
+)
+def test_a_value_takes_the_type_of_its_key(assignment, look, value):
+    changed = spec.override(EXPERIMENT, [assignment])
+    assert look(changed) == value
+    assert type(look(changed)) is type(value)
+    assert look(EXPERIMENT) != value or assignment.endswith("False")  # the original is untouched
+
+
+def test_only_what_was_named_changes():
+    changed = spec.override(EXPERIMENT, ["recipe.batch=16", "network.width=9", "recipe.batch=32"])
+    recipe = dataclasses.replace(EXPERIMENT.recipe, batch=32)
+    network = dataclasses.replace(EXPERIMENT.network, options={"width": 9, "hidden": (3, 4)})
+    assert changed == dataclasses.replace(EXPERIMENT, recipe=recipe, network=network)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("recipe.batch", "KEY=VALUE"),
+        ("recipe.bacth=4", "did you mean recipe.batch"),
+        ("batch=4", "unknown key 'batch'"),
+        ("network.depth=4", "unknown key"),
+        ("recipe.optimizer=1", "unknown key"),  # a group of keys, not a key
+        ("recipe.optimizer.rate.steps=1", "unknown key"),
+        ("recipe.batch.size=4", "unknown key"),
+        ("name=other", "unknown key"),
+        ("recipe.batch=4.5", "type int .now 4"),
+        ("recipe.batch=many", "type int"),
+        ("recipe.batch=", "type int"),
+        ("recipe.batch=0", "above 0"),
+        ("recipe.batch=-4", "from 0"),
+        ("recipe.passes=0", "above 0"),
+        ("recipe.short_factor=0", "above 0"),
+        ("recipe.loss.j=high", "type float"),
+        ("recipe.loss.j=nan", "finite"),
+        ("recipe.loss.j=inf", "finite"),
+        ("recipe.loss.j=-1", "from 0"),
+        ("recipe.loss.robust=1", "true or false"),
+        ("network.width=wide", "type int"),
+    ],
+)
+def test_what_is_refused_and_what_is_said(assignment, said):
+    with pytest.raises(UsageError, match=said) as raised:
+        spec.override(EXPERIMENT, [assignment])
+    assert raised.value.exit_code == 2
+    assert "\n" not in str(raised.value)
+    assert assignment.partition("=")[0] in str(raised.value)
+
+
+def test_the_keys_that_can_be_set():
+    keys = spec.settable(EXPERIMENT)
+    assert keys["recipe.optimizer.momentum"] == 0.9
+    assert keys["network.width"] == 8
+    assert keys["recipe.data.dataset"] == "mnist"
+    assert not [key for key in keys if key.split(".")[0] not in ("network", "recipe")]
+
+
+def test_the_digest_names_what_is_trained():
+    digest = spec.digest(EXPERIMENT)
+    assert len(digest) == 12 and int(digest, 16) >= 0
+    assert spec.digest(dataclasses.replace(EXPERIMENT)) == digest
+    changed = [
+        "recipe.batch=8",
+        "recipe.loss.j=3",
+        "recipe.data.train=train[:9]",
+        "recipe.optimizer.momentum=0.8",
+        "recipe.passes=4",
+        "network.width=9",
+    ]
+    others = {spec.digest(spec.override(EXPERIMENT, [text])) for text in changed}
+    assert len(others | {digest}) == len(changed) + 1
+
+
+def test_the_digest_knows_one_method_from_another_with_the_same_fields():
+    @dataclasses.dataclass(frozen=True)
+    class OtherLoss:
+        j: float = 2.0
+        robust: bool = False
+
+    recipe = dataclasses.replace(EXPERIMENT.recipe, loss=OtherLoss())
+    assert spec.digest(dataclasses.replace(EXPERIMENT, recipe=recipe)) != spec.digest(EXPERIMENT)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"deviations": ("It is small.",)},
+        {"title": "Another title", "note": "a note", "minutes": 3.0, "name": "other"},
+        {"reported": (Reported("test_error", 1.0, "Table 1"),)},
+        {"recipe": dataclasses.replace(EXPERIMENT.recipe, training_error_measured=True)},
+    ],
+    ids=lambda words: "-".join(words),
+)
+def test_the_digest_ignores_what_does_not_change_the_training(words):
+    assert spec.digest(dataclasses.replace(EXPERIMENT, **words)) == spec.digest(EXPERIMENT)
+
+
+def test_a_description_is_plain_json_that_names_its_classes():
+    plain = json.loads(json.dumps(spec.as_plain(EXPERIMENT)))
+    assert plain["recipe"]["optimizer"] == {
+        "kind": "SGD",
+        "rate": {"kind": "Steps", "steps": [[2, 0.1], [1, 0.01]]},
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+    }
+    assert plain["network"]["build"] == "build"
+    assert plain["network"]["options"] == {"width": 8, "hidden": [3, 4]}
+    assert plain["recipe"]["loss"]["kind"] == "Loss"
+
+
+def test_descriptions_cannot_be_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        EXPERIMENT.recipe.batch = 3
