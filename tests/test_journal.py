@@ -87,7 +87,7 @@ def test_a_resumed_run_writes_again_what_came_after_its_checkpoint(journal):
 
 def test_a_failed_run_that_is_taken_up_again_has_not_failed(journal):
     journal.fail({"reason": "the loss is not finite"})
-    assert Journal.open(journal.path).failure() == {"reason": "the loss is not finite"}
+    assert Journal(journal.path).failure() == {"reason": "the loss is not finite"}
     assert journal.result() is None
     journal.going_on()
     journal.going_on()

@@ -33,18 +33,19 @@ def convolution_by_loops(x, weight, maps_out, k, bias, sees=lambda m, i: True):
     return y
 
 
-def test_the_convolution_by_patches_is_a_convolution():
-    (kernel, bias), x, y = fresh(
-        layers.PatchConv2D(3, 2, kernel_initializer=ANY, bias_initializer=ANY), 2, 4, 5, 2
-    )
+@pytest.mark.parametrize("examples", [1, 2])  # one is computed in another way
+def test_the_convolution_for_one_example_is_a_convolution(examples):
+    layer = layers.OneExampleConv2D(3, 2, kernel_initializer=ANY, bias_initializer=ANY)
+    (kernel, bias), x, y = fresh(layer, examples, 4, 5, 2)
     expected = convolution_by_loops(x, lambda m, i, r, c: kernel[r, c, i, m], 3, 2, bias)
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_each_map_of_a_partial_convolution_sees_only_the_maps_of_its_row():
+@pytest.mark.parametrize("examples", [1, 2])
+def test_each_map_of_a_partial_convolution_sees_only_the_maps_of_its_row(examples):
     table = ((0, 2), (1,), (0, 1, 2), (2,))
     layer = layers.PartialConv2D(table, 3, ANY, ANY)
-    (kernel, bias), x, y = fresh(layer, 2, 5, 4, 3)
+    (kernel, bias), x, y = fresh(layer, examples, 5, 4, 3)
     assert kernel.shape == (9, 7) and bias.shape == (4,)
     pairs = [(m, i) for m, row in enumerate(table) for i in row]
     expected = convolution_by_loops(
@@ -54,7 +55,7 @@ def test_each_map_of_a_partial_convolution_sees_only_the_maps_of_its_row():
         sees=lambda m, i: i in table[m],
     )
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
-    assert layer.compute_output_shape((2, 5, 4, 3)) == y.shape
+    assert layer.compute_output_shape((examples, 5, 4, 3)) == y.shape
 
 
 def test_subsampling_weighs_the_sum_of_four_pixels():
@@ -127,7 +128,7 @@ def test_each_unit_may_have_its_own_fan_in():
     [
         (layers.ScaledTanh(), (1, 3)),
         (layers.Subsampling(layers.FanInUniform(4), "zeros"), (1, 4, 4, 2)),
-        (layers.PatchConv2D(2, 2), (1, 3, 3, 1)),
+        (layers.OneExampleConv2D(2, 2), (1, 3, 3, 1)),
         (layers.PartialConv2D([[0], [0, 1]], 2, layers.FanInUniform([4, 8, 8]), "ones"),
          (1, 3, 3, 2)),
         (layers.EuclideanRBF([[1.0, -1.0], [-1.0, -1.0]], 0.25), (1, 2)),

@@ -136,7 +136,7 @@ def small_network():
     """Every kind of layer of LeNet-5, once."""
     return keras.Sequential([
         keras.Input((8, 8, 1)),
-        layers.PatchConv2D(2, 3, kernel_initializer=ANY, bias_initializer=ANY),
+        layers.OneExampleConv2D(2, 3, kernel_initializer=ANY, bias_initializer=ANY),
         layers.ScaledTanh(),
         layers.Subsampling(ANY, ANY),
         layers.ScaledTanh(),
@@ -227,7 +227,7 @@ def test_curvatures_of_a_single_layer_are_the_exact_hessian_diagonal(loss):
     images = RNG.normal(size=(6, 2, 2, 2)).astype("float32")
     labels = RNG.integers(0, 3, 6).astype("int32")
     head = [layers.EuclideanRBF(CODES[:, :3], 0.7)] if loss == losses.RightPenalty() else []
-    conv = layers.PatchConv2D(3, 2, kernel_initializer=ANY, bias_initializer=ANY)
+    conv = layers.OneExampleConv2D(3, 2, kernel_initializer=ANY, bias_initializer=ANY)
     model = keras.Sequential([keras.Input((2, 2, 2)), conv, keras.layers.Flatten(), *head])
 
     def mean_loss(kernel, bias):
