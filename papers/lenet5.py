@@ -85,8 +85,13 @@ def bitmaps() -> list[list[float]]:
 
 def convolution(maps: int, size: int, maps_in: int):
     """A valid convolution, weights and biases uniform on +-2.4 / fan-in (Appendix A)."""
-    uniform = layers.FanInUniform(size * size * maps_in)
-    return layers.OneExampleConv2D(maps, size, kernel_initializer=uniform, bias_initializer=uniform)
+    fan_in = size * size * maps_in
+    return layers.OneExampleConv2D(
+        maps,
+        size,
+        kernel_initializer=layers.FanInUniform(fan_in),
+        bias_initializer=layers.FanInUniform(fan_in),
+    )
 
 
 def partial_convolution(table, size: int):
@@ -102,8 +107,11 @@ def subsampling():
 
 
 def full(units: int, inputs: int):
-    uniform = layers.FanInUniform(inputs)
-    return keras.layers.Dense(units, kernel_initializer=uniform, bias_initializer=uniform)
+    return keras.layers.Dense(
+        units,
+        kernel_initializer=layers.FanInUniform(inputs),
+        bias_initializer=layers.FanInUniform(inputs),
+    )
 
 
 def chain(name: str, shape: tuple[int, ...], *named):

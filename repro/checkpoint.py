@@ -46,6 +46,11 @@ def load(path: Path) -> tuple[list[np.ndarray], dict]:
         raise RunError(f"{path}: not a checkpoint of this program ({error})") from None
 
 
+def newest(folder: Path) -> Path | None:
+    """The file of the newest state, readable or not."""
+    return max(folder.glob("update-*.ckpt"), default=None)
+
+
 def latest(folder: Path) -> tuple[list[np.ndarray], dict, list[str]] | None:
     """The newest readable state and what was found wrong on the way; None if there is none.
 
@@ -56,7 +61,7 @@ def latest(folder: Path) -> tuple[list[np.ndarray], dict, list[str]] | None:
         try:
             variables, progress = load(path)
         except (RunError, OSError) as error:
-            warnings.append(f"{error}; the one before it is used")
+            warnings.append(f"{error}; the one before it is used if there is one")
             continue
         return variables, progress, warnings
     if warnings:

@@ -53,13 +53,13 @@ def evaluate_run(run_dir: str | Path, protocol: str) -> dict:
     """A run's last weights under `protocol`: the metrics, as in result.json.
 
     Raises UsageError for an unknown protocol or a folder that is no run directory, RunError where
-    the run has no readable checkpoint.
+    the run's newest checkpoint cannot be read. Writes nothing.
     """
     check_protocol(protocol)
     from repro.training import Training
 
     training = Training.reopen(run_dir)
-    training.restore()
+    training.load_newest()
     return {
         "run_dir": str(run_dir),
         "protocol": protocol,

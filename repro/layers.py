@@ -97,6 +97,12 @@ class OneExampleConv2D(keras.layers.Conv2D):
     The function is the same; see `valid_convolution`.
     """
 
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
+        alike = self.padding == "valid" and self.use_bias and self.groups == 1
+        if not alike or {*self.strides, *self.dilation_rate} != {1}:
+            raise ValueError("OneExampleConv2D is valid, of stride 1, with a bias")
+
     def call(self, x):
         return valid_convolution(x, self.kernel) + self.bias
 

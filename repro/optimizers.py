@@ -86,6 +86,9 @@ def curvatures(model, loss, images, labels) -> list:
         values.append(layer(values[-1]))
     d1, d2 = loss.curvature(values[-1], labels)
     found: list = []
+    for layer in chain:
+        if getattr(layer, "activation", None) not in (None, keras.activations.linear):
+            raise TypeError(f"{layer.name}: the activation must be a layer of its own")
     for layer, x, y in zip(chain[::-1], values[-2::-1], values[:0:-1], strict=True):
         if isinstance(layer, layers.EuclideanRBF):
             d2, by_weights = layer.curvature(x, y, d2, d1)

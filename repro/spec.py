@@ -225,10 +225,14 @@ def as_plain(value: Any) -> Any:
     return value
 
 
+# Fields of a recipe that describe what is done, or what is measured, but change no weight.
+NOT_TRAINED = ("initialisation", "training_error_measured")
+
+
 def digest(experiment: Experiment) -> str:
     """Twelve hexadecimal digits that name what is trained: the network and the recipe."""
     plain = as_plain(experiment)
-    recipe = {k: v for k, v in plain["recipe"].items() if k != "training_error_measured"}
+    recipe = {k: v for k, v in plain["recipe"].items() if k not in NOT_TRAINED}
     network = [plain["network"]["name"], plain["network"]["options"]]
     text = json.dumps([network, recipe], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -247,7 +251,7 @@ def settable(experiment: Experiment) -> dict[str, Any]:
             key = f"{prefix}{name}"
             if dataclasses.is_dataclass(inner):
                 walk(key + ".", inner)
-            elif isinstance(inner, bool | int | float | str):
+            elif isinstance(inner, bool | int | float | str) and name != "initialisation":
                 keys[key] = inner
 
     walk("network.", experiment.network.options)
@@ -283,6 +287,8 @@ def _typed(key: str, text: str, present: Any) -> Any:
         accepted = "true or false" if kind is bool else f"a value of type {kind.__name__}"
         raise UsageError(f"{key}={text}: accepted is {accepted} (now {present})") from None
     if kind in (int, float):
+        if key.endswith(".momentum") and value >= 1:
+            raise UsageError(f"{key}={text}: accepted is a number from 0, below 1 (now {present})")
         positive = key.split(".")[-1] in POSITIVE
         if value != value or value in (float("inf"), float("-inf")) or value < 0:
             raise UsageError(f"{key}={text}: accepted is a finite number from 0 (now {present})")

@@ -93,6 +93,12 @@ class Training:
     def __init__(self, experiment: spec.Experiment, request: dict):
         experiment = spec.override(experiment, request["overrides"])
         recipe = experiment.recipe
+        by_curvature = isinstance(recipe.optimizer, spec.StochasticDiagonalLM)
+        if by_curvature and request["precision"] != "float32":
+            raise UsageError(
+                f"--precision {request['precision']}: the curvatures of {experiment.name} need "
+                "float32; accepted here: float32"
+            )
         for protocol in experiment.protocols:
             evaluation.check_protocol(protocol)
         self.experiment, self.recipe, self.request = experiment, recipe, request
@@ -207,19 +213,31 @@ class Training:
         self.saved_at = time.monotonic()
 
     def restore(self) -> list[str]:
-        """Takes the newest readable checkpoint; returns warnings about those passed over."""
-        self.began_at = time.monotonic()
+        """Takes the newest readable checkpoint, forgets what was written down after it.
+
+        Returns warnings about those passed over.
+        """
         found = checkpoint.latest(self.journal.checkpoints)
         values, progress, warnings = found or ([], {}, [])
         if not progress:
             self.journal.keep(0)
             return [*warnings, "no checkpoint to go on from: the run starts at its first update"]
+        self._take(values, progress)
+        self.journal.keep(progress["passes"])
+        return warnings
+
+    def load_newest(self) -> None:
+        """Takes the newest checkpoint and no other; raises RunError where it cannot be read."""
+        newest = checkpoint.newest(self.journal.checkpoints)
+        if newest is None:
+            raise RunError(f"{self.journal.path}: no checkpoint, so no weights to evaluate")
+        self._take(*checkpoint.load(newest))
+
+    def _take(self, values: list[np.ndarray], progress: dict) -> None:
         for variable, value in zip(self.variables(), values, strict=True):
             variable.assign(value)
         self.update, self.state = progress["update"], progress["state"]
         self.seconds_before, self.resumed = progress["seconds"], progress["resumed"] + 1
-        self.journal.keep(progress["passes"])
-        return warnings
 
     def seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.began_at

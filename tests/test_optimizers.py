@@ -272,18 +272,3 @@ def test_every_network_trained_so_has_a_positive_rate_for_every_weight(name):
     for h in found:
         h = np.asarray(h)
         assert np.all(np.isfinite(h)) and np.all(h >= 0) and h.max() > 0
-
-
-def test_curvatures_can_be_had_in_mixed_precision():
-    """`--precision mixed_bfloat16` with the method of 1998: the same to bfloat16's three digits."""
-    images = RNG.normal(size=(4, 8, 8, 1)).astype("float32")
-    labels = np.array([0, 2, 1, 1], "int32")
-    full = optimizers.curvatures(small_network(), losses.MAP(1.5), images, labels)
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        mixed = optimizers.curvatures(small_network(), losses.MAP(1.5), images, labels)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    for a, b in zip(full, mixed, strict=True):
-        a, b = np.asarray(a, "float32"), np.asarray(b, "float32")
-        np.testing.assert_allclose(b, a, rtol=0.15, atol=0.05 * np.abs(a).max())

@@ -163,6 +163,12 @@ def test_a_batch_larger_than_a_pass_is_refused():
         training.pass_ends(dataclasses.replace(recipe, batch=101), 100, "paper")
 
 
+def test_the_method_of_1998_is_refused_in_bfloat16(tmp_path):
+    with pytest.raises(UsageError, match="accepted here: float32"):
+        digits(precision="mixed_bfloat16", out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_journal(
     tmp_path, untracked, monkeypatch
 ):
