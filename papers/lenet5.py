@@ -21,7 +21,6 @@ from repro.lazy import keras, layers
 from repro.losses import MAP, SoftmaxCrossEntropy, SquaredError
 from repro.spec import (
     SGD,
-    Band,
     Claim,
     Data,
     Experiment,
@@ -233,8 +232,8 @@ RECIPE = Recipe(
 AS_WRITTEN = (
     "The rows of C3's connection table follow the figure as it is commonly transcribed; the paper "
     "fixes their number and kind (six of three, nine of four, one of all maps).",
-    "The fan-in of a shared weight is taken to be that of the units that share it; biases are drawn "
-    "like weights.",
+    "The fan-in of a shared weight is taken to be that of the units that share it, and biases are "
+    "drawn like weights; the paper's rule speaks of neither.",
     "The curvature is estimated on 500 training images drawn anew before each pass; which images "
     "the paper took is not said.",
 )
@@ -291,7 +290,8 @@ def fewer(examples: int) -> Experiment:
         note="Figure 6 shows a curve; the paper prints no number for this size.",
         deviations=(
             *LENET5_MNIST.deviations,
-            f"The first {examples:,} images in stored order are used; the paper does not say which.",
+            f"The first {examples:,} images in stored order are used; which the paper used is not "
+            "said.",
             "Twenty passes over the smaller set are made, so fewer updates than on the whole set.",
         ),
     )
@@ -375,7 +375,7 @@ LENET5_DIGITS = Experiment(
         RECIPE,
         data=Data("digits"),
         preprocessing=(Enlarge(20), *RECIPE.preprocessing),
-        short_factor=4,
+        short_factor=2,
     ),
     note="The data is not the paper's: 1,797 digits of 8x8 pixels, enlarged. No reported number.",
     deviations=(

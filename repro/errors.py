@@ -1,6 +1,6 @@
 """Errors that a person sees: one line that says what was wrong, what is accepted, what to do.
 
-Every error carries the exit code of the command line (0 is success, 1 is a verdict that fell short).
+Every error carries the exit code of the command line; 0 is success, 1 a verdict that fell short.
 """
 
 import difflib

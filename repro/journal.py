@@ -1,10 +1,10 @@
 """The run directory: the record of truth, from which MLflow and `results/` are made.
 
-    run.json        the resolved experiment, versions, devices, data; written first
-    metrics.jsonl   one line per pass, flushed as it happens
-    checkpoints/    the last two states (`repro.checkpoint`)
-    result.json     final metrics; written once, last
-    failure.json    instead of it, why and where a run failed
+run.json        the resolved experiment, versions, devices, data; written first
+metrics.jsonl   one line per pass, flushed as it happens
+checkpoints/    the last two states (`repro.checkpoint`)
+result.json     final metrics; written once, last
+failure.json    instead of it, why and where a run failed
 """
 
 import json
@@ -87,9 +87,7 @@ class Journal:
     def keep(self, passes: int) -> None:
         """Forgets what came after the first `passes` lines: a resumed run writes them again."""
         kept = self.passes()[:passes]
-        write_text(
-            self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept)
-        )
+        write_text(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
 
     def result(self) -> dict | None:
         return read_json(self.path / "result.json")

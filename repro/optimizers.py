@@ -31,9 +31,7 @@ class CoupledSGD(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         velocity = self.velocities[self._get_variable_index(variable)]
         rate = ops.cast(learning_rate, variable.dtype)
-        self.assign(
-            velocity, self.momentum * velocity - rate * (gradient + self.decay * variable)
-        )
+        self.assign(velocity, self.momentum * velocity - rate * (gradient + self.decay * variable))
         self.assign_add(variable, velocity)
 
 

@@ -279,10 +279,7 @@ def override(experiment: Experiment, assignments: Mapping[str, str] | list[str])
 def _typed(key: str, text: str, present: Any) -> Any:
     kind = type(present)
     try:
-        if kind is bool:
-            value = {"true": True, "false": False}[text.lower()]
-        else:
-            value = kind(text)
+        value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
         accepted = "true or false" if kind is bool else f"a value of type {kind.__name__}"
         raise UsageError(f"{key}={text}: accepted is {accepted} (now {present})") from None

@@ -13,12 +13,12 @@ import platform
 import shlex
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ class Training:
                     "train_examples": len(self.train_labels),
                     "test_examples": len(self.test_labels),
                 },
-                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "command": command(self.request),
                 "versions": versions(),
                 "machine": machine(),
                 **commit(),
@@ -348,8 +348,7 @@ class Training:
                 cut = start + math.ceil((passed - number) * (end - start) - 1e-9)
                 if self.update < cut < end:
                     cuts.add(cut)
-        ordered = sorted(cuts)
-        return list(zip(ordered[:-1], ordered[1:], strict=True))
+        return list(pairwise(sorted(cuts)))
 
     def _after_chunk(self, number: int, start: int) -> None:
         if not math.isfinite(self.state["losses"]):
@@ -518,7 +517,18 @@ def pass_ends(recipe: spec.Recipe, size: int, scale: str) -> list[int]:
 
 def chunk_updates(batch: int, image_bytes: int, ends: list[int]) -> int:
     """Updates that are handed to the compiled loop at once: it needs their images in memory."""
-    return max(1, min(CHUNK_UPDATES, CHUNK_BYTES // (batch * image_bytes), max(np.diff([0, *ends]))))
+    longest = max(np.diff([0, *ends]))
+    return int(max(1, min(CHUNK_UPDATES, CHUNK_BYTES // (batch * image_bytes), longest)))
+
+
+def command(request: dict) -> str:
+    """What to type for this run."""
+    words = ["repro", "run", request["experiment"], "--scale", request["scale"]]
+    words += ["--seed", str(request["seed"])]
+    for key, usual in (("strategy", "auto"), ("precision", "float32")):
+        if request[key] != usual:
+            words += [f"--{key}", request[key]]
+    return shlex.join([*words, *(x for text in request["overrides"] for x in ("--set", text))])
 
 
 def now() -> str:

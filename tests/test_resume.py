@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+from test_training import timeless
 
 from repro import checkpoint
 from repro.journal import Journal
-from test_training import timeless
 
 KILLS = 10
 

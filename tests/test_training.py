@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import socket
 
 import numpy as np
 import pytest
 
-from repro import catalog, checkpoint, spec, training
+from repro import catalog, checkpoint, spec, tracking, training
 from repro.data.preprocessing import Contrast, Enlarge, PadTo
 from repro.errors import Interrupted, RunError, UsageError
 from repro.journal import Journal
@@ -271,3 +272,23 @@ def timeless(journal: Journal) -> str:
 
 def last_state(journal: Journal) -> list:
     return checkpoint.latest(journal.checkpoints)[0]
+
+
+def test_a_tracking_server_that_refuses_costs_nothing_but_a_later_sync(tmp_path, monkeypatch):
+    with socket.socket() as taken:  # a port that is ours, and that nobody listens on
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        messages = []
+        outcome = digits(out=tmp_path, progress=messages.append)
+    assert outcome["mlflow_run_id"] is None
+    said = [m["text"] for m in messages if m["event"] == "message"]
+    assert len(said) == 1, said
+    assert address in said[0] and f"repro sync {outcome['run_dir']}" in said[0]
+
+    journal = Journal.open(outcome["run_dir"])
+    assert journal.result()["metrics"] == outcome["metrics"]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    numbers = sum(len(line) - 1 for line in journal.passes())  # all of a line but its pass
+    assert tracking.sync(journal.path)["points"] >= numbers
+    assert tracking.sync(journal.path)["points"] == 0

@@ -21,11 +21,10 @@ import numpy as np
 class DistortedCopies:
     """The originals, and `copies` randomly distorted instances of each, made once for the run.
 
-    "The distortions were combinations of the following planar affine transformations: horizontal
-    and vertical translations, scaling, squeezing (simultaneous horizontal compression and vertical
-    elongation, or the reverse), and horizontal shearing." With 9 copies MNIST's 60,000 originals
-    get 540,000 instances (LeCun et al. 1998, section III-B). The paper does not say by how much;
-    the amounts here are chosen:
+    Each instance is one planar affine map: a translation both ways, a change of scale, a squeeze
+    (narrower and higher, or wider and lower) and a horizontal shear. With 9 copies MNIST's 60,000
+    originals get 540,000 instances (LeCun et al. 1998, section III.B). The paper does not say by
+    how much; the amounts here are chosen:
 
     translation: up to so many pixels, each way, horizontally and vertically.
     scaling: both sides times a factor from 1 / (1 + scaling) to 1 + scaling.

@@ -23,9 +23,8 @@ def apply(preprocessing: tuple[Any, ...], images: np.ndarray) -> np.ndarray:
 class Contrast:
     """The grey levels 0 to 255 to `background` to `foreground`, linearly.
 
-    LeNet-5 takes -0.1 and 1.175, "which makes the mean input roughly 0, and the variance roughly
-    1" (LeCun et al. 1998, section II-B). On MNIST in its field of 32 x 32 that gives a mean of
-    0.03, but a variance of 0.12.
+    LeNet-5 takes -0.1 and 1.175, which is to give a mean near 0 and a variance near 1 (LeCun et
+    al. 1998, section II.B). On MNIST in its field of 32 x 32 the mean is 0.03, the variance 0.12.
     """
 
     background: float
@@ -65,7 +64,7 @@ class ShrinkInto:
     `digit` x `digit` pixels, what lies around it shrinks likewise, and both centres coincide. Each
     new pixel is the mean of the area that it covers, so nothing is lost between two samples.
 
-    LeNet-1: 16 x 16 pixels in a 28 x 28 field (LeCun et al. 1998, section III-C).
+    LeNet-1: 16 x 16 pixels in a 28 x 28 field (LeCun et al. 1998, section III.C).
     """
 
     digit: int
