@@ -21,6 +21,7 @@ from repro.lazy import keras, layers
 from repro.losses import MAP, SoftmaxCrossEntropy, SquaredError
 from repro.spec import (
     SGD,
+    Band,
     Claim,
     Data,
     Experiment,
@@ -376,6 +377,10 @@ LENET5_DIGITS = Experiment(
         data=Data("digits"),
         preprocessing=(Enlarge(20), *RECIPE.preprocessing),
         short_factor=2,
+    ),
+    bands=(
+        Band("short", "test_error", 4.3, 9.1, "five seeds, 6.72 ± 0.60; four deviations each way"),
+        Band("short", "training_error", 0.0, 0.7, "five seeds, 0.28 ± 0.09; five deviations up"),
     ),
     note="The data is not the paper's: 1,797 digits of 8x8 pixels, enlarged. No reported number.",
     deviations=(

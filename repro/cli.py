@@ -335,7 +335,7 @@ def sync(
         name = path.resolve().parent.name
         rows.append({"run_dir": str(path), **tracking.sync(path, verdict=verdicts.get(name))})
         if not json:
-            print(f"{path}: {rows[-1].get('points', 0):,} points added")
+            print(f"{path}: {rows[-1]['points']:,} points added")
     if json:
         console.print_json(rows)
     elif not found:
@@ -639,10 +639,8 @@ def _examples(data: spec.Data) -> dict[str, int]:
     """How many examples the splits have, without reading them. Raises UsageError."""
     from repro.data import datasets
 
-    known = datasets._known(data.dataset)
-    parts = {"train": data.train, "test": data.test}
-    slices = {name: datasets._parse(known, split)[1] for name, split in parts.items()}
-    return {name: part.stop - part.start for name, part in slices.items()}
+    splits = {"train": data.train, "test": data.test}
+    return {name: datasets.count(data.dataset, split) for name, split in splits.items()}
 
 
 # ---------------------------------------------------------------------------- entry

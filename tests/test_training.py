@@ -43,9 +43,9 @@ def test_a_run_leaves_the_files_of_the_contract(short_run):
     assert run["experiment"] == "lenet5-digits"
     assert run["data"]["train_examples"] == 1437
     assert run["resolved"]["recipe"]["optimizer"]["mu"] == 0.02
-    # 20 passes of a quarter of 1,437 examples, one update each
+    # 20 passes of half of 1,437 examples, one update each
     assert [p["pass"] for p in passes] == list(range(1, 21))
-    assert passes[-1]["update"] == result["updates"] == round(20 * 1437 / 4)
+    assert passes[-1]["update"] == result["updates"] == round(20 * 1437 / 2)
     metrics = result["metrics"]["single-view"]
     assert metrics["test_count"] == 360
     assert metrics["training_count"] == 1437

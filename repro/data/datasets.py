@@ -117,6 +117,12 @@ def load(dataset: str, split: str) -> Split:
     return Split(whole.images[part], whole.labels[part])
 
 
+def count(dataset: str, split: str) -> int:
+    """How many examples a split, or a slice of one, has; reads no data. Raises UsageError."""
+    part = _parse(_known(dataset), split)[1]
+    return part.stop - part.start
+
+
 def facts(dataset: str) -> dict:
     """What the dataset is: name, version, title, classes, examples per split, digest.
 
