@@ -51,10 +51,18 @@ def newest(folder: Path) -> Path | None:
     return max(folder.glob("update-*.ckpt"), default=None)
 
 
-def latest(folder: Path) -> tuple[list[np.ndarray], dict, list[str]] | None:
-    """The newest readable state and what was found wrong on the way; None if there is none.
+def forget_after(folder: Path, update: int) -> None:
+    """Removes the states after `update`: they are damaged, or a resumed run makes them again."""
+    for path in folder.glob("update-*.ckpt"):
+        if int(path.stem.removeprefix("update-")) > update:
+            path.unlink()
 
-    A damaged checkpoint is passed over for the one before it.
+
+def latest(folder: Path) -> tuple[list[np.ndarray], dict, list[str]]:
+    """The newest readable state, and what was found wrong on the way.
+
+    A damaged checkpoint is passed over for the one before it; with none left, the variables and
+    the progress are empty.
     """
     warnings = []
     for path in sorted(folder.glob("update-*.ckpt"), reverse=True):
@@ -64,6 +72,4 @@ def latest(folder: Path) -> tuple[list[np.ndarray], dict, list[str]] | None:
             warnings.append(f"{error}; the one before it is used if there is one")
             continue
         return variables, progress, warnings
-    if warnings:
-        return [], {}, warnings
-    return None
+    return [], {}, warnings

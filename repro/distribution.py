@@ -117,16 +117,21 @@ def padded(chunk: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([chunk, np.zeros((missing, *chunk.shape[1:]), chunk.dtype)])
 
 
+def check_strategy(strategy: str) -> None:
+    """Raises UsageError for a strategy that there is not; imports nothing slow."""
+    if strategy == "multi-worker":
+        raise UsageError("--strategy multi-worker: not there yet; accepted: auto, single, mirrored")
+    if strategy not in STRATEGIES:
+        raise unknown("strategy", strategy, STRATEGIES)
+
+
 def choose(strategy: str, batch: int) -> Devices:
     """The devices for `strategy`: "single", "mirrored", or "auto" (mirrored on several GPUs).
 
     Raises UsageError when the strategy is unknown, the devices are not there, or `batch` examples
     cannot be divided between them.
     """
-    if strategy == "multi-worker":
-        raise UsageError("--strategy multi-worker: not there yet; accepted: auto, single, mirrored")
-    if strategy not in STRATEGIES:
-        raise unknown("strategy", strategy, STRATEGIES)
+    check_strategy(strategy)
     import tensorflow as tf
 
     gpus = [d.name.removeprefix("/device:") for d in tf.config.list_logical_devices("GPU")]

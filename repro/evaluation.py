@@ -64,5 +64,6 @@ def evaluate_run(run_dir: str | Path, protocol: str) -> dict:
         "run_dir": str(run_dir),
         "protocol": protocol,
         "update": training.update,
-        "metrics": training.final_metrics(),
+        "finished": training.update == training.pass_ends[-1],
+        "metrics": training.final_metrics(protocol),
     }

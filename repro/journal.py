@@ -7,14 +7,19 @@ result.json     final metrics; written once, last
 failure.json    instead of it, why and where a run failed
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from repro.errors import UsageError
+from repro.errors import RunError, UsageError
+
+# What every run.json has, so that a run can be gone on with, judged and logged.
+FACTS = frozenset({"id", "paper", "experiment", "scale", "seed", "overrides", "digest", "resolved"})
 
 
 class Journal:
@@ -52,13 +57,25 @@ class Journal:
         """An existing run directory. Raises UsageError if it is none."""
         journal = cls(run_dir)
         try:
-            journal.run()
+            facts = journal.run()
+            if not isinstance(facts, dict) or not facts.keys() >= FACTS:
+                raise ValueError
         except (OSError, ValueError):
             raise UsageError(
                 f"{run_dir}: not a run directory (no readable run.json); accepted is "
                 "runs/<experiment>/<scale>-seed<k>-<time>"
             ) from None
         return journal
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Held by the process that trains; raises UsageError while another one does."""
+        with open(self.path / ".lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{self.path}: is being trained by another process") from None
+            yield
 
     def run(self) -> dict:
         return json.loads((self.path / "run.json").read_text())
@@ -73,9 +90,15 @@ class Journal:
             text = (self.path / "metrics.jsonl").read_text()
         except FileNotFoundError:
             return lines
-        for line in text.splitlines(keepends=True):
+        for number, line in enumerate(text.splitlines(keepends=True), start=1):
             if line.endswith("\n"):
-                lines.append(json.loads(line))
+                try:
+                    lines.append(json.loads(line))
+                except ValueError:
+                    raise RunError(
+                        f"{self.path}/metrics.jsonl: line {number} is damaged; remove it and what "
+                        "follows, then resume"
+                    ) from None
         return lines
 
     def append(self, line: Mapping[str, Any]) -> None:

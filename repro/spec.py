@@ -294,7 +294,7 @@ def _typed(key: str, text: str, present: Any) -> Any:
     return value
 
 
-POSITIVE = {"passes", "batch", "mu", "examples", "short_factor"}
+POSITIVE = {"passes", "batch", "mu", "examples", "short_factor", "penalty_scale"}
 
 
 def _replace(value: Any, path: list[str], new: Any) -> Any:

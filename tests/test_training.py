@@ -190,16 +190,24 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_journal(
     assert "not finite" in journal.failure()["reason"]
 
 
-def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, untracked, monkeypatch):
-    """What SIGTERM does: a checkpoint in the middle of a pass, then the same end."""
-    monkeypatch.setattr(training, "CHUNK_UPDATES", 7)
-    whole = Journal.open(digits(out=tmp_path / "whole")["run_dir"])
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A smoke run in chunks of 7 updates, left alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.Training, "_track", lambda self: None)
+        patch.setattr(training, "CHUNK_UPDATES", 7)
+        return Journal.open(digits(out=tmp_path_factory.mktemp("whole"))["run_dir"])
 
+
+@pytest.mark.parametrize("update", [14, 20, 40])  # in the middle and at the end of a pass
+def test_a_stopped_run_goes_on_to_the_same_bits(update, whole, tmp_path, untracked, monkeypatch):
+    """What SIGTERM does: a checkpoint, wherever the run is, then the same end."""
+    monkeypatch.setattr(training, "CHUNK_UPDATES", 7)
     seen = []
 
     def stop_in_pass_two(event):
         seen.append(event)
-        if event["event"] == "progress" and event["update"] == 27:
+        if event["event"] == "progress" and event["update"] == update:
             training_at_hand.stop.is_set = True
 
     began = training.Training.train
@@ -211,7 +219,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, untracked, monkeypatch
 
     training_at_hand = None
     monkeypatch.setattr(training.Training, "train", train)
-    with pytest.raises(Interrupted, match=r"update 27 of 40 .*repro resume"):
+    with pytest.raises(Interrupted, match=rf"update {update} of 40 .*repro resume"):
         digits(out=tmp_path / "cut", progress=stop_in_pass_two)
     run_dir = next((tmp_path / "cut" / "lenet5-digits").iterdir())
     training.resume(run_dir)
@@ -249,6 +257,36 @@ def test_without_a_readable_checkpoint_a_run_begins_anew(tmp_path, untracked):
     said = [m["text"] for m in messages if m["event"] == "message"]
     assert any("starts at its first update" in text for text in said)
     assert timeless(journal) == before
+    # what was damaged is gone, and the new states stay
+    assert all(checkpoint.load(path) for path in journal.checkpoints.iterdir())
+
+
+def test_a_run_that_is_being_trained_is_left_alone(tmp_path, untracked):
+    journal = Journal.open(digits(out=tmp_path)["run_dir"])
+    (journal.path / "result.json").unlink()
+    before = (journal.path / "metrics.jsonl").read_bytes()
+    with journal.alone(), pytest.raises(UsageError, match="another process"):
+        training.resume(journal.path)
+    assert (journal.path / "metrics.jsonl").read_bytes() == before
+
+
+def test_figures_that_cannot_be_drawn_cost_no_run(tmp_path, untracked, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training.Training, "_draw", full)
+    messages = []
+    outcome = digits(out=tmp_path, progress=messages.append)
+    assert Journal.open(outcome["run_dir"]).result()
+    assert any("No space left" in m.get("text", "") for m in messages)
+
+
+def test_data_of_another_shape_is_refused(tmp_path, untracked):
+    with pytest.raises(UsageError, match=r"\(32, 32, 1\).*digits gives \(28, 28, 1\)"):
+        experiment = catalog.experiment("lenet5-digits")
+        small = (Enlarge(20), PadTo(28), Contrast(-0.1, 1.175))
+        recipe = dataclasses.replace(experiment.recipe, preprocessing=small)
+        training.run(dataclasses.replace(experiment, recipe=recipe), scale="smoke", out=tmp_path)
 
 
 def test_a_finished_run_is_only_reported(short_run):
