@@ -48,6 +48,7 @@ def record(of: spec.Experiment, seed: int, error: float, **changes) -> dict:
         "precision": "float32",
         "backend": "tensorflow",
         "strategy": "single",
+        "compiler": "xla",
         "devices": ["CPU:0"],
         "replicas": 1,
         "versions": {"keras": "3.15.1", "tensorflow": "2.21.0", "numpy": "2.4.0"},
@@ -74,6 +75,13 @@ def record(of: spec.Experiment, seed: int, error: float, **changes) -> dict:
     return {"run": run, "passes": passes, "result": result}
 
 
+def failed(of: spec.Experiment, seed: int, reason: str = "it diverged", **changes) -> dict:
+    """A run of `of` that failed after its first pass."""
+    made = record(of, seed, 90.0, **changes)
+    failure = {"reason": reason, "update": 90_000, "at": made["result"]["finished"]}
+    return {**made, "passes": made["passes"][:1], "result": None, "failure": failure}
+
+
 def write_run(runs_root: Path, record: dict) -> Path:
     """The run directory that a trainer would have left."""
     run = record["run"]
@@ -84,4 +92,6 @@ def write_run(runs_root: Path, record: dict) -> Path:
     (folder / "metrics.jsonl").write_text(lines)
     if record["result"]:
         (folder / "result.json").write_text(json.dumps(record["result"]))
+    if record.get("failure"):
+        (folder / "failure.json").write_text(json.dumps(record["failure"]))
     return folder

@@ -34,8 +34,9 @@ def test_what_lecun_1998_reports():
     for name, value in printed.items():
         test = [r for r in EXPERIMENTS[name].reported if r.metric == "test_error"]
         assert [r.value for r in test] == [value], name
-    training = [r for r in EXPERIMENTS["lenet5-mnist"].reported if r.metric == "training_error"]
-    assert [r.value for r in training] == [0.35]
+    # Figure 5: the training error is measured on the fly
+    running = [r for r in EXPERIMENTS["lenet5-mnist"].reported if r.metric == "running_error"]
+    assert [r.value for r in running] == [0.35]
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=EXPERIMENTS)

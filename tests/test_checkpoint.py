@@ -103,9 +103,9 @@ def test_two_damaged_ones_are_both_named_and_nothing_is_made_up(two, tmp_path):
     assert [str(p) in w for p, w in zip(two[::-1], warnings, strict=True)] == [True, True]
 
 
-def test_no_checkpoint_is_none(tmp_path):
+def test_without_a_checkpoint_nothing_is_made_up(tmp_path):
     assert checkpoint.latest(tmp_path) == ([], {}, [])
-    assert checkpoint.latest(tmp_path / "not there") is None
+    assert checkpoint.latest(tmp_path / "not there") == ([], {}, [])
 
 
 def test_what_a_crash_left_half_written_is_not_a_checkpoint(two, tmp_path):

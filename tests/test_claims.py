@@ -100,6 +100,60 @@ def test_one_code_path_at_a_time():
     assert judge(PAIR, both)["verdict"] == "does not hold"
 
 
+OLD = {"versions": {"keras": "3.15.1", "tensorflow": "2.21.0"}}
+NEW = {"versions": {"keras": "3.16.0", "tensorflow": "2.22.0"}}
+
+
+def test_one_set_of_versions_at_a_time():
+    apart = runs(A, [2.0, 2.1], **OLD) + runs(B, [1.0, 1.1], **NEW)
+    assert judge(PAIR, apart)["verdict"] == "not run"
+    later = {**NEW, "finished": "2026-12-01T00:00:00+00:00"}
+    both = apart + runs(B, [0.9, 1.0], **OLD) + runs(A, [0.5, 0.6], **later)
+    assert judge(PAIR, both)["verdict"] == "does not hold"  # as good, and newer
+
+
+def test_runs_of_one_claim_may_be_compiled_in_different_ways():
+    a, b = runs(A, [2.0, 2.1], compiler="graph"), runs(B, [1.0, 1.1], compiler="xla")
+    assert judge(PAIR, a + b)["verdict"] == "holds"
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [("short", ("short", "holds")), ("paper", ("paper", "not run")), (None, ("short", "holds"))],
+)
+def test_one_scale_alone(scale, expected):
+    records = runs(A, [2.0, 2.1]) + runs(A, [2.0, 2.1], scale="short")
+    records += runs(B, [1.0, 1.1], scale="short")
+    judged = claims.judge(PAIR, records, (A, B), scale=scale)
+    assert (judged["scale"], judged["verdict"]) == expected
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """The versions that are installed here."""
+
+    def now(versions):
+        monkeypatch.setattr(claims.metadata, "version", versions["versions"].__getitem__)
+
+    return now
+
+
+def test_what_is_missing_is_trained_within_one_stack(installed):
+    half = runs(A, [2.0, 2.1, 2.2], **OLD) + runs(B, [1.0], **OLD)
+
+    def missing(records, seeds=3):
+        return claims.missing(PAIR, records, "paper", seeds, (A, B))
+
+    installed(OLD)
+    assert missing([]) == {"fewer": [0, 1, 2], "more": [0, 1, 2]}
+    assert missing(half) == {"more": [1, 2]}
+    assert missing(half, seeds=1) == {}
+    installed(NEW)
+    assert missing(half) == {"fewer": [0, 1, 2], "more": [0, 1, 2]}
+    assert missing(half + runs(A, [2.0], **NEW)) == {"fewer": [1, 2], "more": [0, 1, 2]}
+    assert missing(half, seeds=1) == {}  # complete with other versions: nothing to train
+
+
 def test_former_recipes_do_not_count():
     former = experiment("more", variant=1)
     assert judge(PAIR, runs(A, [2.0, 2.1]) + runs(former, [1.0, 1.1]))["verdict"] == "not run"

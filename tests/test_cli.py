@@ -12,11 +12,12 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from repro import catalog, cli, console, seeds
+from repro import catalog, cli, console, seeds, spec
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,7 @@ def repro(*arguments: str) -> subprocess.CompletedProcess:
         ("run lenet5-mnist --seeds", ("--seeds",)),
         ("run lenet5-mnist --seed 1 --seeds 2", ("--seed 1", "--seeds 2", "one of the two")),
         ("run lenet5-mnist --strategy mirored", ("'mirored'", "did you mean mirrored")),
+        ("run lenet5-mnist --strategy multi-worker", ("multi-worker", "not there yet", "single")),
         ("run lenet5-mnist --precision float16", ("'float16'", "mixed_bfloat16")),
         ("run lenet5-mnist --set recipe.batc=1", ("'recipe.batc'", "did you mean recipe.batch")),
         ("run lenet5-mnist --set recipe.batch=0", ("recipe.batch=0", "above 0")),
@@ -155,7 +157,20 @@ def test_show_with_a_change_costs_what_the_change_costs(capsys):
     changes = ["--set", "recipe.data.train=train[:1000]", "--set", "recipe.batch=10"]
     assert cli.main(["show", "lenet5-mnist", "--json", *changes]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert shown["cost"] == {"updates": 2_000, "images": 20_000, "minutes": None}
+    cost = {"updates": 2_000, "images": 20_000, "minutes": None, "measured": 0}
+    assert shown["cost"] == cost
+
+
+def test_show_tells_the_minutes_that_were_measured_here(monkeypatch, capsys):
+    plain = replace(catalog.experiment("lenet5-mnist"), minutes=None)
+    monkeypatch.setattr(catalog, "experiment", lambda name: plain)
+    for seed, seconds in enumerate((300, 360, 1200)):
+        leave_run(seed, 0.95, seconds=seconds)
+    leave_run(0, 0.95, scale="short", seconds=6)
+    assert cli.main(["show", "lenet5-mnist"]) == 0
+    assert "6.0 minutes as measured here (3 runs)" in capsys.readouterr().out
+    assert cli.main(["show", "lenet5-mnist", "--set", "recipe.batch=10"]) == 0
+    assert "not measured" in capsys.readouterr().out
 
 
 def test_tables_say_what_json_says(capsys):
@@ -184,18 +199,139 @@ def test_a_reader_that_leaves_early_is_no_error():
 # ---------------------------------------------------------------------------- judging
 
 
-def record(seed: int, error: float, scale: str = "paper") -> dict:
+def record(seed: int, error: float, scale: str = "paper", seconds: float = 360, **run) -> dict:
     """A finished run of lenet5-mnist, as the trainer and `repro results` would leave it."""
-    from repro import spec
-
+    finished = run.pop("finished", f"2026-01-01T00:00:{seed:02}")
+    changes = run.get("overrides", [])
     run = {
-        **{"id": f"{scale}{seed}", "experiment": "lenet5-mnist", "paper": "lenet5"},
+        **{"id": f"{scale}{seed}-{finished}", "experiment": "lenet5-mnist", "paper": "lenet5"},
         **{"scale": scale, "seed": seed, "overrides": [], "precision": "float32"},
         **{"backend": "tensorflow", "strategy": "single", "replicas": 1, "devices": ["CPU:0"]},
-        **{"digest": spec.digest(catalog.experiment("lenet5-mnist"))},
+        **{"versions": {"keras": "3.15.1", "tensorflow": "2.21.0"}, "resolved": {}},
+        **{"digest": spec.digest(spec.override(catalog.experiment("lenet5-mnist"), changes))},
+        **run,
     }
     metrics = {"single-view": {"test_error": error, "training_error": 0.35}}
-    return {"run": run, "passes": [], "result": {"metrics": metrics, "finished": str(seed)}}
+    result = {"metrics": metrics, "finished": finished, "seconds": seconds}
+    return {"run": run, "passes": [], "result": result}
+
+
+def leave_run(seed: int, error: float, scale: str = "paper", **how) -> str:
+    """The directory of a finished run; returns it."""
+    made = record(seed, error, scale, **how)
+    (there := Path("runs/lenet5-mnist")).mkdir(parents=True, exist_ok=True)
+    folder = there / f"{scale}-seed{seed}-{len(list(there.iterdir()))}"
+    folder.mkdir()
+    made["run"]["id"] = folder.name
+    (folder / "run.json").write_text(json.dumps(made["run"]))
+    (folder / "result.json").write_text(json.dumps(made["result"]))
+    return str(folder)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """`repro run` as if it had just left these run directories; returns (exit code, tags)."""
+    from repro import tracking
+
+    def run(*folders: str, scale: str = "paper") -> tuple[int, dict]:
+        outcomes = []
+        for folder in folders:
+            seed = json.loads(Path(folder, "run.json").read_text())["seed"]
+            result = json.loads(Path(folder, "result.json").read_text())
+            result |= {"run_dir": folder, "seed": seed, "images_per_second": 1.0}
+            outcomes.append(seeds.Outcome(seed, 0, folder, {**result, "mlflow_run_id": "x"}))
+        tags = {}
+        monkeypatch.setattr(cli, "_prepare", lambda name: None)
+        monkeypatch.setattr(seeds, "run", lambda *_: outcomes)
+        monkeypatch.setattr(
+            tracking, "sync", lambda path, verdict=None: tags.update({path: verdict})
+        )
+        return cli.main(["run", "lenet5-mnist", "--scale", scale]), tags
+
+    return run
+
+
+def test_a_run_is_tagged_with_the_verdict_that_it_counts_in(trained):
+    others = [leave_run(seed, 0.94 + seed / 100) for seed in range(2)]
+    last = leave_run(2, 0.96)
+    assert trained(last) == (0, {last: "reproduced"})
+    assert others
+
+
+@pytest.mark.parametrize(
+    ("scale", "change"),
+    [
+        ("paper", {"overrides": ["recipe.passes=21"]}),
+        ("paper", {"devices": ["GPU:0"]}),
+        ("paper", {"versions": {"keras": "3.16.0", "tensorflow": "2.21.0"}}),
+        ("short", {}),
+        ("smoke", {}),
+    ],
+)
+def test_a_run_that_does_not_speak_for_the_experiment_has_no_verdict_tag(scale, change, trained):
+    for seed in range(3):
+        leave_run(seed, 0.95)
+    assert trained(leave_run(0, 0.95, scale, **change), scale=scale) == (0, {})
+
+
+def test_a_seed_that_had_finished_before_is_said_not_to_count(trained, capsys):
+    for seed in range(3):
+        leave_run(seed, 0.95)
+    again = leave_run(1, 9.0, finished="2026-01-02T00:00:00")
+    assert trained(again) == (0, {})
+    out, error = capsys.readouterr()
+    assert "seed 1: this run does not count" in error and "2026-01-01T00:00:01" in error
+    assert "0.950 ± 0.000 (n=3)" in out
+
+
+def test_runs_after_an_upgrade_are_judged_for_themselves(trained, capsys):
+    for seed in range(5):
+        leave_run(seed, 0.95 + seed / 100)
+    upgraded = {"versions": {"keras": "3.16.0", "tensorflow": "2.21.0"}}
+    new = [
+        leave_run(seed, 2.0, finished=f"2026-02-01T00:00:0{seed}", **upgraded) for seed in range(3)
+    ]
+    code, _ = trained(*new)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "test_error" in line]
+    assert code == 1
+    assert [line.split()[-1] for line in lines] == ["reproduced", "worse"]
+    assert "keras 3.16.0" in lines[1]
+    assert cli.main(["verdict", "lenet5-mnist"]) == 0  # the group with most seeds speaks
+
+
+def test_sync_tags_the_runs_that_were_judged_and_no_other(monkeypatch):
+    from repro import tracking
+
+    judged = [leave_run(seed, 0.95) for seed in range(3)]
+    short = leave_run(0, 0.95, "short")
+    tags = {}
+    answer = {"points": 0}
+    monkeypatch.setattr(
+        tracking, "sync", lambda path, verdict=None: tags.update({str(path): verdict}) or answer
+    )
+    assert cli.main(["sync"]) == 0
+    assert tags == {**dict.fromkeys(judged, "reproduced"), short: ""}
+
+
+def test_claims_of_one_scale(capsys):
+    name = "lenet5-more-data"
+    needs = catalog.claim(name).needs
+    for needed in needs:
+        Path("results/runs", needed).mkdir(parents=True)
+        for seed in range(2):
+            made = record(seed, 5.0 - needs.index(needed), "short")
+            digest = spec.digest(catalog.experiment(needed))
+            made["run"] |= {"experiment": needed, "id": f"{needed}{seed}", "digest": digest}
+            path = Path("results/runs", needed, f"{seed}.json")
+            path.write_text(json.dumps(made))
+    for arguments, expected in (
+        ([], ("short", "holds")),
+        (["--scale", "short"], ("short", "holds")),
+        (["--scale", "paper"], ("", "not run")),
+    ):
+        assert cli.main(["claims", name, "--json", *arguments]) == 0
+        (row,) = json.loads(capsys.readouterr().out)
+        assert (row["scale"], row["verdict"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -219,11 +355,7 @@ def test_exit_code_1_is_for_what_fell_short(errors, verdict, code, capsys):
 
 def test_finished_runs_count_before_they_are_in_results(capsys):
     for seed, error in enumerate((0.94, 0.95, 0.97)):
-        folder = Path(f"runs/lenet5-mnist/paper-seed{seed}-20260101-000000")
-        folder.mkdir(parents=True)
-        made = record(seed, error)
-        (folder / "run.json").write_text(json.dumps(made["run"]))
-        (folder / "result.json").write_text(json.dumps(made["result"]))
+        leave_run(seed, error)
     assert cli.main(["list", "--json"]) == 0
     row = json.loads(capsys.readouterr().out)[0]
     assert (row["n"], row["verdict"]) == (3, "reproduced")
@@ -257,9 +389,9 @@ CHILD = textwrap.dedent(
     if behaviour == "fail" and seed == 1:
         print("error: the loss is not finite", file=sys.stderr)
         sys.exit(4)
-    if behaviour == "usage":
+    if behaviour in ("usage", "data"):
         print("error: no such thing", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(2 if behaviour == "usage" else 3)
     if behaviour == "crash":
         sys.exit(1)
     say(event="pass", update=20, test_error=1.0, images_per_second=100.0, **{"pass": 2})
@@ -291,6 +423,39 @@ def test_a_seed_that_fails_does_not_end_the_others():
 def test_no_further_seed_is_started_after_wrong_usage():
     outcomes = seeds.run(range(3), children("usage"), 1, lambda *_: None)
     assert [(o.exit_code, o.run_dir) for o in outcomes] == [(2, "runs/0"), (130, ""), (130, "")]
+
+
+@pytest.mark.parametrize(("behaviour", "code"), [("usage", 2), ("data", 3)])
+def test_what_fails_for_every_seed_is_no_interruption(behaviour, code, monkeypatch, capsys):
+    def command(*arguments):
+        seed = arguments[arguments.index("--seed") + 1]
+        return [sys.executable, "-c", CHILD, seed, behaviour]
+
+    monkeypatch.setattr(seeds, "command", command)
+    monkeypatch.setattr(seeds, "jobs", lambda experiment: 1)
+    assert cli.main(["run", "lenet5-digits", "--seeds", "3"]) == code
+    assert capsys.readouterr().err.splitlines()[-1] == "error: seed 0: no such thing"
+
+
+def test_a_failure_is_told_before_an_interruption(monkeypatch, capsys):
+    ended = [seeds.Outcome(0, 130, "runs/0"), seeds.Outcome(1, 4, "runs/1", error="disk full")]
+    monkeypatch.setattr(seeds, "run", lambda *_: ended)
+    assert cli.main(["run", "lenet5-digits", "--seeds", "2", "--json"]) == 4
+    assert capsys.readouterr().err.splitlines() == [
+        "go on with: repro resume runs/0",
+        "error: seed 1: disk full",
+    ]
+
+
+def test_a_seed_that_dies_of_the_signal_was_interrupted():
+    code = 'import sys, time; print(\'{"event": "start"}\', file=sys.stderr); time.sleep(60)'
+    (outcome,) = seeds.run(
+        [0],
+        lambda seed: [sys.executable, "-uc", code],
+        1,
+        lambda *_: os.kill(os.getpid(), signal.SIGTERM),
+    )
+    assert outcome.exit_code == 130
 
 
 def test_a_process_that_dies_without_a_word_is_a_failure():
@@ -338,12 +503,10 @@ def test_the_exit_code_of_a_failed_seed_is_kept(code, expected, monkeypatch, cap
 
 
 def test_one_example_recipes_go_side_by_side_and_others_one_after_the_other(monkeypatch):
-    from repro.spec import override
-
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     one = catalog.experiment("lenet5-mnist")
     assert seeds.jobs(one) == len(os.sched_getaffinity(0))
-    assert seeds.jobs(override(one, ["recipe.batch=128"])) == 1
+    assert seeds.jobs(spec.override(one, ["recipe.batch=128"])) == 1
 
 
 # ---------------------------------------------------------------------------- progress
@@ -351,17 +514,54 @@ def test_one_example_recipes_go_side_by_side_and_others_one_after_the_other(monk
 
 def test_progress_without_a_terminal_is_a_line_per_pass(capsys):
     with console.Bars(["seed 0"]) as bars:
-        bars.only({"event": "start", "run_dir": "runs/x", "passes": 20, "updates": 1000})
-        bars.only({"event": "progress", "pass": 1, "update": 10, "updates": 1000, "error": 9.0})
+        bars.show("seed 0", {"event": "start", "run_dir": "runs/x", "passes": 20, "updates": 1000})
+        bars.show(
+            "seed 0", {"event": "progress", "pass": 1, "update": 10, "updates": 1000, "error": 9.0}
+        )
         line = {"pass": 3, "update": 150, "test_error": 1.234, "images_per_second": 3300.4}
-        bars.only({"event": "pass", **line, "seconds_left": 3723})
-        bars.only({"event": "message", "text": "a word"})
-        bars.only({"event": "done"})
+        bars.show("seed 0", {"event": "pass", **line, "seconds_left": 3723})
+        bars.show("seed 0", {"event": "message", "text": "a word"})
+        bars.show("seed 0", {"event": "done"})
     assert capsys.readouterr().err.splitlines() == [
         "seed 0: runs/x",
         "seed 0: pass 3/20, error 1.23 %, 3,300 images/s, 1:02:03 left",
         "seed 0: a word",
     ]
+
+
+WORKING = (
+    "import os, sys; from repro import cli, console\n"
+    "with console.working('testing runs/x'), cli._muffled():\n"
+    "    os.write(2, b'noise of a library'); print('result')"
+)
+
+
+def test_long_work_is_seen_on_a_terminal_and_leaves_standard_output_alone():
+    terminal, end = os.openpty()
+    command = [sys.executable, "-c", WORKING]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=end, env=os.environ | ON_TERMINAL)
+    os.close(end)
+    shown = os.read(terminal, 10_000).decode()
+    os.close(terminal)
+    assert done.stdout == b"result\n"
+    assert "testing runs/x" in shown and "noise" not in shown
+
+
+ON_TERMINAL = {"TERM": "xterm", "COLUMNS": "80"}
+
+
+def test_long_work_is_silent_where_nobody_looks():
+    done = subprocess.run([sys.executable, "-c", WORKING], capture_output=True)
+    assert (done.stdout, done.stderr) == (b"result\n", b"")
+
+
+def test_make_ui_points_to_the_page_of_a_server():
+    make = ["make", "-s", "-C", str(Path(cli.__file__).parents[1]), "ui"]
+    make += ["READY=Makefile", "VENV=/nowhere"]
+    server = {"MLFLOW_TRACKING_URI": "https://me:secret@mlflow.example/team"}
+    done = subprocess.run(make, capture_output=True, text=True, env=os.environ | server)
+    assert done.returncode == 0, done.stderr
+    assert "https://mlflow.example/team" in done.stdout and "secret" not in done.stdout
 
 
 def test_a_run_whose_starter_is_gone_is_asked_to_leave():

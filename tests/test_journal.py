@@ -9,7 +9,7 @@ import pytest
 
 from repro import journal as journal_module
 from repro.errors import UsageError
-from repro.journal import Journal, write_bytes, write_json
+from repro.journal import FACTS, Journal, write_bytes, write_json
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_file_where_the_experiment_goes_is_a_usage_error(tmp_path):
 
 
 def test_what_was_written_is_read(journal):
-    facts = {"id": "ab", "title": "LeNet-5 · 0.95 %", "seed": 3}
+    facts = {key: key for key in FACTS} | {"title": "LeNet-5 · 0.95 %", "seed": 3}
     journal.write_run(facts)
     assert Journal.open(journal.path).run() == facts
     assert journal.passes() == []
@@ -58,7 +58,7 @@ def test_what_was_written_is_read(journal):
     assert Journal.open(str(journal.path)).passes() == lines  # every bit of the floats
 
 
-@pytest.mark.parametrize("content", [None, "", "{", "no json"])
+@pytest.mark.parametrize("content", [None, "", "{", "no json", "{}", "[]", '{"id": "ab"}'])
 def test_what_is_no_run_directory_is_a_usage_error(tmp_path, content):
     if content is not None:
         (tmp_path / "run.json").write_text(content)

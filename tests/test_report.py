@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from run_records import experiment, record, write_run
+from run_records import experiment, failed, record, write_run
 
 from repro import report
 from repro.errors import DataError, RunError
@@ -72,6 +72,76 @@ def test_a_record_that_is_there_is_kept(tmp_path):
     result.write_text(result.read_text().replace("3300.0", "1.0"))
     assert report.collect(runs_root, results_root) == []
     assert path.read_bytes() == before
+
+
+def test_failed_runs_become_records_and_interrupted_ones_do_not(tmp_path):
+    diverged = failed(TOY, 0, "the loss is not finite")
+    smoke, interrupted = failed(TOY, 1, scale="smoke"), record(TOY, 2, 1.0) | {"result": None}
+    runs_root, results_root = roots(tmp_path, [diverged, smoke, interrupted])
+    assert report.gather(results_root, runs_root) == [diverged]
+    (path,) = report.collect(runs_root, results_root)
+    assert json.loads(path.read_text()) == diverged
+    assert report.records(results_root) == [diverged]
+    assert report.collect(runs_root, results_root) == []
+
+
+def test_a_failed_run_that_has_finished_since_is_recorded_anew(tmp_path):
+    runs_root, results_root = roots(tmp_path, [failed(TOY, 0)])
+    (path,) = report.collect(runs_root, results_root)
+    finished = record(TOY, 0, 1.0)
+    (folder,) = runs_root.glob("toy/*")
+    (folder / "failure.json").unlink()
+    assert report.collect(runs_root, results_root) == []  # resumed, and on its way
+    (folder / "result.json").write_text(json.dumps(finished["result"]))
+    (folder / "metrics.jsonl").write_text("")
+    (gathered,) = report.gather(results_root, runs_root)
+    assert gathered["result"] == finished["result"]
+    assert report.collect(runs_root, results_root) == [path]
+    assert report.records(results_root) == [gathered]
+
+
+def test_failed_runs_are_listed_and_never_count(tmp_path):
+    records = [record(TOY, k, 1.0) for k in range(3)] + [failed(TOY, 3, "not\nfinite | big")]
+    records += [failed(OTHER, 0, scale="short")]
+    runs_root, results_root = roots(tmp_path, records)
+    report.regenerate(runs_root, results_root, [PAPER], figures=True)
+    text = (results_root / "toys.md").read_text()
+    row = table_row(text, "toy")
+    assert "failed" in table_row(text, "experiment")
+    assert (row[3:5], row[-3]) == (["1.000 ± 0.000", "3"], "1")
+    assert "failed: not finite \\| big" in text
+    short = text[text.index("## Short scale") : text.index("## Experiments")]
+    assert table_row(short, "other")[3:6] == ["–", "0", "1"]
+    assert "not run" not in text[text.index("### other") : text.index("### never")]
+    with open(results_root / "results.csv", newline="") as file:
+        (line,) = (x for x in csv.DictReader(file) if x["experiment"] == "toy" and x["seed"] == "3")
+    assert (line["failed"], line["test_error"]) == ("not finite | big", "")
+    assert "toy, 3 seeds" in texts(results_root / "figures" / "toy-curves.svg")
+
+
+def test_runs_are_gathered_once(tmp_path):
+    records = [record(TOY, k, 1.0) for k in range(2)] + [record(TOY, 2, 1.0, scale="smoke")]
+    runs_root, results_root = roots(tmp_path, records)
+    assert report.gather(results_root, runs_root) == records[:2]
+    report.collect(runs_root, results_root)
+    assert report.gather(results_root, runs_root, runs_root) == records[:2]
+
+
+# ---------------------------------------------------------------------------- what a run costs
+
+
+def test_the_minutes_of_a_run_are_the_median_of_those_measured():
+    runs = [record(TOY, seed, 1.0) for seed in range(4)]
+    for run, seconds in zip(runs, (60, 120, 600, 6000), strict=True):
+        run["result"]["seconds"] = seconds
+    others = [record(TOY, 5, 1.0, scale="short"), record(TOY, 6, 1.0, overrides=["recipe.batch=8"])]
+    found = [*runs[:3], *others, failed(TOY, 7)]
+    work = {"updates": 120_000, "images": 120_000}  # two passes over MNIST, one by one
+    assert report.cost(TOY, found) == {**work, "minutes": 2.0, "measured": 3}
+    assert report.cost(TOY, runs)["minutes"] == 6.0
+    assert report.cost(TOY, []) == {**work, "minutes": None, "measured": 0}
+    assert report.cost(TOY, found, changed=True) == {**work, "minutes": None, "measured": 0}
+    assert report.cost(experiment(minutes=7.0), found)["minutes"] == 7.0
 
 
 def test_records_outlive_the_run_directories(results, tmp_path):
@@ -228,6 +298,19 @@ def test_error_seen_while_training_stands_in_for_the_training_error(tmp_path):
     run["passes"] = [{"pass": k, "test_error": 1.0, "running_error": 2.0} for k in (1, 2, 3)]
     report.draw_curves([run], TOY, tmp_path / "curves.svg")
     assert "while training 2.00 %" in texts(tmp_path / "curves.svg")
+
+
+def test_the_dashed_curve_is_the_one_that_the_paper_reports(tmp_path):
+    run = record(TOY, 0, 1.0)
+    for line in run["passes"]:
+        line["running_error"] = 2.0
+    report.draw_curves([run], TOY, tmp_path / "scored.svg")
+    assert "training 0.50 %" in texts(tmp_path / "scored.svg")
+    toy = experiment(reported=(Reported("running_error", 0.35, "Figure 5"),))
+    report.draw_curves([run], toy, tmp_path / "running.svg")
+    words = texts(tmp_path / "running.svg")
+    assert {"while training 2.00 %", "paper, while training 0.35 %"} <= set(words)
+    assert not [word for word in words if word.startswith("training ")]
 
 
 @pytest.mark.parametrize("errors", [[0.0, 0.0], [5.0, 0.0], [90.0], [90.0, 0.01]])

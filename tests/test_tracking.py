@@ -203,6 +203,20 @@ def test_a_second_sync_adds_nothing(client, store, tmp_path):
     assert len(named) == 1
 
 
+def test_the_verdict_is_a_tag_that_is_kept_changed_and_taken_away(client, tmp_path):
+    run_dir = write_run(tmp_path / "toy-digits-judged")
+
+    def tag(**verdict):
+        run_id = tracking.sync(run_dir, **verdict)["mlflow_run_id"]
+        return client.get_run(run_id).data.tags.get("verdict")
+
+    assert tag(verdict="") is None
+    assert tag(verdict="inconclusive") == "inconclusive"
+    assert tag() == "inconclusive"
+    assert tag(verdict="worse") == "worse"
+    assert tag(verdict="") is None
+
+
 def test_a_run_is_followed_pass_by_pass(client, tmp_path):
     run_dir = write_run(tmp_path / "toy-digits-growing", passes=PASSES[:1], result=None)
     answer = tracking.sync(run_dir)

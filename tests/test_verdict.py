@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from run_records import experiment, record
+from run_records import experiment, failed, record
 
 from repro import verdict
 from repro.errors import DataError
@@ -175,6 +175,9 @@ def test_only_paper_runs_are_compared_with_the_paper(scale):
         {"backend": "jax"},
         {"strategy": "mirrored", "devices": ["CPU:0", "CPU:1"], "replicas": 2},
         {"devices": ["GPU:0"]},
+        {"versions": {"keras": "3.16.0", "tensorflow": "2.21.0"}},
+        {"versions": {"keras": "3.15.1", "tensorflow": "2.22.0"}},
+        {"compiler": "graph"},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -185,6 +188,51 @@ def test_runs_that_differ_are_never_pooled(change):
     assert (main["main"], main["n"], main["mean"]) == (True, 3, 1.0)
     assert (variation["main"], variation["n"], variation["mean"]) == (False, 2, 2.0)
     assert main["group"] != variation["group"]
+
+
+def test_what_is_no_part_of_the_stack_does_not_part_runs():
+    other = {"commit": "fedcba", "versions": {"keras": "3.15.1", "tensorflow": "2.21.0"}}
+    (row,) = rows_of([record(TOY, 0, 1.0), record(TOY, 1, 1.0, **other, dirty=True)])
+    assert row["n"] == 2
+
+
+NEWER = {"versions": {"keras": "3.16.0", "tensorflow": "2.21.0"}}
+
+
+def test_versions_are_named_only_where_groups_differ_in_them():
+    (alone,) = rows_of([record(TOY, 0, 1.0)])
+    assert alone["group"] == "tensorflow single on CPU"
+    rows = rows_of([record(TOY, 0, 1.0), record(TOY, 1, 1.0), record(TOY, 0, 1.0, **NEWER)])
+    assert [row["group"] for row in rows] == [
+        "tensorflow single on CPU, keras 3.15.1, tensorflow 2.21.0",
+        "tensorflow single on CPU, keras 3.16.0, tensorflow 2.21.0",
+    ]
+    graph = rows_of([record(TOY, 0, 1.0), record(TOY, 0, 1.0, compiler="graph")])
+    assert {row["group"].partition("on CPU, ")[2] for row in graph} == {
+        "compiled by xla",
+        "compiled by graph",
+    }
+
+
+@pytest.mark.parametrize(("seeds", "mean"), [(2, 1.0), (3, 2.0), (4, 2.0)])
+def test_most_seeds_speak_and_among_equals_the_newest(seeds, mean):
+    old = [record(TOY, k, 1.0) for k in range(3)]
+    new = [
+        record(TOY, k, 2.0, finished=f"2026-12-01T00:00:0{k}+00:00", **NEWER) for k in range(seeds)
+    ]
+    for records in (old + new, new + old):
+        main, other = rows_of(records)
+        assert (main["main"], main["mean"], other["main"]) == (True, mean, False)
+
+
+def test_failed_runs_are_counted_apart():
+    runs = [record(TOY, k, 1.0) for k in range(3)]
+    (row,) = rows_of([*runs, failed(TOY, 3), failed(TOY, 4)])
+    assert (row["n"], row["failed"], row["mean"], row["seeds"]) == (3, 2, 1.0, [0, 1, 2])
+    (row,) = rows_of([failed(TOY, 0), failed(TOY, 1, scale="short")])
+    assert (row["n"], row["failed"], row["verdict"], row["main"]) == (0, 1, "not run", True)
+    main, variation = rows_of([*runs, failed(TOY, 0, overrides=["recipe.batch=8"])])
+    assert (main["failed"], variation["failed"], variation["n"]) == (0, 1, 0)
 
 
 def test_a_variation_alone_does_not_speak_for_the_experiment():
@@ -237,6 +285,33 @@ def test_a_number_is_held_against_its_own_protocol():
     ]
 
 
+def test_the_error_while_training_is_that_of_the_last_pass():
+    toy = experiment(reported=(Reported("running_error", 0.35, "Figure 5"),))
+    old, new = record(toy, 0, 1.0), record(toy, 1, 1.0)
+    for run in (old, new):
+        run["passes"][0]["running_error"], run["passes"][1]["running_error"] = 8.0, 0.4
+    new["result"]["metrics"]["single-view"]["running_error"] = 0.5
+    (row,) = rows_of([old, new], toy)
+    assert (row["n"], row["mean"]) == (2, pytest.approx(0.45))
+    bare = record(toy, 2, 1.0) | {"passes": []}
+    assert rows_of([bare], toy)[0]["n"] == 0
+
+
+def test_a_row_names_the_runs_that_were_judged():
+    both = (Reported("test_error", 1.0, "Table 1"), Reported("running_error", 0.3, "Figure 5"))
+    toy = experiment(reported=both)
+    runs = [record(toy, seed, 1.0) for seed in range(3)]
+    runs[0]["result"]["metrics"]["single-view"]["running_error"] = 0.3
+    ids = [run["run"]["id"] for run in runs]
+    changed = record(toy, 3, 1.0, overrides=["recipe.batch=8"])
+    again = record(toy, 0, 0.1, finished="2026-11-22T00:00:00+00:00")
+    rows = rows_of([*runs, changed, again, record(toy, 4, 1.0, scale="short")], toy)
+    assert [row["runs"] for row in rows if row["main"]] == [ids, ids[:1]]
+    assert verdict.of_runs(rows) == dict.fromkeys(ids, "reproduced")
+    assert verdict.seed_before(again, [*runs, again], toy) == runs[0]
+    assert verdict.seed_before(runs[0], [*runs, again], toy) is None
+
+
 def test_a_metric_that_is_not_finite_is_refused():
     diverged = record(TOY, 0, 1.0)
     diverged["result"]["metrics"]["single-view"]["test_error"] = math.nan
@@ -250,6 +325,15 @@ def test_fell_short_looks_at_the_experiments_own_rows():
     assert not verdict.fell_short(rows_of([record(TOY, k, 1.0) for k in range(3)]))
     changed = [record(TOY, k, 2.0, overrides=["recipe.batch=8"]) for k in range(3)]
     assert not verdict.fell_short(rows_of(changed))
+
+
+def test_fell_short_of_some_runs_looks_at_the_rows_they_are_in():
+    plain = [record(TOY, k, 1.0) for k in range(4)]
+    newer = [record(TOY, k, 2.0, finished=f"2026-12-0{k + 1}", **NEWER) for k in range(3)]
+    rows = rows_of(plain + newer)
+    assert verdict.fell_short(rows, [newer[0]["run"]["id"]])
+    assert not verdict.fell_short(rows, [plain[0]["run"]["id"]])
+    assert not verdict.fell_short(rows, ["a run that was not counted"])
 
 
 # ---------------------------------------------------------------------------- bands
