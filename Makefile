@@ -27,7 +27,7 @@ $(READY): requirements.lock pyproject.toml
 		--no-build-isolation --no-deps --editable .
 	@touch $@
 
-quickstart: $(READY)  ## LeNet-5 on scikit-learn's digits: no download, about a minute
+quickstart: $(READY)  ## LeNet-5 on scikit-learn's digits: no data to download, a minute
 	$(VENV)/bin/repro run lenet5-digits --scale paper
 
 reproduce-lenet5: $(READY)  ## LeNet-5 on MNIST as in 1998; EXPERIMENT= SCALE= SEEDS= choose another
@@ -44,5 +44,11 @@ results: $(READY)  ## results/ again, from the records of the runs
 	$(VENV)/bin/repro results
 
 ui: $(READY)  ## MLflow's web page on the logged runs, http://localhost:5000 (PORT=)
-	$(VENV)/bin/mlflow ui --port $(PORT) \
-		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+	@case "$${MLFLOW_TRACKING_URI:-}" in \
+	http://*|https://*) \
+		echo "the runs are on a server, which has its own page; open MLFLOW_TRACKING_URI:" ; \
+		echo "$$MLFLOW_TRACKING_URI" | sed 's,//[^/@]*@,//,' ;; \
+	*) \
+		exec $(VENV)/bin/mlflow ui --port $(PORT) \
+			--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
+	esac

@@ -1,6 +1,7 @@
 """The papers' claims: statements that order experiments, judged from the recorded runs."""
 
 from collections.abc import Iterable, Sequence
+from importlib import metadata
 from itertools import pairwise
 from statistics import fmean, stdev
 
@@ -15,14 +16,18 @@ def judge(
     claim: spec.Claim,
     records: Sequence[dict],
     experiments: Iterable[spec.Experiment] | None = None,
+    scale: str | None = None,
 ) -> dict:
-    """How `claim` stands, from runs of one scale and one code path that nothing was changed in.
+    """How `claim` stands, from runs of one scale and one stack that nothing was changed in.
+
+    A stack is a code path with the versions of Keras and its backend.
 
     The claim is a chain: each experiment has a lower mean than the one before it, by `margin`
     points. Each step's effect is the fall of the mean, in points, with Welch's 95 % interval; it
     holds when the whole interval is a fall of at least the margin, does not when none of it is,
     and is inconclusive otherwise or where one side has a single run. The chain is as good as its
     worst step. Short-scale runs speak only where the paper scale is incomplete; `scale` says so.
+    With `scale` given only the runs of that scale speak.
 
     Returns claim (its name), statement, source, metric, protocol, margin, scale ("" where nothing
     ran), verdict (holds, does not hold, inconclusive, not run), effect, low, high (of the step
@@ -30,9 +35,8 @@ def judge(
     `experiments` are the catalog's unless given. Raises UsageError when the claim needs an
     unknown experiment.
     """
-    known = {e.name: e for e in (catalog.experiments() if experiments is None else experiments)}
-    needed = [known.get(name) or catalog.experiment(name) for name in claim.needs]
-    scale, measured = _measured(claim, records, needed)
+    needed = _needed(claim, experiments)
+    scale, measured = _measured(claim, records, needed, (scale,) if scale else ("paper", "short"))
     steps = [_step(claim, a.name, b.name, measured) for a, b in pairwise(needed)]
     verdicts = [step["verdict"] for step in steps]
     worst = next(v for v in (FAILS, verdict.NOT_RUN, OPEN, HOLDS) if v in verdicts)
@@ -55,28 +59,76 @@ def judge(
     }
 
 
-def _measured(
-    claim: spec.Claim, records: Sequence[dict], needed: Sequence[spec.Experiment]
-) -> tuple[str, dict[str, list[float]]]:
-    """The scale, and the values per experiment of the code path that serves the claim best.
+def missing(
+    claim: spec.Claim,
+    records: Sequence[dict],
+    scale: str,
+    seeds: int,
+    experiments: Iterable[spec.Experiment] | None = None,
+) -> dict[str, list[int]]:
+    """The seeds below `seeds` to be trained for `claim`, per experiment that lacks any.
 
-    Best is complete, then at paper scale, then with most runs of the experiment that has fewest.
+    None where one stack has as many runs of each experiment already; else those that are not there
+    with the versions installed here, since runs of different stacks are not compared.
+    """
+    needed = _needed(claim, experiments)
+    stacks = _stacks(claim, records, needed, scale)
+    for there in stacks.values():
+        if all(len(there.get(e.name, ())) >= seeds for e in needed):
+            return {}
+    installed = {(name, metadata.version(name)) for name in ("keras", "tensorflow")}
+    ours = [there for (_, versions), there in stacks.items() if set(versions) == installed]
+    most = max(ours, key=lambda there: sum(map(len, there.values())), default={})
+    found = {}
+    for experiment in needed:
+        there = {record["run"]["seed"] for record in most.get(experiment.name, ())}
+        found[experiment.name] = [seed for seed in range(seeds) if seed not in there]
+    return {name: lacking for name, lacking in found.items() if lacking}
+
+
+def _needed(
+    claim: spec.Claim, experiments: Iterable[spec.Experiment] | None
+) -> list[spec.Experiment]:
+    known = {e.name: e for e in (catalog.experiments() if experiments is None else experiments)}
+    return [known.get(name) or catalog.experiment(name) for name in claim.needs]
+
+
+def _stacks(
+    claim: spec.Claim, records: Sequence[dict], needed: Sequence[spec.Experiment], scale: str
+) -> dict[tuple, dict[str, list[dict]]]:
+    """The plain runs that measured the claim's metric, by stack, then by experiment."""
+    found: dict[tuple, dict[str, list[dict]]] = {}
+    for experiment in needed:
+        for group, runs in verdict.groups(records, experiment, scale).items():
+            runs = [r for r in runs if verdict.value(r, claim.metric, claim.protocol) is not None]
+            if group.plain and runs:
+                found.setdefault(group.stack, {}).setdefault(experiment.name, runs)
+    return found
+
+
+def _measured(
+    claim: spec.Claim,
+    records: Sequence[dict],
+    needed: Sequence[spec.Experiment],
+    scales: Sequence[str],
+) -> tuple[str, dict[str, list[float]]]:
+    """The scale, and the values per experiment of the stack that serves the claim best.
+
+    Best is complete, then at paper scale, then with most runs of the experiment that has fewest,
+    then with most experiments, then the newest.
     """
     candidates = []
-    for scale in ("paper", "short"):
-        by_path: dict[str, dict[str, list[float]]] = {}
-        for experiment in needed:
-            for group, runs in verdict.groups(records, experiment, scale).items():
-                found = verdict.values(runs, claim.metric, claim.protocol)
-                if group.plain and found:
-                    by_path.setdefault(group.path, {})[experiment.name] = found
-        for _, measured in sorted(by_path.items()):
-            fewest = min(len(measured.get(e.name, ())) for e in needed)
-            candidates.append(((fewest > 0, scale == "paper", fewest, len(measured)), measured))
+    for scale in scales:
+        for there in _stacks(claim, records, needed, scale).values():
+            fewest = min(len(there.get(e.name, ())) for e in needed)
+            newest = max(verdict.finished(run) for runs in there.values() for run in runs)
+            order = (fewest > 0, scale == "paper", fewest, len(there), newest)
+            candidates.append((order, scale, there))
     if not candidates:
         return "", {}
-    (_, paper, *_), measured = max(candidates, key=lambda candidate: candidate[0])
-    return ("paper" if paper else "short"), measured
+    _, scale, there = max(candidates, key=lambda candidate: candidate[0])
+    metric, protocol = claim.metric, claim.protocol
+    return scale, {name: verdict.values(runs, metric, protocol) for name, runs in there.items()}
 
 
 def _step(claim: spec.Claim, higher: str, lower: str, measured: dict[str, list[float]]) -> dict:

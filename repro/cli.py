@@ -75,10 +75,10 @@ def list_(
     json: Json = False,
 ):
     """The experiments: what the papers report, and what was measured."""
-    from repro import console, verdict
+    from repro import console, report, verdict
 
     papers = [catalog.paper(paper)] if paper else catalog.papers()
-    records = _records()
+    records = report.gather(RESULTS, RUNS)
     rows = []
     for one in papers:
         table = verdict.table(records, one.experiments)
@@ -89,7 +89,7 @@ def list_(
             rows.append({**mine[0], "paper": one.name, "dataset": dataset, "measured": measured})
     if json:
         keys = ("experiment", "paper", "dataset", "metric", "protocol", "reported")
-        keys = (*keys, "measured", "std", "n", "verdict")
+        keys = (*keys, "measured", "std", "n", "failed", "verdict")
         return console.print_json([{key: row[key] for key in keys} for row in rows])
     console.print_table(
         ("experiment", "paper", "dataset", "reported", "measured", "verdict"),
@@ -104,12 +104,12 @@ def list_(
 @app.command()
 def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = False):
     """The whole experiment: network, recipe, reported numbers, deviations, cost."""
-    from repro import console
+    from repro import console, report
 
     known = catalog.experiment(experiment)
     resolved = spec.override(known, overrides or [])
     paper = catalog.paper_of(known.name)
-    cost = _cost(resolved, same=resolved == known)
+    cost = report.cost(resolved, report.gather(RESULTS, RUNS), changed=resolved != known)
     if json:
         return console.print_json(
             {
@@ -120,7 +120,6 @@ def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = F
                 "settable": spec.settable(resolved),
             }
         )
-    minutes = cost["minutes"]
     network = resolved.network
     options = ", ".join(f"{key}={value}" for key, value in network.options.items())
     console.print_facts(
@@ -135,11 +134,7 @@ def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = F
             ("bands", [_band(b) for b in resolved.bands] or "none"),
             ("deviations", [f"- {d}" for d in resolved.deviations] or "none known"),
             *([("note", resolved.note)] if resolved.note else []),
-            (
-                "cost",
-                f"{cost['updates']:,} updates, {cost['images']:,} images; one run at paper scale: "
-                + (f"{minutes:g} minutes on two CPU cores" if minutes else "not measured"),
-            ),
+            ("cost", _cost(cost)),
             ("--set takes", list(spec.settable(resolved))),
             ("digest", spec.digest(resolved)),
         ]
@@ -157,7 +152,7 @@ def anatomy(
     catalog.network(network)  # an unknown name is told before Keras is imported
     from repro import anatomy, console
 
-    with _muffled():
+    with console.working(f"building {network}"), _muffled():
         found = anatomy.of_network(network)
     if json:
         return console.print_json(found)
@@ -190,16 +185,16 @@ def run(
     progress: ProgressAs = "auto",
 ):
     """Train, evaluate by the paper's protocol, log, judge."""
-    from repro import console, distribution
+    from repro import console, distribution, report
 
     known = catalog.experiment(experiment)
     resolved = spec.override(known, overrides or [])
     _accept("scale", scale, spec.SCALES)
-    _accept("strategy", strategy, distribution.STRATEGIES)
+    distribution.check_strategy(strategy)
     _accept("precision", precision, spec.PRECISIONS)
     if seed is not None and seeds is not None:
         raise UsageError(f"--seed {seed} --seeds {seeds}: accepted is one of the two")
-    _examples(resolved.recipe.data)
+    report.examples(resolved.recipe.data)  # a split that there is not is told at once
     _writable(out)
 
     options = {"scale": scale, "strategy": strategy, "precision": precision, "out": str(out)}
@@ -242,7 +237,7 @@ def evaluate(
     """Score a finished run's network under another protocol."""
     from repro import console, evaluation
 
-    with _muffled():
+    with console.working(f"testing {run_dir}"), _muffled():
         found = evaluation.evaluate_run(run_dir, protocol)
     if json:
         return console.print_json(found)
@@ -261,11 +256,11 @@ def verdict(
     json: Json = False,
 ):
     """Measured against reported."""
-    from repro import console
+    from repro import console, report
     from repro.verdict import fell_short, table
 
     chosen = [catalog.experiment(experiment)] if experiment else catalog.experiments()
-    rows = table(_records(), chosen)
+    rows = table(report.gather(RESULTS, RUNS), chosen)
     if json:
         console.print_json(rows)
     else:
@@ -279,20 +274,30 @@ def claims(
         str | None, typer.Argument(metavar="[CLAIM]", autocompletion=_names(catalog.claims))
     ] = None,
     run: Annotated[bool, typer.Option("--run", help="Train what is missing first.")] = False,
-    scale: Scale = "paper",
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="short|paper",
+            help="Judge runs of this scale alone; train at it.  [default: paper, else short]",
+        ),
+    ] = None,
     seeds: Annotated[int, _number("--seeds", 2, metavar="N", help="With --run.")] = 3,
     json: Json = False,
 ):
     """The papers' claims, and how they stand."""
-    from repro import claims, console
+    from repro import claims, console, report
 
-    _accept("scale", scale, spec.SCALES[1:])
+    if scale is not None:
+        _accept("scale", scale, spec.SCALES[1:])
     chosen = [catalog.claim(claim)] if claim else list(catalog.claims())
     if run:
         _writable(Path(RUNS))
-        for name in dict.fromkeys(name for c in chosen for name in c.needs):
-            _run_missing(catalog.experiment(name), scale, seeds)
-    rows = [claims.judge(c, _records()) for c in chosen]
+        for one in chosen:
+            there = report.gather(RESULTS, RUNS)
+            for name, missing in claims.missing(one, there, scale or "paper", seeds).items():
+                _train_missing(catalog.experiment(name), scale or "paper", missing)
+    records = report.gather(RESULTS, RUNS)
+    rows = [claims.judge(one, records, scale=scale) for one in chosen]
     if json:
         console.print_json(rows)
     else:
@@ -307,9 +312,10 @@ def results(json: Json = False):
     """Write results/ again from the records of the runs."""
     from repro import console, report
 
-    made = report.regenerate(RUNS, RESULTS)
+    with console.working(f"writing {RESULTS}/"):
+        made = report.regenerate(RUNS, RESULTS)
     if json:
-        return console.print_json({k: _value(v, listed=True) for k, v in made.items()})
+        return console.print_json(made)
     for path in made["added"]:
         print(f"added {path}")
     print(f"{RESULTS}/ is written from {made['records']:,} records")
@@ -326,16 +332,22 @@ def sync(
     json: Json = False,
 ):
     """Bring MLflow up to date with the run directories; what is there already is not added."""
-    from repro import console, tracking
+    from repro import console, journal, report, tracking, verdict
 
     found = run_dirs or sorted(path.parent for path in Path(RUNS).glob("*/*/run.json"))
-    verdicts = _verdicts() if any((path / "result.json").exists() for path in found) else {}
+    roots = dict.fromkeys(path.resolve().parent.parent for path in found)
+    verdicts = {}
+    if any((path / "result.json").exists() for path in found):
+        records = report.gather(RESULTS, RUNS, *roots)
+        verdicts = verdict.of_runs(verdict.table(records, catalog.experiments()))
     rows = []
     for path in found:
-        name = path.resolve().parent.name
-        rows.append({"run_dir": str(path), **tracking.sync(path, verdict=verdicts.get(name))})
+        run_id = journal.Journal.open(path).run()["id"]
+        with console.working(f"logging {path}"):
+            synced = tracking.sync(path, verdict=verdicts.get(run_id, ""))
+        rows.append({"run_dir": str(path), **synced})
         if not json:
-            print(f"{path}: {rows[-1]['points']:,} points added")
+            print(f"{path}: {synced['points']:,} points added")
     if json:
         console.print_json(rows)
     elif not found:
@@ -365,7 +377,8 @@ def data(
         sets = [row for row in datasets.available() if row["name"] == dataset]
     if action == "check":
         here = [row for row in sets if dataset or row["state"] != "missing"]
-        problems = {row["name"]: datasets.check(row["name"]) for row in here}
+        with console.working("checking every example"):
+            problems = {row["name"]: datasets.check(row["name"]) for row in here}
         if json:
             console.print_json(problems)
         else:
@@ -384,8 +397,8 @@ def doctor(json: Json = False):
     """Versions, devices, data, tracking server, disk: what works and what does not."""
     from repro import console, doctor
 
-    with _muffled():
-        checks = [c if isinstance(c, dict) else vars(c) for c in doctor.report()]
+    with console.working("looking around"), _muffled():
+        checks = doctor.report()
     if json:
         console.print_json(checks)
     else:
@@ -455,7 +468,7 @@ def _in_processes(wanted, jobs: int, command) -> list[dict]:
     """The results of `command(seed)` for all wanted seeds, with a progress bar each.
 
     Each is a process of its own, a single one too: what TensorFlow's libraries write on standard
-    error stays away from the bars. Raises Interrupted, or the error of the first that failed.
+    error stays away from the bars. Raises the error of the first that failed, or Interrupted.
     """
     from repro import console, seeds
 
@@ -473,9 +486,10 @@ def _in_processes(wanted, jobs: int, command) -> list[dict]:
     for outcome in bad:
         if outcome.exit_code == 130 and outcome.run_dir:
             console.say(f"go on with: repro resume {outcome.run_dir}")
-    if any(o.exit_code == 130 for o in bad):
+    failed = [o for o in bad if o.exit_code != 130]
+    if not failed:
         raise Interrupted("interrupted")
-    first = bad[0]
+    first = failed[0]
     if first.error.endswith(BUG):
         console.say("\n".join(first.log))
     failure = ReproError(f"seed {first.seed}: {first.error}" if len(wanted) > 1 else first.error)
@@ -483,39 +497,13 @@ def _in_processes(wanted, jobs: int, command) -> list[dict]:
     raise failure
 
 
-def _run_missing(experiment: spec.Experiment, scale: str, seeds: int) -> None:
+def _train_missing(experiment: spec.Experiment, scale: str, missing: list[int]) -> None:
     from repro import console
-    from repro.verdict import groups
 
-    plain = [r for g, r in groups(_records(), experiment, scale).items() if g.plain]
-    there = {record["run"]["seed"] for record in (plain[0] if plain else [])}
-    missing = [seed for seed in range(seeds) if seed not in there]
-    if missing:
-        console.say(f"{experiment.name}, {scale} scale: seeds {', '.join(map(str, missing))}")
-        _prepare(experiment.recipe.data.dataset)
-        options = {"scale": scale, "strategy": "auto", "precision": "float32", "out": RUNS}
-        _train(experiment, missing, [], options)
-
-
-def _records(out: Path | str = RUNS) -> list[dict]:
-    """The records in results/, and the finished runs that are not among them yet."""
-    from repro import report
-
-    records = report.records(RESULTS)
-    known = {record["run"]["id"] for record in records}
-    for result in sorted(Path(out).glob("*/*/result.json")):
-        record = report.read_run(result.parent)
-        if record["run"]["id"] not in known and record["run"]["scale"] != "smoke":
-            records.append(record)
-    return records
-
-
-def _verdicts() -> dict[str, str]:
-    """The verdict on the first reported number of each experiment."""
-    from repro.verdict import table
-
-    rows = table(_records(), catalog.experiments())
-    return {row["experiment"]: row["verdict"] for row in reversed(rows) if row["main"]}
+    console.say(f"{experiment.name}, {scale} scale: seeds {', '.join(map(str, missing))}")
+    _prepare(experiment.recipe.data.dataset)
+    options = {"scale": scale, "strategy": "auto", "precision": "float32", "out": RUNS}
+    _train(experiment, missing, [], options)
 
 
 def _conclude(
@@ -524,29 +512,40 @@ def _conclude(
     """Judges and prints finished runs; true when they fell short of the paper or of a band."""
     from repro import console, report, verdict
 
-    rows = []
-    if scale == "paper":
-        rows = verdict.table(_records(out), [experiment])
-        _tag(results, next(row["verdict"] for row in rows if row["main"]))
-    outside = verdict.check_bands([report.read_run(r["run_dir"]) for r in results], [experiment])
+    mine = [report.read_run(result["run_dir"]) for result in results]
+    records = report.gather(RESULTS, out)
+    rows = verdict.table(records, [experiment]) if scale == "paper" else []
+    outside = verdict.check_bands(mine, [experiment])
+    _tag(results, mine, verdict.of_runs(rows))
     if json:
         console.print_json(document)
     else:
         _print_results(results)
         _print_verdicts(rows)
+    for record in mine:
+        before = verdict.seed_before(record, records, experiment)
+        if before:
+            console.say(
+                f"seed {record['run']['seed']}: this run does not count, since the seed finished "
+                f"before, at {before['result'].get('finished')} (run {before['run']['id']})"
+            )
     for problem in outside:
         console.say(problem)
-    return verdict.fell_short(rows) or bool(outside)
+    return verdict.fell_short(rows, [record["run"]["id"] for record in mine]) or bool(outside)
 
 
-def _tag(results: list[dict], verdict: str) -> None:
-    """Tells MLflow the verdict on its runs; a server that is away has been told of already."""
-    from repro import tracking
+def _tag(results: list[dict], mine: list[dict], verdicts: dict[str, str]) -> None:
+    """Tells MLflow the verdict on runs that speak for their experiment.
 
-    for result in results:
-        if result.get("mlflow_run_id"):
-            with contextlib.suppress(tracking.TrackingError):
-                tracking.sync(result["run_dir"], verdict=verdict)
+    A server that is away has been told of already.
+    """
+    from repro import console, tracking
+
+    for result, record in zip(results, mine, strict=True):
+        run_id = record["run"]["id"]
+        if result.get("mlflow_run_id") and run_id in verdicts:
+            with console.working("logging"), contextlib.suppress(tracking.TrackingError):
+                tracking.sync(result["run_dir"], verdict=verdicts[run_id])
 
 
 # ---------------------------------------------------------------------------- printing
@@ -584,10 +583,12 @@ def _print_verdicts(rows: list[dict]) -> None:
 
 
 def _measured(row: dict) -> tuple[str, str]:
+    lost = f"{row['failed']} failed" if row["failed"] else ""
     if not row["n"]:
-        return "", row["verdict"]
+        return lost, row["verdict"]
     spread = f" ± {row['std']:.3f}" if row["std"] is not None else ""
-    return f"{row['mean']:.3f}{spread} (n={row['n']})", row["verdict"]
+    counts = f"n={row['n']}" + (f", {lost}" if lost else "")
+    return f"{row['mean']:.3f}{spread} ({counts})", row["verdict"]
 
 
 def _percent(value: float | None) -> str | None:
@@ -605,9 +606,7 @@ def _band(band: spec.Band) -> str:
     return f"{band.scale}: {band.metric} {band.low:g} to {band.high:g} % ({band.source})"
 
 
-def _value(value, listed: bool = False):
-    if listed and isinstance(value, list | tuple):
-        return [str(v) for v in value]
+def _value(value):
     if isinstance(value, dict):
         return ", ".join(f"{k} {_value(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):
@@ -624,23 +623,14 @@ def _flat(tree: dict, prefix: str = ""):
             yield prefix + key, value
 
 
-def _cost(experiment: spec.Experiment, same: bool) -> dict:
-    """Updates and images of one run at paper scale; `minutes` as measured, of the plain recipe."""
-    recipe = experiment.recipe
-    images = _examples(recipe.data)["train"]
-    if recipe.augmentation:
-        images = recipe.augmentation.size(images)
-    total = (recipe.pass_examples or images) * recipe.passes
-    minutes = experiment.minutes if same else None
-    return {"updates": total // recipe.batch, "images": total, "minutes": minutes}
-
-
-def _examples(data: spec.Data) -> dict[str, int]:
-    """How many examples the splits have, without reading them. Raises UsageError."""
-    from repro.data import datasets
-
-    splits = {"train": data.train, "test": data.test}
-    return {name: datasets.count(data.dataset, split) for name, split in splits.items()}
+def _cost(cost: dict) -> str:
+    minutes, runs = cost["minutes"], cost["measured"]
+    source = "on two CPU cores"
+    if runs:
+        source = f"as measured here ({runs} run{'' if runs == 1 else 's'})"
+    spent = "not measured" if minutes is None else f"{minutes:,.1f} minutes {source}"
+    work = f"{cost['updates']:,} updates, {cost['images']:,} images"
+    return f"{work}; one run at paper scale: {spent}"
 
 
 # ---------------------------------------------------------------------------- entry

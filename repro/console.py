@@ -3,14 +3,17 @@
 Results go to standard output and everything else to standard error, so that `--json` can be piped.
 """
 
+import contextlib
 import json
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -83,6 +86,24 @@ def _cell(value) -> str:
 
 
 # ---------------------------------------------------------------------------- progress
+
+
+@contextlib.contextmanager
+def working(text: str) -> Iterator[None]:
+    """Shows `text` and that something goes on, on standard error where that is a terminal.
+
+    It has a descriptor of its own, so that it stays visible while others' words are dropped, and
+    leaves standard output as it is.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
+        console = Console(file=terminal, highlight=False)
+        spinner = Spinner("line", Text(text))
+        kept = {"redirect_stdout": False, "redirect_stderr": False}
+        with Live(spinner, console=console, transient=True, **kept):
+            yield
 
 
 def status(passes: int | None, event: dict) -> str:
@@ -158,11 +179,6 @@ class Bars:
             task = self._tasks[label]
             total = self._progress.tasks[task].total or 1
             self._progress.update(task, total=total, completed=total, state="done")
-
-    def only(self, event: dict) -> None:
-        """Draws an event of the one run that there is."""
-        (label,) = self._tasks
-        self.show(label, event)
 
     def _update(self, label: str, event: dict) -> None:
         state = status(self._passes.get(label), event)

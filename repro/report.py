@@ -1,8 +1,9 @@
 """results/: the run records, and the tables and figures made from them.
 
-A record is one JSON document per finished run: {"run": ..., "passes": [...], "result": ...}, the
-three files of its run directory. Everything else in results/ is made from the records, and made
-again it comes out the same, byte for byte.
+A record is one JSON document per run that ended: {"run": ..., "passes": [...], "result": ...}, the
+three files of its run directory. Of a run that failed, `result` is null and `failure` says why.
+Everything else in results/ is made from the records, and made again it comes out the same, byte
+for byte.
 """
 
 import json
@@ -11,7 +12,7 @@ import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 from typing import Any
 
 from repro import catalog, claims, spec, verdict
@@ -54,17 +55,22 @@ def records(results_root: str | os.PathLike) -> list[dict]:
 
     Raises DataError for a file that is not a record.
     """
-    found = []
-    for path in sorted(Path(results_root, "runs").glob("*/*.json")):
-        try:
-            record = json.loads(path.read_text())
-            complete = record["run"]["id"] and record["result"]["metrics"] and "passes" in record
-        except (OSError, ValueError, KeyError, TypeError):
-            complete = False
-        if not complete:
-            raise DataError(f"{path} is not the record of a finished run")
-        found.append(record)
-    return found
+    return [_read_record(path) for path in sorted(Path(results_root, "runs").glob("*/*.json"))]
+
+
+def gather(results_root: str | os.PathLike, *runs_roots: str | os.PathLike) -> list[dict]:
+    """The records of `results_root`, and the short and paper runs that are not among them yet.
+
+    These are the runs below `runs_roots` that have ended. Raises DataError.
+    """
+    found = {record["run"]["id"]: record for record in records(results_root)}
+    for root in runs_roots:
+        for folder in _ended(root):
+            record = read_run(folder)
+            known = found.get(record["run"]["id"])
+            if record["run"]["scale"] in KEPT_SCALES and (known is None or _newer(record, known)):
+                found[record["run"]["id"]] = record
+    return list(found.values())
 
 
 def read_run(run_dir: str | os.PathLike) -> dict:
@@ -74,27 +80,53 @@ def read_run(run_dir: str | os.PathLike) -> dict:
     """
     journal = Journal(run_dir)
     try:
-        return {"run": journal.run(), "passes": journal.passes(), "result": journal.result()}
-    except (OSError, ValueError) as error:
+        record = {"run": journal.run(), "passes": journal.passes(), "result": journal.result()}
+        failure = None if record["result"] else journal.failure()
+    except (OSError, ValueError, RunError) as error:
         raise DataError(f"{run_dir} is not a run directory that can be read: {error}") from None
+    return {**record, "failure": failure} if failure else record
 
 
 def collect(runs_root: str | os.PathLike, results_root: str | os.PathLike) -> list[Path]:
-    """Copies the finished short and paper runs of `runs_root` that have no record yet.
+    """Copies the short and paper runs of `runs_root` that ended and have no record yet.
 
-    Returns the new files. A record that is there already is never touched.
+    Returns the new files. A record that is there already is never touched, but for that of a run
+    that failed and, resumed, has finished since.
     """
     added = []
-    for result in sorted(Path(runs_root).glob("*/*/result.json")):
-        folder = result.parent
+    for folder in _ended(runs_root):
         target = Path(results_root, "runs", folder.parent.name, f"{folder.name}.json")
-        if target.exists():
+        if target.exists() and _read_record(target)["result"]:
             continue
         record = read_run(folder)
-        if record["run"]["scale"] in KEPT_SCALES:
+        if record["run"]["scale"] not in KEPT_SCALES:
+            continue
+        if not target.exists() or _newer(record, _read_record(target)):
             _write(target, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
             added.append(target)
     return added
+
+
+def _ended(runs_root: str | os.PathLike) -> list[Path]:
+    """The run directories that have a result or a failure; one that was interrupted has neither."""
+    files = ("result.json", "failure.json")
+    return sorted({path.parent for name in files for path in Path(runs_root).glob(f"*/*/{name}")})
+
+
+def _newer(record: dict, known: dict) -> bool:
+    return bool(record["result"]) and not known["result"]
+
+
+def _read_record(path: Path) -> dict:
+    try:
+        record = json.loads(path.read_text())
+        ended = record["result"]["metrics"] if record["result"] else record["failure"]["reason"]
+        complete = record["run"]["id"] and ended and "passes" in record
+    except (OSError, ValueError, KeyError, TypeError):
+        complete = False
+    if not complete:
+        raise DataError(f"{path} is not the record of a run that ended")
+    return record
 
 
 def _write(path: Path, text: str) -> None:
@@ -103,6 +135,44 @@ def _write(path: Path, text: str) -> None:
         write_text(path, text)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror}") from None
+
+
+# ---------------------------------------------------------------------------- what a run costs
+
+
+def cost(experiment: spec.Experiment, found: Sequence[dict], changed: bool = False) -> dict:
+    """What one run at paper scale takes: updates, images, minutes, measured.
+
+    `minutes` are those that the experiment states or else, with `measured` as the number of runs,
+    the median of its plain runs among the records `found`. None where there is neither, and where
+    the recipe was `changed` by `--set`. Raises UsageError for a split that there is not.
+    """
+    recipe = experiment.recipe
+    images = examples(recipe.data)["train"]
+    if recipe.augmentation:
+        images = recipe.augmentation.size(images)
+    total = (recipe.pass_examples or images) * recipe.passes
+    minutes, measured = (None if changed else experiment.minutes), 0
+    if minutes is None and not changed:
+        grouped = verdict.groups(found, experiment, "paper").items()
+        runs = [run for group, runs in grouped if group.plain for run in runs]
+        spent = [m for m in map(_minutes, runs) if m is not None]
+        if spent:
+            minutes, measured = median(spent), len(spent)
+    return {
+        "updates": total // recipe.batch,
+        "images": total,
+        "minutes": minutes,
+        "measured": measured,
+    }
+
+
+def examples(data: spec.Data) -> dict[str, int]:
+    """How many examples the splits have, without reading them. Raises UsageError."""
+    from repro.data import datasets
+
+    splits = {"train": data.train, "test": data.test}
+    return {name: datasets.count(data.dataset, split) for name, split in splits.items()}
 
 
 # ---------------------------------------------------------------------------- results/
@@ -114,7 +184,7 @@ def regenerate(
     papers: Sequence[spec.Paper] | None = None,
     figures: bool = True,
 ) -> dict:
-    """Adds the finished runs of `runs_root` to the records and writes results/ anew from all.
+    """Adds the runs of `runs_root` that ended to the records and writes results/ anew from all.
 
     Writes README.md, one page per paper, results.csv and, if wanted, the figures. `papers` are
     the catalog's unless given. Returns {"records": count, "added": [paths], "written": [paths]}.
@@ -178,9 +248,11 @@ def _shown(experiment: spec.Experiment, found: list[dict]) -> list[dict]:
 LEGEND = """\
 **How to read it.** Figures are per cent of error, so lower is better. Measured is the mean ± the
 standard deviation of n runs that differ in nothing but the seed, taken at the end of the schedule
-and never selected. Runs with `--set`, another precision or another code path are never pooled
-with them; a seed that was run twice counts once, as it finished first. The interval (95 %) is
-where the paper's number may lie to count as reproduced: the prediction interval of one more run,
+and never selected. Runs with `--set`, another precision, another code path or other versions of
+Keras and its backend are never pooled with them; the group with most seeds speaks for the
+experiment, the newest of equal ones. A seed that was run twice counts once, as it finished first.
+Runs that failed, such as those that diverged, are counted apart and never in n. The interval (95 %)
+is where the paper's number may lie to count as reproduced: the prediction interval of one more run,
 or, where the paper gives its own spread, Welch's interval of the difference.
 
 | verdict | means |
@@ -229,8 +301,8 @@ def _paper_page(paper: spec.Paper, found: list[dict], root: Path) -> str:
     varied = [r for r in rows if not r["main"] and r["verdict"] != verdict.STALE]
     if varied:
         parts.append(
-            "## Variations\n\nRuns with `--set`, another precision or another code path; each "
-            "line stands alone.\n\n" + _verdict_table(varied, group=True)
+            "## Variations\n\nRuns with `--set`, another precision, another code path or other "
+            "versions; each line stands alone.\n\n" + _verdict_table(varied, group=True)
         )
     if paper.claims:
         parts.append("## Claims\n\n" + _claims_table(paper, found))
@@ -283,6 +355,8 @@ def _verdict_table(rows: list[dict], group: bool = False, cost: tuple | None = N
     """The table of verdicts, with the runs' cost where (records, experiments) are given."""
     header = ["experiment", "metric", "paper", "measured", "n", "difference", "interval", "verdict"]
     header = [*header[:1], *(["what differs"] if group else []), *header[1:]]
+    lossy = any(row["failed"] for row in rows)
+    header += ["failed"] if lossy else []
     header += ["minutes a run", "images/s"] if cost else []
     lines = []
     for row in rows:
@@ -305,13 +379,16 @@ def _verdict_table(rows: list[dict], group: bool = False, cost: tuple | None = N
         ]
         if group:
             line.insert(1, row["group"])
+        if lossy:
+            line.append(str(row["failed"]))
         if cost:
             experiment = next(e for e in cost[1] if e.name == row["experiment"])
             grouped = verdict.groups(cost[0], experiment, "paper")
             runs = next((r for g, r in grouped.items() if g.plain), [])
             line += [_mean(_minutes(r) for r in runs), _mean(_speed(r) for r in runs)]
         lines.append(line)
-    return _markdown(header, lines, numeric={"n", "difference", "minutes a run", "images/s"})
+    numeric = {"n", "difference", "failed", "minutes a run", "images/s"}
+    return _markdown(header, lines, numeric)
 
 
 def _claims_table(paper: spec.Paper, found: list[dict]) -> str:
@@ -337,30 +414,40 @@ def _claims_table(paper: spec.Paper, found: list[dict]) -> str:
 
 def _short_table(paper: spec.Paper, found: list[dict]) -> str:
     header = ["experiment", "what ran", "metric", "measured", "n", "band", "within"]
+    lossy = any(verdict.failed(found, experiment, "short") for experiment in paper.experiments)
+    if lossy:
+        header.insert(5, "failed")
     lines = []
     for experiment in paper.experiments:
         bands = {(b.metric, b.protocol): b for b in experiment.bands if b.scale == "short"}
         wanted = list(bands) or [("test_error", experiment.protocols[0])]
-        for group, runs in verdict.groups(found, experiment, "short").items():
+        done = verdict.groups(found, experiment, "short")
+        broken = verdict.failed(found, experiment, "short")
+        everyone = {**done, **broken}
+        for group in everyone:
             for metric, protocol in wanted:
-                numbers = verdict.values(runs, metric, protocol)
-                if not numbers:
+                numbers = verdict.values(done.get(group, ()), metric, protocol)
+                if not numbers and group not in broken:
                     continue
                 band, within = bands.get((metric, protocol)), "–"
-                if band and group.plain:
+                if band and group.plain and numbers:
                     within = "yes" if band.low <= fmean(numbers) <= band.high else "NO"
                 lines.append(
                     [
                         experiment.name,
-                        str(group) + (" (stale)" if group.stale else ""),
+                        group.label(everyone) + (" (stale)" if group.stale else ""),
                         metric.replace("_", " "),
-                        spread(fmean(numbers), stdev(numbers) if len(numbers) > 1 else None),
+                        spread(
+                            fmean(numbers) if numbers else None,
+                            stdev(numbers) if len(numbers) > 1 else None,
+                        ),
                         str(len(numbers)),
+                        *([str(len(broken.get(group, ())))] if lossy else []),
                         _interval(band.low, band.high) if band else "–",
                         within,
                     ]
                 )
-    return _markdown(header, lines, numeric={"n"}) if lines else ""
+    return _markdown(header, lines, numeric={"n", "failed"}) if lines else ""
 
 
 def _runs_table(runs: list[dict], experiment: spec.Experiment, counted: set[str]) -> str:
@@ -376,13 +463,16 @@ def _runs_table(runs: list[dict], experiment: spec.Experiment, counted: set[str]
     }
     header = ["scale", "seed", *columns.values(), "passes", "minutes", "images/s"]
     numeric = set(header[1:])
-    header += ["date", "commit", "ran with", "differs by"]
+    header += ["date", "commit", "ran with", "remarks"]
     lines = []
     for record in runs:
-        run, result = record["run"], record["result"]
+        run, result = record["run"], record["result"] or {}
         differs = list(run.get("overrides", ()))
         differs += [] if run["precision"] == "float32" else [run["precision"]]
-        differs += [] if run["id"] in counted else ["seed run before: not counted"]
+        if not result:
+            differs.append(f"failed: {_reason(record)}")
+        elif run["id"] not in counted:
+            differs.append("seed run before: not counted")
         lines.append(
             [
                 run["scale"],
@@ -406,7 +496,7 @@ def _csv(found: list[dict], papers: Sequence[spec.Paper]) -> str:
     paper_of = {e.name: paper.name for paper in papers for e in paper.experiments}
     lines = []
     for record in found:
-        run, result = record["run"], record["result"]
+        run, result = record["run"], record["result"] or {}
         line = {
             "paper": run.get("paper") or paper_of.get(run["experiment"], ""),
             **{key: run.get(key) for key in ("experiment", "scale", "seed")},
@@ -419,8 +509,9 @@ def _csv(found: list[dict], papers: Sequence[spec.Paper]) -> str:
             **{key: run.get(key) for key in ("started", "commit", "dirty")},
             "versions": _versions(run),
             "id": run["id"],
+            "failed": _reason(record),
         }
-        for protocol, metrics in result["metrics"].items():
+        for protocol, metrics in result.get("metrics", {"": {}}).items():
             lines.append({**line, "protocol": protocol, **metrics})
     if not lines:
         return ""
@@ -452,12 +543,17 @@ def _mean(numbers: Iterable[float | None], form: str = "{:,.1f}") -> str:
 
 
 def _minutes(record: dict) -> float | None:
-    seconds = record["result"].get("seconds")
+    seconds = (record["result"] or {}).get("seconds")
     return None if seconds is None else seconds / 60
 
 
 def _speed(record: dict) -> float | None:
-    return record["result"].get("images_per_second")
+    return (record["result"] or {}).get("images_per_second")
+
+
+def _reason(record: dict) -> str:
+    """Why a run failed, in one line; nothing where it did not."""
+    return " ".join(str((record.get("failure") or {}).get("reason", "")).split())
 
 
 def _commit(run: dict) -> str:
@@ -496,13 +592,16 @@ def draw_curves(
     """Learning curves of runs of one experiment and scale: error (per cent) against the pass.
 
     Every seed as a thin line and their mean as a thick one, the test error solid and the training
-    error (or else the error seen while training) dashed; at paper scale the paper's numbers as
-    horizontal lines. The suffix of `path` (.svg or .png) sets the format. Returns None, drawing
-    nothing, when no pass has an error. Raises RunError when the file cannot be written.
+    error dashed (or that seen while training, where the paper reports it or there is no other); at
+    paper scale the paper's numbers as horizontal lines. The suffix of `path` (.svg or .png) sets
+    the format. Returns None, drawing nothing, when no pass has an error. Raises RunError when the
+    file cannot be written.
     """
     curves = {metric: _curves(records, metric) for metric in STYLES}
-    if curves["training_error"]:
-        del curves["running_error"]
+    # one dashed curve: that which the paper's number belongs to, or else the one scored after
+    running = any(number.metric == "running_error" for number in experiment.reported)
+    if curves["training_error"] and curves["running_error"]:
+        del curves["training_error" if running else "running_error"]
     errors = [error for seeds in curves.values() for curve in seeds for error in curve.values()]
     if not errors:
         return None

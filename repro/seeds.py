@@ -18,7 +18,10 @@ from repro.spec import Experiment
 
 @dataclass
 class Outcome:
-    """How the run of one seed ended: `result` when it finished, `error` when it did not."""
+    """How the run of one seed ended: `result` when it finished, `error` when it did not.
+
+    The exit code is 130 for one that was interrupted, or never started because of another.
+    """
 
     seed: int
     exit_code: int
@@ -92,6 +95,8 @@ def run(
         outcome.result = _result(out)
         if not outcome.result:
             outcome.exit_code = outcome.exit_code or 4
+            if interrupted.is_set() and child.returncode < 0:  # ended by the signal passed on
+                outcome.exit_code = 130
             outcome.error = _reason(tail, outcome.exit_code)
             outcome.log = tuple(tail)
         if outcome.exit_code in (2, 3):

@@ -48,7 +48,7 @@ def sync(
     """Log to MLflow what it does not yet have of the run in `run_dir`.
 
     timeout: seconds that the server has for each answer.
-    verdict: the verdict on the run's experiment, where it is known.
+    verdict: the verdict that the run counts in; "" takes a former one away, None leaves it.
 
     Returns `mlflow_run_id`, `mlflow_experiment_id`, `uri` (without a password), `status` (RUNNING,
     FINISHED or FAILED, as the directory says), and `points`, the number of metric values added.
@@ -79,8 +79,11 @@ def sync(
         _log_parameters(client, known, run)
         _log_data(client, known, run)
         points = _log_points(client, known, run, passes, result)
-        if verdict is not None and known.data.tags.get("verdict") != verdict:
+        tagged = known.data.tags.get("verdict", "")
+        if verdict and tagged != verdict:
             client.set_tag(run_id, "verdict", verdict)
+        elif verdict == "" and tagged:
+            client.delete_tag(run_id, "verdict")
         _log_files(client, known, run_dir, everything=status != "RUNNING")
         if status != known.info.status:
             if status == "RUNNING":  # it failed, and has been resumed

@@ -44,13 +44,17 @@ class Judgement:
 class Group:
     """All that runs of one experiment and scale must share to be pooled.
 
-    `path` is the code path, such as "tensorflow single on CPU". `stale`: made with a recipe that
-    the catalog no longer has.
+    `path` is the code path, such as "tensorflow single on CPU"; `compiler` what its updates are
+    compiled with; `versions` are those of Keras and its backend, as (name, version) pairs: a change
+    of any may change accuracy, and must not hide among former runs. `stale`: made with a recipe
+    that the catalog no longer has.
     """
 
     overrides: tuple[str, ...]
     precision: str
     path: str
+    compiler: str
+    versions: tuple[tuple[str, str], ...]
     digest: str
     stale: bool
 
@@ -59,12 +63,23 @@ class Group:
         """Whether the runs did what the recipe says, in full precision."""
         return not (self.overrides or self.stale) and self.precision == "float32"
 
-    def __str__(self) -> str:
+    @property
+    def stack(self) -> tuple:
+        """What runs of different experiments must share to be compared."""
+        return self.path, self.versions
+
+    def label(self, among: Iterable["Group"]) -> str:
+        """The group in words; compiler and versions only where those `among` differ in them."""
+        among = list(among)
         parts = [*self.overrides, self.path]
         if self.precision != "float32":
             parts.append(self.precision)
         if self.stale:
             parts.append(f"recipe {self.digest}")
+        if self.compiler and len({group.compiler for group in among}) > 1:
+            parts.append(f"compiled by {self.compiler}")
+        if len({group.versions for group in among}) > 1:
+            parts += [f"{name} {version}" for name, version in self.versions]
         return ", ".join(parts)
 
 
@@ -131,42 +146,85 @@ def _t(freedom: float) -> float:
 def groups(
     records: Iterable[dict], experiment: spec.Experiment, scale: str
 ) -> dict[Group, list[dict]]:
-    """The runs of `experiment` at `scale` by what they share, each seed once.
+    """The finished runs of `experiment` at `scale` by what they share, each seed once.
 
     When a seed was run again the run that finished first stays, so that nobody can choose. Plain
-    groups come first, those with most seeds before the others; stale ones come last.
+    groups come first, those with most seeds before the others and among equal ones the newest;
+    stale ones come last.
     """
     found: dict[Group, dict[int, dict]] = {}
-    for record in sorted(records, key=_finished):
+    done = [record for record in _of(records, experiment, scale) if record["result"]]
+    for record in sorted(done, key=finished):
         run = record["run"]
-        if run["experiment"] == experiment.name and run["scale"] == scale:
-            found.setdefault(_group(run, experiment), {}).setdefault(run["seed"], record)
-    order = sorted(found, key=lambda g: (g.stale, not g.plain, -len(found[g]), str(g)))
+        found.setdefault(group_of(run, experiment), {}).setdefault(run["seed"], record)
+    newest = sorted(found, key=lambda g: max(map(finished, found[g].values())), reverse=True)
+    order = sorted(newest, key=lambda g: (g.stale, not g.plain, -len(found[g])))
     return {group: [found[group][seed] for seed in sorted(found[group])] for group in order}
+
+
+def failed(
+    records: Iterable[dict], experiment: spec.Experiment, scale: str
+) -> dict[Group, list[dict]]:
+    """The runs of `experiment` at `scale` that failed, such as those that diverged, by group."""
+    found: dict[Group, list[dict]] = {}
+    for record in _of(records, experiment, scale):
+        if not record["result"]:
+            found.setdefault(group_of(record["run"], experiment), []).append(record)
+    return found
+
+
+def seed_before(record: dict, records: Iterable[dict], experiment: spec.Experiment) -> dict | None:
+    """The run that counts in the place of `record`: same group and seed, finished before it."""
+    run = record["run"]
+    same = groups(records, experiment, run["scale"]).get(group_of(run, experiment), ())
+    first = next((other for other in same if other["run"]["seed"] == run["seed"]), record)
+    return None if first["run"]["id"] == run["id"] else first
 
 
 def values(records: Iterable[dict], metric: str, protocol: str) -> list[float]:
     """The final `metric` (per cent) of each run that measured it. Raises DataError for nan."""
-    numbers = []
-    for record in records:
-        number = record["result"]["metrics"].get(protocol, {}).get(metric)
-        if number is None:
-            continue
-        if not math.isfinite(number):
-            raise DataError(f"run {record['run']['id']} has a {metric} of {number}")
-        numbers.append(float(number))
-    return numbers
+    numbers = (value(record, metric, protocol) for record in records)
+    return [number for number in numbers if number is not None]
 
 
-def _finished(record: dict) -> tuple[str, ...]:
+def value(record: dict, metric: str, protocol: str) -> float | None:
+    """The final `metric` (per cent) of one run, None where it has none. Raises DataError for nan.
+
+    The `running_error` is that seen while training in the last pass, whatever the protocol.
+    """
+    number = ((record["result"] or {}).get("metrics") or {}).get(protocol, {}).get(metric)
+    if number is None and metric == "running_error" and record["result"] and record["passes"]:
+        number = record["passes"][-1].get(metric)
+    if number is None:
+        return None
+    if not math.isfinite(number):
+        raise DataError(f"run {record['run']['id']} has a {metric} of {number}")
+    return float(number)
+
+
+def finished(record: dict) -> tuple[str, ...]:
+    """What finished runs are ordered by: time, and the id where that is the same."""
     run = record["run"]
     return str(record["result"].get("finished", "")), str(run.get("started", "")), str(run["id"])
 
 
-def _group(run: dict, experiment: spec.Experiment) -> Group:
-    overrides = tuple(sorted(run.get("overrides", ())))
-    stale = run["digest"] not in _present_digests(experiment, run.get("overrides", ()))
-    return Group(overrides, run["precision"], code_path(run), run["digest"], stale)
+def _of(records: Iterable[dict], experiment: spec.Experiment, scale: str) -> list[dict]:
+    wanted = (experiment.name, scale)
+    return [r for r in records if (r["run"]["experiment"], r["run"]["scale"]) == wanted]
+
+
+def group_of(run: dict, experiment: spec.Experiment) -> Group:
+    """The group that a run of `experiment`, as in run.json, belongs to."""
+    versions = run.get("versions", {})
+    return Group(
+        overrides=tuple(sorted(run.get("overrides", ()))),
+        precision=run["precision"],
+        path=code_path(run),
+        compiler=run.get("compiler") or "",
+        versions=tuple((k, versions[k]) for k in ("keras", run["backend"]) if k in versions),
+        digest=run["digest"],
+        stale=run["digest"] not in _present_digests(experiment, run.get("overrides", ())),
+    )
 
 
 def code_path(run: dict) -> str:
@@ -191,37 +249,45 @@ def _present_digests(experiment: spec.Experiment, overrides: Iterable[str]) -> s
 def table(records: Sequence[dict], experiments: Iterable[spec.Experiment]) -> list[dict]:
     """One row per experiment, reported number and group of paper-scale runs.
 
-    Keys: experiment, metric, protocol, reported, mean, std, n, difference, verdict, low, high
-    (the interval of `Judgement`), source, chosen, group, seeds, main. The one row with `main` per
-    experiment and number speaks for the experiment: plain runs of the code path with most seeds.
-    The others are variations, or stale (made with a former recipe; never judged). An experiment
-    without a reported number has its first protocol's test error listed, not judged.
+    Keys: experiment, metric, protocol, reported, mean, std, n, failed, difference, verdict, low,
+    high (the interval of `Judgement`), source, chosen, group, seeds, runs (the ids of those that
+    were judged), main. The one row with `main` per experiment and number speaks for the experiment:
+    plain runs of the stack with most seeds, the newest of equal ones. The others are variations,
+    other stacks, or stale (made with a former recipe; never judged). An experiment without a
+    reported number has its first protocol's test error listed, not judged. Runs that failed are
+    counted in `failed` and nowhere else.
     """
     rows = []
     for experiment in experiments:
-        grouped = groups(records, experiment, "paper")
+        done = groups(records, experiment, "paper")
+        broken = failed(records, experiment, "paper")
+        order = sorted({**done, **broken}, key=lambda group: (group.stale, not group.plain))
+        labels = {group: group.label(order) for group in order}
         for number in experiment.reported or (None,):
-            mine = [_row(experiment, number, group, runs) for group, runs in grouped.items()]
-            plain = bool(grouped) and next(iter(grouped)).plain
-            if plain:
-                mine[0]["main"] = True
-            else:
-                mine.insert(0, {**_row(experiment, number, None, []), "main": True})
+            mine = []
+            for group in order:
+                runs, lost = done.get(group, []), len(broken.get(group, ()))
+                row = _row(experiment, number, runs, group.stale)
+                mine.append({**row, "group": labels[group], "failed": lost})
+            if not (order and order[0].plain):
+                mine.insert(0, _row(experiment, number, []))
+            mine[0]["main"] = True
             rows += mine
     return rows
 
 
 def _row(
-    experiment: spec.Experiment, number: spec.Reported | None, group: Group | None, runs: list
+    experiment: spec.Experiment, number: spec.Reported | None, runs: list, stale: bool = False
 ) -> dict:
     asked = number or spec.Reported("test_error", math.nan, "", protocol=experiment.protocols[0])
-    found = values(runs, asked.metric, asked.protocol)
-    judgement = judge(found, asked)
+    measured = [(run, value(run, asked.metric, asked.protocol)) for run in runs]
+    measured = [(run["run"], error) for run, error in measured if error is not None]
+    judgement = judge([error for _, error in measured], asked)
     verdict, difference = judgement.verdict, judgement.difference
     low, high = judgement.low, judgement.high
     if number is None and verdict != NOT_RUN:
         verdict, difference, low, high = NOTHING_REPORTED, None, None, None
-    if group is not None and group.stale:
+    if stale:
         verdict, difference, low, high = STALE, None, None, None
     return {
         "experiment": experiment.name,
@@ -231,21 +297,38 @@ def _row(
         "mean": judgement.mean,
         "std": judgement.std,
         "n": judgement.n,
+        "failed": 0,
         "difference": difference,
         "verdict": verdict,
         "low": low,
         "high": high,
         "source": asked.source,
         "chosen": asked.chosen,
-        "group": str(group) if group else "",
-        "seeds": [record["run"]["seed"] for record in runs],
+        "group": "",
+        "seeds": [run["seed"] for run, _ in measured],
+        "runs": [run["id"] for run, _ in measured],
         "main": False,
     }
 
 
-def fell_short(rows: Iterable[dict]) -> bool:
-    """Whether any experiment's own row says `worse` (exit code 1 of the command line)."""
-    return any(row["main"] and row["verdict"] == "worse" for row in rows)
+def fell_short(rows: Iterable[dict], runs: Iterable[str] | None = None) -> bool:
+    """Whether a row says `worse` (exit code 1 of the command line).
+
+    Those that count are each experiment's own rows or, where the ids of `runs` are given, the rows
+    that these runs were judged in.
+    """
+    wanted = None if runs is None else set(runs)
+    counted = (r for r in rows if (r["main"] if wanted is None else wanted & set(r["runs"])))
+    return any(row["verdict"] == "worse" for row in counted)
+
+
+def of_runs(rows: Iterable[dict]) -> dict[str, str]:
+    """Run id -> verdict on the first number of its experiment, for the runs that speak for it."""
+    first: dict[str, dict] = {}
+    for row in rows:
+        if row["main"]:
+            first.setdefault(row["experiment"], row)
+    return {run: row["verdict"] for row in first.values() for run in row["runs"]}
 
 
 # ---------------------------------------------------------------------------- regression bands
@@ -256,13 +339,15 @@ def check_bands(records: Sequence[dict], experiments: Iterable[spec.Experiment])
     problems = []
     for experiment in experiments:
         for band in experiment.bands:
-            for group, runs in groups(records, experiment, band.scale).items():
+            grouped = groups(records, experiment, band.scale)
+            for group, runs in grouped.items():
                 found = values(runs, band.metric, band.protocol)
                 if not (group.plain and found) or band.low <= fmean(found) <= band.high:
                     continue
                 problems.append(
                     f"{experiment.name}: {band.metric} at {band.scale} scale is "
-                    f"{fmean(found):.3f} % over {len(found)} runs ({group}), outside "
-                    f"{band.low:g} to {band.high:g} % ({band.source})"
+                    f"{fmean(found):.3f} % over {len(found)} runs "
+                    f"({group.label(grouped)}), outside {band.low:g} to {band.high:g} % "
+                    f"({band.source})"
                 )
     return problems

@@ -252,10 +252,10 @@ def trained(monkeypatch):
 
 
 def test_a_run_is_tagged_with_the_verdict_that_it_counts_in(trained):
-    others = [leave_run(seed, 0.94 + seed / 100) for seed in range(2)]
+    for seed in range(2):
+        leave_run(seed, 0.94 + seed / 100)
     last = leave_run(2, 0.96)
     assert trained(last) == (0, {last: "reproduced"})
-    assert others
 
 
 @pytest.mark.parametrize(
@@ -529,6 +529,7 @@ def test_progress_without_a_terminal_is_a_line_per_pass(capsys):
     ]
 
 
+ON_TERMINAL = {"TERM": "xterm", "COLUMNS": "80"}
 WORKING = (
     "import os, sys; from repro import cli, console\n"
     "with console.working('testing runs/x'), cli._muffled():\n"
@@ -545,9 +546,6 @@ def test_long_work_is_seen_on_a_terminal_and_leaves_standard_output_alone():
     os.close(terminal)
     assert done.stdout == b"result\n"
     assert "testing runs/x" in shown and "noise" not in shown
-
-
-ON_TERMINAL = {"TERM": "xterm", "COLUMNS": "80"}
 
 
 def test_long_work_is_silent_where_nobody_looks():

@@ -127,23 +127,6 @@ def test_runs_are_gathered_once(tmp_path):
     assert report.gather(results_root, runs_root, runs_root) == records[:2]
 
 
-# ---------------------------------------------------------------------------- what a run costs
-
-
-def test_the_minutes_of_a_run_are_the_median_of_those_measured():
-    runs = [record(TOY, seed, 1.0) for seed in range(4)]
-    for run, seconds in zip(runs, (60, 120, 600, 6000), strict=True):
-        run["result"]["seconds"] = seconds
-    others = [record(TOY, 5, 1.0, scale="short"), record(TOY, 6, 1.0, overrides=["recipe.batch=8"])]
-    found = [*runs[:3], *others, failed(TOY, 7)]
-    work = {"updates": 120_000, "images": 120_000}  # two passes over MNIST, one by one
-    assert report.cost(TOY, found) == {**work, "minutes": 2.0, "measured": 3}
-    assert report.cost(TOY, runs)["minutes"] == 6.0
-    assert report.cost(TOY, []) == {**work, "minutes": None, "measured": 0}
-    assert report.cost(TOY, found, changed=True) == {**work, "minutes": None, "measured": 0}
-    assert report.cost(experiment(minutes=7.0), found)["minutes"] == 7.0
-
-
 def test_records_outlive_the_run_directories(results, tmp_path):
     _, results_root = results
     before = {p: p.read_bytes() for p in results_root.rglob("*") if p.is_file()}
@@ -179,6 +162,23 @@ def test_results_that_cannot_be_written(tmp_path):
     blocked.write_text("a file where the folder should be")
     with pytest.raises(RunError, match="cannot write"):
         report.regenerate(runs_root, blocked, [PAPER])
+
+
+# ---------------------------------------------------------------------------- what a run costs
+
+
+def test_the_minutes_of_a_run_are_the_median_of_those_measured():
+    runs = [record(TOY, seed, 1.0) for seed in range(4)]
+    for run, seconds in zip(runs, (60, 120, 600, 6000), strict=True):
+        run["result"]["seconds"] = seconds
+    others = [record(TOY, 5, 1.0, scale="short"), record(TOY, 6, 1.0, overrides=["recipe.batch=8"])]
+    found = [*runs[:3], *others, failed(TOY, 7)]
+    work = {"updates": 120_000, "images": 120_000}  # two passes over MNIST, one by one
+    assert report.cost(TOY, found) == {**work, "minutes": 2.0, "measured": 3}
+    assert report.cost(TOY, runs)["minutes"] == 6.0
+    assert report.cost(TOY, []) == {**work, "minutes": None, "measured": 0}
+    assert report.cost(TOY, found, changed=True) == {**work, "minutes": None, "measured": 0}
+    assert report.cost(experiment(minutes=7.0), found)["minutes"] == 7.0
 
 
 # ---------------------------------------------------------------------------- pages
