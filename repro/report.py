@@ -697,7 +697,7 @@ def _save(figure: Any, path: str | os.PathLike) -> Path:
     dateless = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150, metadata=dateless)
+        figure.savefig(path, dpi=150, metadata=dateless, bbox_inches="tight", pad_inches=0.12)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror}") from None
     return path
