@@ -297,6 +297,10 @@ LENET5_MNIST = Experiment(
         Reported("test_error", 0.95, "section III.B, Figure 9"),
         Reported("running_error", 0.35, "section III.B, Figure 5: on the fly, after 19 passes"),
     ),
+    bands=(
+        Band("paper", "test_error", 0.73, 1.32, "five seeds, 1.03 ± 0.10; three deviations"),
+        Band("paper", "running_error", 0.18, 0.26, "five seeds, 0.22 ± 0.01; three deviations"),
+    ),
     deviations=(
         BIASES,
         CURVATURE_IMAGES,
@@ -310,6 +314,7 @@ LENET5_MSE = replace(
     name="lenet5-mnist-mse",
     title="LeNet-5 on MNIST with the loss of equation 8",
     recipe=replace(RECIPE, loss=RightPenalty()),
+    bands=(),
     deviations=(
         BIASES,
         CURVATURE_IMAGES,
@@ -326,6 +331,7 @@ LENET5_DISTORTED = replace(
     title="LeNet-5 on MNIST with distorted copies",
     # The session is as long as without distortions, so each of 600,000 images is seen twice.
     recipe=replace(RECIPE, augmentation=DistortedCopies(copies=9), pass_examples=60_000),
+    bands=(),
     reported=(Reported("test_error", 0.8, "section III.B, Figure 9"),),
     deviations=(
         *LENET5_MNIST.deviations,
@@ -343,6 +349,7 @@ def fewer(examples: int) -> Experiment:
         name=f"lenet5-mnist-{examples // 1000}k",
         title=f"LeNet-5 on {examples:,} training images",
         recipe=replace(RECIPE, data=Data("mnist", train=f"train[:{examples}]")),
+        bands=(),
         reported=(),
         note="Figure 6 shows a curve; the paper prints no number for this size.",
         deviations=(

@@ -5,6 +5,7 @@ order of updates and everything random is decided outside of it.
 """
 
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -115,6 +116,17 @@ def padded(chunk: np.ndarray, size: int) -> np.ndarray:
     if not missing:
         return chunk
     return np.concatenate([chunk, np.zeros((missing, *chunk.shape[1:]), chunk.dtype)])
+
+
+def check_backend() -> None:
+    """Raises UsageError where Keras would not run on TensorFlow."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend == "tensorflow":
+        import keras
+
+        backend = keras.config.backend()
+    if backend != "tensorflow":
+        raise UsageError(f"KERAS_BACKEND={backend}: accepted for training is tensorflow")
 
 
 def check_strategy(strategy: str) -> None:

@@ -109,15 +109,12 @@ class Training:
         self.scale, self.seed = request["scale"], request["seed"]
 
         # 1. The devices. Reading a data set may start TensorFlow, so they are settled first.
+        distribution.check_backend()
         self.threads = distribution.configure(recipe.batch)
         import keras
 
         from repro import optimizers
 
-        if keras.config.backend() != "tensorflow":
-            raise UsageError(
-                f"KERAS_BACKEND={keras.config.backend()}: training runs on tensorflow; unset it"
-            )
         self.devices = distribution.choose(request["strategy"], recipe.batch)
         # 2. The data, every example preprocessed once.
         self.data = datasets.facts(recipe.data.dataset)

@@ -170,6 +170,12 @@ def test_the_method_of_1998_is_refused_in_bfloat16(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_another_backend_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(UsageError, match="KERAS_BACKEND=jax: accepted for training is tensorflow"):
+        digits(out=tmp_path)
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_journal(
     tmp_path, untracked, monkeypatch
 ):
