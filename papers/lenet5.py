@@ -271,6 +271,10 @@ CURVATURE_IMAGES = (
     "The curvature is estimated on 500 training images drawn anew before each pass; which images "
     "the paper took is not said."
 )
+CONNECTION_TABLE = (
+    "The rows of C3's connection table are those of transcriptions of Table I; the print was not "
+    "at hand."
+)
 OUTPUT_CODES = (
     "The penalties of the output layer are scaled by 1/20 (network.penalty_scale): with the plain "
     "sums of equation 7 the network saturates in its first pass and stays at chance.",
@@ -302,6 +306,7 @@ LENET5_MNIST = Experiment(
         Band("paper", "running_error", 0.18, 0.26, "five seeds, 0.22 ± 0.01; three deviations"),
     ),
     deviations=(
+        CONNECTION_TABLE,
         BIASES,
         CURVATURE_IMAGES,
         *OUTPUT_CODES,
@@ -316,6 +321,7 @@ LENET5_MSE = replace(
     recipe=replace(RECIPE, loss=RightPenalty()),
     bands=(),
     deviations=(
+        CONNECTION_TABLE,
         BIASES,
         CURVATURE_IMAGES,
         OUTPUT_CODES[0],

@@ -277,7 +277,7 @@ def test_a_run_that_does_not_speak_for_the_experiment_has_no_verdict_tag(scale, 
 def test_a_seed_that_had_finished_before_is_said_not_to_count(trained, capsys):
     for seed in range(3):
         leave_run(seed, 0.95)
-    again = leave_run(1, 9.0, finished="2026-01-02T00:00:00")
+    again = leave_run(1, 1.2, finished="2026-01-02T00:00:00")
     assert trained(again) == (0, {})
     out, error = capsys.readouterr()
     assert "seed 1: this run does not count" in error and "2026-01-01T00:00:01" in error
