@@ -235,10 +235,10 @@ def evaluate(
     run_dir: RunDir, protocol: Annotated[str, typer.Option(metavar="NAME")], json: Json = False
 ):
     """Score a finished run's network under another protocol."""
-    from repro import console, evaluation
+    from repro import console, training
 
     with console.working(f"testing {run_dir}"), _muffled():
-        found = evaluation.evaluate_run(run_dir, protocol)
+        found = training.evaluate(run_dir, protocol)
     if json:
         return console.print_json(found)
     console.print_facts((key, _value(value)) for key, value in _flat(found))

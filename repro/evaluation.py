@@ -1,7 +1,5 @@
 """The papers' test protocols. Every image is scored exactly once, and the count is asserted."""
 
-from pathlib import Path
-
 import numpy as np
 
 from repro.errors import unknown
@@ -46,24 +44,4 @@ def evaluate(score, images: np.ndarray, labels: np.ndarray) -> dict:
         "loss": float(np.mean(np.concatenate(losses))),
         "wrong": wrong,
         "count": len(labels),
-    }
-
-
-def evaluate_run(run_dir: str | Path, protocol: str) -> dict:
-    """A run's last weights under `protocol`: the metrics, as in result.json.
-
-    Raises UsageError for an unknown protocol or a folder that is no run directory, RunError where
-    the run's newest checkpoint cannot be read. Writes nothing.
-    """
-    check_protocol(protocol)
-    from repro.training import Training
-
-    training = Training.reopen(run_dir)
-    training.load_newest()
-    return {
-        "run_dir": str(run_dir),
-        "protocol": protocol,
-        "update": training.update,
-        "finished": training.update == training.pass_ends[-1],
-        "metrics": training.final_metrics(protocol),
     }

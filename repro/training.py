@@ -91,6 +91,24 @@ def resume(run_dir: str | os.PathLike, progress: Progress = lambda event: None) 
         return training.train(progress)
 
 
+def evaluate(run_dir: str | os.PathLike, protocol: str) -> dict:
+    """A run's last weights under `protocol`: the metrics, as in result.json.
+
+    Raises UsageError for an unknown protocol or a folder that is no run directory, RunError where
+    the run's newest checkpoint cannot be read. Writes nothing.
+    """
+    evaluation.check_protocol(protocol)
+    training = Training.reopen(run_dir)
+    training.load_newest()
+    return {
+        "run_dir": str(run_dir),
+        "protocol": protocol,
+        "update": training.update,
+        "finished": training.update == training.pass_ends[-1],
+        "metrics": training.final_metrics(protocol),
+    }
+
+
 class Training:
     """The data, model, optimizer and state of one run."""
 

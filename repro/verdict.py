@@ -346,7 +346,7 @@ def check_bands(records: Sequence[dict], experiments: Iterable[spec.Experiment])
                     continue
                 problems.append(
                     f"{experiment.name}: {band.metric} at {band.scale} scale is "
-                    f"{fmean(found):.3f} % over {len(found)} runs "
+                    f"{fmean(found):.3f} % over {len(found)} run{'s' * (len(found) > 1)} "
                     f"({group.label(grouped)}), outside {band.low:g} to {band.high:g} % "
                     f"({band.source})"
                 )

@@ -70,12 +70,12 @@ def test_an_unknown_protocol_is_a_usage_error_before_anything_is_read(tmp_path):
     with pytest.raises(
         UsageError, match=r"unknown protocol 'single-veiw'.*did you mean single-view"
     ):
-        evaluation.evaluate_run(tmp_path / "not there", "single-veiw")
+        training.evaluate(tmp_path / "not there", "single-veiw")
 
 
 def test_what_is_no_run_cannot_be_evaluated(tmp_path):
     with pytest.raises(UsageError, match="not a run directory"):
-        evaluation.evaluate_run(tmp_path, "single-view")
+        training.evaluate(tmp_path, "single-view")
 
 
 # ---------------------------------------------------------------- finished runs
@@ -109,7 +109,7 @@ def damage(journal, how_many):
 def test_evaluating_a_finished_run_gives_its_result_and_changes_nothing(finished):
     metrics, journal = finished
     files = {p: p.read_bytes() for p in journal.path.rglob("*") if p.is_file()}
-    found = evaluation.evaluate_run(journal.path, "single-view")
+    found = training.evaluate(journal.path, "single-view")
     assert found["metrics"] == metrics["single-view"]
     assert found["metrics"]["test_count"] == 360
     assert {p: p.read_bytes() for p in journal.path.rglob("*") if p.is_file()} == files
@@ -120,7 +120,7 @@ def test_without_a_readable_checkpoint_there_is_nothing_to_evaluate(finished):
     damage(journal, 2)
     passes = journal.passes()
     with pytest.raises(RunError, match="checkpoint"):
-        evaluation.evaluate_run(journal.path, "single-view")
+        training.evaluate(journal.path, "single-view")
     assert journal.passes() == passes and len(passes) == 2
 
 
@@ -130,7 +130,7 @@ def test_weights_that_are_not_the_last_are_not_passed_off_as_the_last(finished):
     damage(journal, 1)
     passes = journal.passes()
     try:
-        found = evaluation.evaluate_run(journal.path, "single-view")
+        found = training.evaluate(journal.path, "single-view")
     except RunError:
         found = {"warnings": ["refused"]}
     assert journal.passes() == passes, "evaluating must not rewrite the journal"
