@@ -52,7 +52,12 @@ def newest(folder: Path) -> Path | None:
 
 
 def forget_after(folder: Path, update: int) -> None:
-    """Removes the states after `update`: they are damaged, or a resumed run makes them again."""
+    """Removes the states after `update`: they are damaged, or a resumed run makes them again.
+
+    And what a process that was killed while writing one has left.
+    """
+    for aside in folder.glob(".update-*"):
+        aside.unlink()
     for path in folder.glob("update-*.ckpt"):
         if int(path.stem.removeprefix("update-")) > update:
             path.unlink()

@@ -6,6 +6,7 @@ from itertools import pairwise
 from statistics import fmean, stdev
 
 from repro import catalog, spec, verdict
+from repro.seeds import has_gpu
 
 HOLDS = "holds"
 FAILS = "does not hold"
@@ -69,7 +70,8 @@ def missing(
     """The seeds below `seeds` to be trained for `claim`, per experiment that lacks any.
 
     None where one stack has as many runs of each experiment already; else those that are not there
-    with the versions installed here, since runs of different stacks are not compared.
+    with the versions and the kind of device of this machine, since runs of different stacks are not
+    compared.
     """
     needed = _needed(claim, experiments)
     stacks = _stacks(claim, records, needed, scale)
@@ -77,7 +79,12 @@ def missing(
         if all(len(there.get(e.name, ())) >= seeds for e in needed):
             return {}
     installed = {(name, metadata.version(name)) for name in ("keras", "tensorflow")}
-    ours = [there for (_, versions), there in stacks.items() if set(versions) == installed]
+    kind = "GPU" if has_gpu() else "CPU"
+    ours = [
+        there
+        for (path, versions), there in stacks.items()
+        if set(versions) == installed and path.endswith(kind)
+    ]
     most = max(ours, key=lambda there: sum(map(len, there.values())), default={})
     found = {}
     for experiment in needed:

@@ -625,9 +625,7 @@ def _flat(tree: dict, prefix: str = ""):
 
 def _cost(cost: dict) -> str:
     minutes, runs = cost["minutes"], cost["measured"]
-    source = "on two CPU cores"
-    if runs:
-        source = f"as measured here ({runs} run{'' if runs == 1 else 's'})"
+    source = f"as measured here ({runs} run{'' if runs == 1 else 's'})"
     spent = "not measured" if minutes is None else f"{minutes:,.1f} minutes {source}"
     work = f"{cost['updates']:,} updates, {cost['images']:,} images"
     return f"{work}; one run at paper scale: {spent}"

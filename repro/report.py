@@ -143,17 +143,17 @@ def _write(path: Path, text: str) -> None:
 def cost(experiment: spec.Experiment, found: Sequence[dict], changed: bool = False) -> dict:
     """What one run at paper scale takes: updates, images, minutes, measured.
 
-    `minutes` are those that the experiment states or else, with `measured` as the number of runs,
-    the median of its plain runs among the records `found`. None where there is neither, and where
-    the recipe was `changed` by `--set`. Raises UsageError for a split that there is not.
+    `minutes` is the median over the `measured` plain runs among the records `found`; None where
+    there are none, and where the recipe was `changed` by `--set`. Raises UsageError for a split
+    that there is not.
     """
     recipe = experiment.recipe
     images = examples(recipe.data)["train"]
     if recipe.augmentation:
         images = recipe.augmentation.size(images)
     total = (recipe.pass_examples or images) * recipe.passes
-    minutes, measured = (None if changed else experiment.minutes), 0
-    if minutes is None and not changed:
+    minutes, measured = None, 0
+    if not changed:
         grouped = verdict.groups(found, experiment, "paper").items()
         runs = [run for group, runs in grouped if group.plain for run in runs]
         spent = [m for m in map(_minutes, runs) if m is not None]
@@ -247,7 +247,8 @@ def _shown(experiment: spec.Experiment, found: list[dict]) -> list[dict]:
 
 LEGEND = """\
 **How to read it.** Figures are per cent of error, so lower is better. Measured is the mean ± the
-standard deviation of n runs that differ in nothing but the seed, taken at the end of the schedule
+standard deviation of n runs that share recipe, code path and versions of Keras and its backend
+(the commit of each is in the table of its runs) and differ in the seed, taken at the end of the schedule
 and never selected. Runs with `--set`, another precision, another code path or other versions of
 Keras and its backend are never pooled with them; the group with most seeds speaks for the
 experiment, the newest of equal ones. A seed that was run twice counts once, as it finished first.

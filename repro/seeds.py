@@ -31,14 +31,18 @@ class Outcome:
     log: tuple[str, ...] = ()  # the last lines on standard error
 
 
+def has_gpu() -> bool:
+    """Whether runs would use a GPU, told without importing TensorFlow."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
+    return bool(glob.glob("/dev/nvidia[0-9]*")) and not hidden
+
+
 def jobs(experiment: Experiment) -> int:
     """How many runs of `experiment` go side by side: one per core for one-example recipes.
 
     Larger batches use all cores already, and a GPU is used by one run at a time.
     """
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
-    gpu = glob.glob("/dev/nvidia[0-9]*") and not hidden
-    if experiment.recipe.batch >= SMALL_BATCH or gpu:
+    if experiment.recipe.batch >= SMALL_BATCH or has_gpu():
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -175,7 +175,6 @@ class Experiment:
     bands: tuple[Band, ...] = ()
     deviations: tuple[str, ...] = ()
     note: str = ""
-    minutes: float | None = None  # one paper-scale run on two CPU cores, measured here
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,9 @@ def resume(run_dir: str | os.PathLike, progress: Progress = lambda event: None) 
         return outcome(journal, result)
     training = Training.reopen(run_dir)
     with journal.alone():
+        if result := journal.result():  # another process has just finished it
+            return outcome(journal, result)
+        training.check_stack()
         for warning in training.restore():
             progress({"event": "message", "text": warning})
         journal.going_on()
@@ -188,12 +191,10 @@ class Training:
                 "id": uuid.uuid4().hex,
                 **self.request,
                 "paper": catalog.paper_of(self.experiment.name).name,
-                "strategy": self.devices.name,
-                "devices": list(self.devices.devices),
+                **self.stack(),
                 "replicas": self.devices.replicas,
                 "threads": self.threads,
                 "backend": "tensorflow",
-                "compiler": self.devices.compiler(self.recipe.batch),
                 "digest": spec.digest(self.experiment),
                 "resolved": spec.as_plain(self.experiment),
                 "data": {
@@ -231,6 +232,29 @@ class Training:
         training.journal = journal
         return training
 
+    def stack(self) -> dict:
+        """What else decides the bits, and whom the run may be compared with."""
+        found = versions()
+        return {
+            "strategy": self.devices.name,
+            "devices": list(self.devices.devices),
+            "compiler": self.devices.compiler(self.recipe.batch),
+            "versions": {name: found[name] for name in ("keras", "tensorflow")},
+        }
+
+    def check_stack(self) -> None:
+        """Raises RunError where the run began on other devices or versions than those here."""
+        facts, here = self.journal.run(), self.stack()
+        for key, value in here.items():
+            began = facts[key]
+            if key == "versions":
+                began = {name: began.get(name) for name in value}
+            if began != value:
+                raise RunError(
+                    f"{self.journal.path}: began with {key} {began}, here is {value}; go on where "
+                    "it began, or start a new run"
+                )
+
     # ---------------------------------------------------------------------- exact resume
 
     def variables(self) -> list:
@@ -249,6 +273,9 @@ class Training:
         Returns warnings about those passed over.
         """
         values, progress, warnings = checkpoint.latest(self.journal.checkpoints)
+        if progress.get("passes", 0) > len(self.journal.passes()):
+            progress = {}
+            warnings.append(f"{self.journal.path}/metrics.jsonl lacks passes that were trained")
         self.journal.keep(progress.get("passes", 0))
         checkpoint.forget_after(self.journal.checkpoints, progress.get("update", -1))
         if not progress:

@@ -1,7 +1,7 @@
 """The statistics of "reproduced": does the paper's number come out?
 
 Metrics are errors in per cent, so lower is better. Only `paper` runs are held against a paper, and
-runs are pooled only when nothing but the seed tells them apart.
+runs are pooled only when they share recipe, code path and versions, and differ in the seed.
 """
 
 import math
@@ -223,7 +223,7 @@ def group_of(run: dict, experiment: spec.Experiment) -> Group:
         compiler=run.get("compiler") or "",
         versions=tuple((k, versions[k]) for k in ("keras", run["backend"]) if k in versions),
         digest=run["digest"],
-        stale=run["digest"] not in _present_digests(experiment, run.get("overrides", ())),
+        stale=run["digest"] != _present_digest(experiment, run.get("overrides", ())),
     )
 
 
@@ -234,13 +234,11 @@ def code_path(run: dict) -> str:
     return f"{run['backend']} {run['strategy']} on {count}{kinds}"
 
 
-def _present_digests(experiment: spec.Experiment, overrides: Iterable[str]) -> set[str]:
-    present = {spec.digest(experiment)}
+def _present_digest(experiment: spec.Experiment, overrides: Iterable[str]) -> str | None:
     try:
-        present.add(spec.digest(spec.override(experiment, list(overrides))))
+        return spec.digest(spec.override(experiment, list(overrides)))
     except UsageError:  # the key is gone, so the recipe of that run is too
-        present.clear()
-    return present
+        return None
 
 
 # ---------------------------------------------------------------------------- the table

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests speak of CPUs: what they hold to the bit is promised there.
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
 
 def pytest_collection_finish(session):
     """Gives TensorFlow its two devices before any test computes; later it would refuse.

@@ -178,7 +178,6 @@ def test_the_minutes_of_a_run_are_the_median_of_those_measured():
     assert report.cost(TOY, runs)["minutes"] == 6.0
     assert report.cost(TOY, []) == {**work, "minutes": None, "measured": 0}
     assert report.cost(TOY, found, changed=True) == {**work, "minutes": None, "measured": 0}
-    assert report.cost(experiment(minutes=7.0), found)["minutes"] == 7.0
 
 
 # ---------------------------------------------------------------------------- pages

@@ -48,15 +48,18 @@ def start(*arguments) -> subprocess.Popen:
 def test_ten_kills_at_random_moments_change_no_bit(tmp_path):
     alone = start("run", tmp_path / "alone")
     killed, kills, moments = start("run", tmp_path / "killed"), 0, []
-    chance = random.Random()  # another moment in every run of this test
+    seed = random.randrange(2**32)  # other moments in every run of this test
+    print(f"the moments are drawn with seed {seed}")
+    chance = random.Random(seed)
     while True:
-        finished = False
+        finished, chunks_left = False, chance.randint(1, 8)
         for line in killed.stdout:
             if line.strip() == "finished":
                 finished = True
                 break
-            if kills < KILLS:
-                time.sleep(chance.uniform(0.0, 0.3))
+            chunks_left -= 1
+            if kills < KILLS and chunks_left <= 0:
+                time.sleep(chance.uniform(0.0, 0.02))
                 killed.kill()
                 kills += 1
                 moments.append(int(line))

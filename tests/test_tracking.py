@@ -263,7 +263,7 @@ def test_what_a_refusing_server_missed_is_logged_later(client, store, tmp_path, 
     assert stored_points(store) == before
 
 
-def test_a_silent_server_is_given_up_after_the_timeout(tmp_path, monkeypatch):
+def test_a_silent_server_is_given_up_after_the_timeout(tmp_path, monkeypatch, store):
     run_dir = write_run(tmp_path / "toy-digits-silent")
     with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and never says a word
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")

@@ -276,6 +276,53 @@ def test_a_run_that_is_being_trained_is_left_alone(tmp_path, untracked):
     assert (journal.path / "metrics.jsonl").read_bytes() == before
 
 
+def test_a_run_of_another_stack_is_not_gone_on_with(tmp_path, untracked):
+    journal = Journal.open(digits(out=tmp_path)["run_dir"])
+    (journal.path / "result.json").unlink()
+    facts = journal.run()
+    journal.write_run({**facts, "versions": {**facts["versions"], "keras": "3.14.0"}})
+    with pytest.raises(RunError, match=r"began with versions .*3\.14\.0"):
+        training.resume(journal.path)
+
+
+def test_a_journal_that_lacks_passes_is_not_trusted(tmp_path, untracked):
+    journal = Journal.open(digits(out=tmp_path)["run_dir"])
+    before = timeless(journal)
+    (journal.path / "result.json").unlink()
+    (journal.path / "metrics.jsonl").unlink()
+    messages = []
+    training.resume(journal.path, progress=messages.append)
+    assert any("lacks passes" in m.get("text", "") for m in messages)
+    assert timeless(journal) == before
+
+
+def test_batches_on_many_threads_are_resumed_to_the_bit(tmp_path, untracked, monkeypatch):
+    """Momentum, a rate that changes within the run, all cores: not only one-example updates."""
+    monkeypatch.setattr(training, "CHUNK_UPDATES", 3)
+    experiment = modern_on_digits()
+    whole = Journal.open(training.run(experiment, out=tmp_path / "whole")["run_dir"])
+    monkeypatch.setattr(catalog, "experiment", lambda name: experiment)
+    at_hand = []
+    began = training.Training.train
+
+    def train(self, progress):
+        at_hand.append(self)
+        return began(self, progress)
+
+    def stop(event):
+        if event["event"] == "progress" and event["update"] > 30:
+            at_hand[-1].stop.is_set = True
+
+    monkeypatch.setattr(training.Training, "train", train)
+    with pytest.raises(Interrupted):
+        training.run(experiment, out=tmp_path / "cut", progress=stop)
+    cut = Journal.open(next((tmp_path / "cut" / experiment.name).iterdir()))
+    training.resume(cut.path)
+    assert timeless(cut) == timeless(whole)
+    pairs = zip(last_state(cut), last_state(whole), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs)
+
+
 def test_figures_that_cannot_be_drawn_cost_no_run(tmp_path, untracked, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
