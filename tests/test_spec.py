@@ -144,7 +144,7 @@ def test_the_digest_knows_one_method_from_another_with_the_same_fields():
     "words",
     [
         {"deviations": ("It is small.",)},
-        {"title": "Another title", "note": "a note", "minutes": 3.0, "name": "other"},
+        {"title": "Another title", "note": "a note", "name": "other"},
         {"reported": (Reported("test_error", 1.0, "Table 1"),)},
         {"recipe": dataclasses.replace(EXPERIMENT.recipe, training_error_measured=True)},
     ],
