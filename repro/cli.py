@@ -338,7 +338,7 @@ def sync(
     roots = dict.fromkeys(path.resolve().parent.parent for path in found)
     verdicts = {}
     if any((path / "result.json").exists() for path in found):
-        records = report.gather(RESULTS, RUNS, *roots)
+        records = report.gather(None, RUNS, *roots)
         verdicts = verdict.of_runs(verdict.table(records, catalog.experiments()))
     rows = []
     for path in found:
@@ -509,11 +509,15 @@ def _train_missing(experiment: spec.Experiment, scale: str, missing: list[int]) 
 def _conclude(
     experiment: spec.Experiment, scale: str, out: Path, results: list[dict], document, json: bool
 ) -> bool:
-    """Judges and prints finished runs; true when they fell short of the paper or of a band."""
+    """Judges and prints finished runs; true when they fell short of the paper or of a band.
+
+    They are judged with the others in `out`, not with the records that came with the code: whoever
+    trains the seeds again wants to know what these say.
+    """
     from repro import console, report, verdict
 
     mine = [report.read_run(result["run_dir"]) for result in results]
-    records = report.gather(RESULTS, out)
+    records = report.gather(None, out)
     rows = verdict.table(records, [experiment]) if scale == "paper" else []
     outside = verdict.check_bands(mine, [experiment])
     _tag(results, mine, verdict.of_runs(rows))

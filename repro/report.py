@@ -58,12 +58,14 @@ def records(results_root: str | os.PathLike) -> list[dict]:
     return [_read_record(path) for path in sorted(Path(results_root, "runs").glob("*/*.json"))]
 
 
-def gather(results_root: str | os.PathLike, *runs_roots: str | os.PathLike) -> list[dict]:
+def gather(results_root: str | os.PathLike | None, *runs_roots: str | os.PathLike) -> list[dict]:
     """The records of `results_root`, and the short and paper runs that are not among them yet.
 
-    These are the runs below `runs_roots` that have ended. Raises DataError.
+    Without a `results_root` only the latter. These are the runs below `runs_roots` that have ended.
+    Raises DataError.
     """
-    found = {record["run"]["id"]: record for record in records(results_root)}
+    recorded = records(results_root) if results_root else []
+    found = {record["run"]["id"]: record for record in recorded}
     for root in runs_roots:
         for folder in _ended(root):
             record = read_run(folder)

@@ -268,7 +268,8 @@ def test_a_run_is_tagged_with_the_verdict_that_it_counts_in(trained):
 def test_a_run_that_does_not_speak_for_the_experiment_has_no_verdict_tag(scale, change, trained):
     for seed in range(3):
         leave_run(seed, 0.95)
-    assert trained(leave_run(0, 0.95, scale, **change), scale=scale) == (0, {})
+    within_its_band = 1.8 if scale == "short" else 0.95
+    assert trained(leave_run(0, within_its_band, scale, **change), scale=scale) == (0, {})
 
 
 def test_a_seed_that_had_finished_before_is_said_not_to_count(trained, capsys):
