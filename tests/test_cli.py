@@ -6,6 +6,7 @@ Runs are stood in for by small programs that talk as `repro run --progress json`
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -280,6 +281,19 @@ def test_a_seed_that_had_finished_before_is_said_not_to_count(trained, capsys):
     out, error = capsys.readouterr()
     assert "seed 1: this run does not count" in error and "2026-01-01T00:00:01" in error
     assert "0.950 ± 0.000 (n=3)" in out
+
+
+def test_a_run_is_judged_without_the_records_that_came_with_the_code(trained, capsys):
+    for seed in range(3):
+        leave_run(seed, 1.1)
+    assert cli.main(["results"]) == 0
+    shutil.rmtree("runs")
+    mine = [leave_run(seed, 0.9 + seed / 100, finished="2026-03-01T00:00:00") for seed in range(3)]
+    capsys.readouterr()
+    trained(*mine)
+    out, error = capsys.readouterr()
+    assert "does not count" not in error
+    assert "0.910 ± 0.010 (n=3)" in out
 
 
 def test_runs_after_an_upgrade_are_judged_for_themselves(trained, capsys):
