@@ -272,7 +272,7 @@ def measured(low: float, high: float, runs: str) -> tuple[Band, ...]:
 
 
 # What differs from the paper, or what it leaves open.
-BIASES = "Biases are drawn like weights, which Appendix A speaks of alone."
+BIASES = "Appendix A gives the initial values of weights only; biases are drawn in the same way."
 CURVATURE_IMAGES = (
     "The curvature is estimated on 500 training images drawn anew before each pass; which images "
     "the paper took is not said."
@@ -292,6 +292,8 @@ OUTPUT_CODES = (
     "The 7x12 bitmaps of the output codes were drawn for this program after the paper's figure.",
     "The output codes stay fixed; the paper keeps them fixed at least initially.",
 )
+LENET5_AS_TRAINED = (CONNECTION_TABLE, BIASES, CURVATURE_IMAGES, *OUTPUT_CODES)
+PASS_19 = "The paper's training error is that of pass 19; here it is that of the last pass, 20."
 LIKE_LENET5 = (
     "The paper does not give the loss of this network: half the squared distance to targets of +1 "
     "and -1 is used.",
@@ -313,13 +315,7 @@ LENET5_MNIST = Experiment(
         Band("paper", "running_error", 0.18, 0.26, "five seeds, 0.22 ± 0.01; three deviations"),
         Band("short", "test_error", 1.44, 2.12, "five seeds, 1.78 ± 0.11; three deviations"),
     ),
-    deviations=(
-        CONNECTION_TABLE,
-        BIASES,
-        CURVATURE_IMAGES,
-        *OUTPUT_CODES,
-        "The paper's training error is that of pass 19; here it is that of the last pass, 20.",
-    ),
+    deviations=(*LENET5_AS_TRAINED, PASS_19),
 )
 
 LENET5_MSE = replace(
@@ -336,7 +332,7 @@ LENET5_MSE = replace(
         "The paper does not say whether equation 8 or 9 gave its numbers; here it is equation 8.",
         "The scale is that of lenet5-mnist, chosen with equation 9.",
         *OUTPUT_CODES[3:],
-        LENET5_MNIST.deviations[-1],
+        PASS_19,
     ),
 )
 
@@ -349,9 +345,9 @@ LENET5_DISTORTED = replace(
     bands=measured(0.60, 0.94, "five seeds, 0.77 ± 0.06; three deviations"),
     reported=(Reported("test_error", 0.8, "section III.B, Figure 9"),),
     deviations=(
-        *LENET5_MNIST.deviations,
+        *LENET5_AS_TRAINED,
         "The paper does not give the amounts of translation, scaling, squeezing and shear; those "
-        "of DistortedCopies are chosen to look like its Figure 7.",
+        "of DistortedCopies are chosen here.",
         "The curvature is estimated on undistorted images.",
     ),
 )
@@ -368,7 +364,7 @@ def fewer(examples: int, bands: tuple[Band, ...]) -> Experiment:
         reported=(),
         note="Figure 6 shows a curve; the paper prints no number for this size.",
         deviations=(
-            *LENET5_MNIST.deviations,
+            *LENET5_AS_TRAINED,
             f"The first {examples:,} images in stored order are used; which the paper used is not "
             "said.",
             "Twenty passes over the smaller set are made, so fewer updates than on the whole set.",
@@ -478,7 +474,7 @@ LENET5_DIGITS = Experiment(
     ),
     note="The data is not the paper's: 1,797 digits of 8x8 pixels, enlarged. No reported number.",
     deviations=(
-        *LENET5_MNIST.deviations,
+        *LENET5_AS_TRAINED,
         "The data is scikit-learn's digits, enlarged from 8x8 to 20x20 pixels, not MNIST.",
     ),
 )

@@ -137,6 +137,7 @@ class Training:
         from repro import optimizers
 
         self.devices = distribution.choose(request["strategy"], recipe.batch)
+
         # 2. The data, every example preprocessed once.
         self.data = datasets.facts(recipe.data.dataset)
         self.train_images, self.train_labels = self._load(recipe.data.train)
