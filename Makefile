@@ -4,13 +4,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SCALE ?= paper
 SEEDS ?= 1
 TESTS ?=
+BENCH ?=
 PORT ?= 5000
 
 VENV := .venv
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart reproduce-lenet5 test lint results ui
+.PHONY: help setup quickstart reproduce-lenet5 reproduce-resnet test lint results bench ui
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +34,9 @@ quickstart: $(READY)  ## LeNet-5 on scikit-learn's digits: no data to download, 
 reproduce-lenet5: $(READY)  ## LeNet-5 on MNIST as in 1998; EXPERIMENT= SCALE= SEEDS= choose another
 	$(VENV)/bin/repro run $(or $(EXPERIMENT),lenet5-mnist) --scale $(SCALE) --seeds $(SEEDS)
 
+reproduce-resnet: $(READY)  ## ResNet-20 on CIFAR-10 as in 2015; EXPERIMENT= SCALE= SEEDS= choose another
+	$(VENV)/bin/repro run $(or $(EXPERIMENT),resnet20-cifar10) --scale $(SCALE) --seeds $(SEEDS)
+
 test: $(READY)  ## all tests (TESTS= chooses some); those on real data need TFDS_DATA_DIR
 	$(VENV)/bin/python -m pytest -q $(TESTS)
 
@@ -42,6 +46,9 @@ lint: $(READY)  ## ruff, check and format
 
 results: $(READY)  ## results/ again, from the records of the runs
 	$(VENV)/bin/repro results
+
+bench: $(READY)  ## ResNet-20's training speed beside plain Keras and PyTorch, twenty minutes; BENCH=--help
+	$(VENV)/bin/python -m repro.bench $(BENCH)
 
 ui: $(READY)  ## MLflow's web page on the logged runs, http://localhost:5000 (PORT=)
 	@case "$${MLFLOW_TRACKING_URI:-}" in \

@@ -47,9 +47,10 @@ Field = tuple[Axis, ...]
 def of_network(name: str) -> dict[str, Any]:
     """The anatomy of the network that the catalog has under `name`, published figures beside it.
 
+    `reported` holds what the paper reports of it where no experiment is described yet.
     Raises UsageError for an unknown name.
     """
-    from repro import catalog
+    from repro import catalog, spec
 
     network = catalog.network(name)
     found = anatomy(network.build(**network.options))
@@ -58,6 +59,7 @@ def of_network(name: str) -> dict[str, Any]:
         "network": network.name,
         "published": dict(network.published),
         "source": network.source,
+        "reported": spec.as_plain(network.reported),
     }
 
 

@@ -5,7 +5,7 @@ from importlib import metadata
 from itertools import pairwise
 from statistics import fmean, stdev
 
-from repro import catalog, spec, verdict
+from repro import backends, catalog, spec, verdict
 from repro.seeds import has_gpu
 
 HOLDS = "holds"
@@ -23,16 +23,17 @@ def judge(
 
     A stack is a code path with the versions of Keras and its backend.
 
-    The claim is a chain: each experiment has a lower mean than the one before it, by `margin`
-    points. Each step's effect is the fall of the mean, in points, with Welch's 95 % interval; it
-    holds when the whole interval is a fall of at least the margin, does not when none of it is,
-    and is inconclusive otherwise or where one side has a single run. The chain is as good as its
-    worst step. Short-scale runs speak only where the paper scale is incomplete; `scale` says so.
-    With `scale` given only the runs of that scale speak.
+    The claim is a chain: each experiment has a lower mean than the one before it, by `margin`.
+    Each step's effect is the fall of the mean, with Welch's 95 % interval; it holds when the whole
+    interval is a fall of at least the margin, does not when none of it is, and is inconclusive
+    otherwise or where one side has a single run. The chain is as good as its worst step.
+    Short-scale runs speak only where the paper scale is incomplete; `scale` says so. The two are
+    never mixed. With `scale` given only the runs of that scale speak.
 
-    Returns claim (its name), statement, source, metric, protocol, margin, scale ("" where nothing
-    ran), verdict (holds, does not hold, inconclusive, not run), effect, low, high (of the step
-    with the smallest effect), steps, and missing (the experiments without a run at that scale).
+    Returns claim (its name), statement, source, metric, protocol, unit (of the effect: "points",
+    or "" for what is not in per cent), margin, scale ("" where nothing ran), verdict (holds, does
+    not hold, inconclusive, not run), effect, low, high (of the step with the smallest effect),
+    steps, and missing (the experiments without a run at that scale).
     `experiments` are the catalog's unless given. Raises UsageError when the claim needs an
     unknown experiment.
     """
@@ -49,6 +50,7 @@ def judge(
         "source": claim.source,
         "metric": claim.metric,
         "protocol": claim.protocol,
+        "unit": "points" if verdict.per_cent(claim.metric) else "",
         "margin": claim.margin,
         "scale": scale,
         "verdict": worst,
@@ -58,6 +60,12 @@ def judge(
         "steps": steps,
         "missing": [e.name for e in needed if not measured.get(e.name)],
     }
+
+
+def words(judged: dict) -> str:
+    """The verdict of `judge` for people, who are told where it is not that of the paper's scale."""
+    short = judged["scale"] == "short" and judged["verdict"] != verdict.NOT_RUN
+    return judged["verdict"] + (" (short scale)" if short else "")
 
 
 def missing(
@@ -78,12 +86,13 @@ def missing(
     for there in stacks.values():
         if all(len(there.get(e.name, ())) >= seeds for e in needed):
             return {}
-    installed = {(name, metadata.version(name)) for name in ("keras", "tensorflow")}
+    backend = backends.name()
+    here = {name: _version(name) for name in ("keras", backend)}
     kind = "GPU" if has_gpu() else "CPU"
     ours = [
         there
         for (path, versions), there in stacks.items()
-        if set(versions) == installed and path.endswith(kind)
+        if dict(versions) == here and path.startswith(f"{backend} ") and path.endswith(kind)
     ]
     most = max(ours, key=lambda there: sum(map(len, there.values())), default={})
     found = {}
@@ -91,6 +100,13 @@ def missing(
         there = {record["run"]["seed"] for record in most.get(experiment.name, ())}
         found[experiment.name] = [seed for seed in range(seeds) if seed not in there]
     return {name: lacking for name, lacking in found.items() if lacking}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _needed(
@@ -103,14 +119,14 @@ def _needed(
 def _stacks(
     claim: spec.Claim, records: Sequence[dict], needed: Sequence[spec.Experiment], scale: str
 ) -> dict[tuple, dict[str, list[dict]]]:
-    """The plain runs that measured the claim's metric, by stack, then by experiment."""
-    found: dict[tuple, dict[str, list[dict]]] = {}
-    for experiment in needed:
-        for group, runs in verdict.groups(records, experiment, scale).items():
-            runs = [r for r in runs if verdict.value(r, claim.metric, claim.protocol) is not None]
-            if group.plain and runs:
-                found.setdefault(group.stack, {}).setdefault(experiment.name, runs)
-    return found
+    """The plain runs that measured the claim's metric, by stack, then by experiment.
+
+    A seed that was run before its metric was measured, and again since, counts by the later run.
+    """
+    names = {experiment.name for experiment in needed}
+    mine = [record for record in records if record["run"]["experiment"] in names]
+    measured = [r for r in mine if verdict.value(r, claim.metric, claim.protocol) is not None]
+    return verdict.stacks(measured, needed, scale)
 
 
 def _measured(

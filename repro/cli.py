@@ -128,8 +128,9 @@ def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = F
             ("title", resolved.title),
             ("paper", paper.citation),
             ("network", f"{network.name}({options})"),
-            *[(f"recipe.{k}", _value(v)) for k, v in vars(resolved.recipe).items()],
+            *[(f"recipe.{k}", _value(v)) for k, v in _said(resolved.recipe)],
             ("protocols", ", ".join(resolved.protocols)),
+            *([("probes", ", ".join(resolved.probes))] if resolved.probes else []),
             ("reported", [_reported(r) for r in resolved.reported] or "nothing"),
             ("bands", [_band(b) for b in resolved.bands] or "none"),
             ("deviations", [f"- {d}" for d in resolved.deviations] or "none known"),
@@ -150,8 +151,9 @@ def anatomy(
 ):
     """A network layer by layer: shapes, parameters, connections, multiply-adds."""
     catalog.network(network)  # an unknown name is told before Keras is imported
-    from repro import anatomy, console
+    from repro import anatomy, backends, console
 
+    backends.check()
     with console.working(f"building {network}"), _muffled():
         found = anatomy.of_network(network)
     if json:
@@ -164,6 +166,8 @@ def anatomy(
         if figures:
             rows.append([title, "", "", *[figures.get(key) for key in totals], ""])
     console.print_table([c.replace("_", " ") for c in columns], rows, title=network)
+    if reported := [_reported(number) for number in catalog.network(network).reported]:
+        console.print_facts([("reported", reported)])  # no experiment here is held to them yet
 
 
 # ---------------------------------------------------------------------------- running
@@ -185,11 +189,12 @@ def run(
     progress: ProgressAs = "auto",
 ):
     """Train, evaluate by the paper's protocol, log, judge."""
-    from repro import console, distribution, report
-
     known = catalog.experiment(experiment)
     resolved = spec.override(known, overrides or [])
     _accept("scale", scale, spec.SCALES)
+    from repro import backends, console, distribution, report
+
+    backends.check()
     distribution.check_strategy(strategy)
     _accept("precision", precision, spec.PRECISIONS)
     if seed is not None and seeds is not None:
@@ -301,9 +306,7 @@ def claims(
     if json:
         console.print_json(rows)
     else:
-        columns = ("claim", "statement", "source", "scale", "effect", "low", "high", "verdict")
-        console.print_table(columns, [[row[c] for c in columns] for row in rows])
-        console.say("Effect: points of error between neighbours, with a 95 % interval.")
+        _print_claims(rows)
     return any(row["verdict"] == "does not hold" for row in rows)
 
 
@@ -557,15 +560,20 @@ def _tag(results: list[dict], mine: list[dict], verdicts: dict[str, str]) -> Non
 
 def _print_results(results: list[dict]) -> None:
     from repro import console
+    from repro.probes import PROBES
+    from repro.verdict import unit
 
+    scored = [metrics for result in results for metrics in result["metrics"].values()]
+    shown = ("test_error", "training_error", "running_error", *PROBES)
+    shown = [key for key in shown if any(key in metrics for metrics in scored)]
     rows = []
     for result in results:
         for protocol, metrics in result["metrics"].items():
-            values = [metrics.get(key) for key in ("test_error", "training_error")]
             speed = round(result["images_per_second"] or 0)
+            values = [metrics.get(key) for key in shown]
             rows.append((result["seed"], protocol, *values, speed, result["run_dir"]))
-    columns = ("seed", "protocol", "test error %", "training error %", "images/s", "run directory")
-    console.print_table(columns, rows)
+    names = [key.replace("_", " ") + unit(key) for key in shown]
+    console.print_table(("seed", "protocol", *names, "images/s", "run directory"), rows)
 
 
 def _print_verdicts(rows: list[dict]) -> None:
@@ -586,6 +594,19 @@ def _print_verdicts(rows: list[dict]) -> None:
     console.print_table(columns, printed)
 
 
+def _print_claims(rows: list[dict]) -> None:
+    from repro import claims, console, report
+
+    columns = ("claim", "statement", "source", "metric", "effect", "interval", "verdict")
+    lines = []
+    for row in rows:
+        effect, interval = report.effect(row), report.interval(row["low"], row["high"])
+        facts = (row["claim"], row["statement"], row["source"], row["metric"])
+        lines.append((*facts, effect, interval, claims.words(row)))
+    console.print_table(columns, lines)
+    console.say("Effect: the fall of the mean between neighbours, with a 95 % interval.")
+
+
 def _measured(row: dict) -> tuple[str, str]:
     lost = f"{row['failed']} failed" if row["failed"] else ""
     if not row["n"]:
@@ -600,14 +621,25 @@ def _percent(value: float | None) -> str | None:
 
 
 def _reported(number: spec.Reported) -> str:
+    from repro.verdict import unit
+
     spread = f" ± {number.std:g} over {number.runs} runs" if number.std is not None else ""
     chosen = f", {number.chosen}" if number.chosen else ""
     where = f"({number.protocol}; {number.source}{chosen})"
-    return f"{number.metric} {number.value:g} %{spread} {where}"
+    return f"{number.metric} {number.value:g}{unit(number.metric)}{spread} {where}"
 
 
 def _band(band: spec.Band) -> str:
-    return f"{band.scale}: {band.metric} {band.low:g} to {band.high:g} % ({band.source})"
+    from repro.verdict import unit
+
+    sign = unit(band.metric)
+    return f"{band.scale}: {band.metric} {band.low:g} to {band.high:g}{sign} ({band.source})"
+
+
+def _said(recipe: spec.Recipe) -> list[tuple]:
+    """The fields of a recipe, of passes and iterations the one that it counts."""
+    unsaid = "iterations" if recipe.passes else "passes"
+    return [(key, value) for key, value in vars(recipe).items() if key != unsaid]
 
 
 def _value(value):
@@ -631,7 +663,7 @@ def _cost(cost: dict) -> str:
     minutes, runs = cost["minutes"], cost["measured"]
     source = f"as measured here ({runs} run{'' if runs == 1 else 's'})"
     spent = "not measured" if minutes is None else f"{minutes:,.1f} minutes {source}"
-    work = f"{cost['updates']:,} updates, {cost['images']:,} images"
+    work = f"{cost['updates']:,} updates, {cost['images']:,} images ({cost['passes']:,g} passes)"
     return f"{work}; one run at paper scale: {spent}"
 
 

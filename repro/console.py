@@ -109,10 +109,11 @@ def working(text: str) -> Iterator[None]:
 def status(passes: int | None, event: dict) -> str:
     """Where a run is, from a progress or pass event of the trainer, in a line."""
     parts = [f"pass {event['pass']}/{passes or '?'}"]
+    running = event.get("error", event.get("running_error"))
     if event.get("test_error") is not None:
-        parts.append(f"error {event['test_error']:.2f} %")
-    elif event.get("error") is not None:
-        parts.append(f"training error {event['error']:.2f} %")
+        parts.append(f"test error {event['test_error']:.2f} %")
+    elif running is not None:
+        parts.append(f"training error {running:.2f} %")
     if event.get("images_per_second"):
         parts.append(f"{event['images_per_second']:,.0f} images/s")
     if event.get("seconds_left") is not None:
@@ -135,7 +136,7 @@ class Bars:
     def __init__(self, labels: Iterable[str]):
         self._live = sys.stderr.isatty()
         self._passes: dict[str, int] = {}
-        self._error: dict[str, float] = {}
+        self._tested: dict[str, tuple[int, float]] = {}
         self._left: dict[str, float | None] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -165,13 +166,15 @@ class Bars:
             self._progress.update(self._tasks[label], total=event.get("updates"))
             self._line(label, str(event.get("run_dir", "")))
         elif kind == "progress":
-            # between passes the test error of the last pass says more than the running one
             self._left[label] = event.get("seconds_left")
-            self._update(label, {**event, "test_error": self._error.get(label)})
+            number, error = self._tested.get(label, (0, None))
+            # the test error of the pass before says more than the running one
+            recent = number == event["pass"] - 1
+            self._update(label, {**event, "test_error": error if recent else None})
         elif kind == "pass":
             event = {"seconds_left": self._left.get(label), **event}
             if event.get("test_error") is not None:
-                self._error[label] = event["test_error"]
+                self._tested[label] = event["pass"], event["test_error"]
             if not self._live:
                 self._line(label, status(self._passes.get(label), event))
             self._update(label, event)

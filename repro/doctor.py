@@ -9,9 +9,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from repro import backends
 from repro.errors import ReproError
 
-PACKAGES = ("keras", "tensorflow", "tensorflow-datasets", "mlflow", "numpy", "pandas")
+PACKAGES = ("keras", "numpy", "pandas")
+OPTIONAL = {  # what each is for
+    "tensorflow-datasets": "gets data sets that are not prepared yet",
+    "mlflow": "logs runs; `repro sync` does it later, or elsewhere",
+}
+WITH_CUDA = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]", "torch": "torch"}
 GIB = 2**30
 ENOUGH_DISK = 2 * GIB  # MNIST and CIFAR-10 prepared, and checkpoints of the small networks
 
@@ -21,7 +27,8 @@ def report(out: str | Path = "runs") -> list[dict[str, Any]]:
 
     ok: True works, False does not and `detail` says what to do, None is for information.
     out: the folder that runs are written to.
-    Takes a few seconds, because it imports TensorFlow and digests the prepared data; never raises.
+    Takes a few seconds, because it imports Keras with its backend, and digests the prepared data;
+    never raises.
     """
     from repro.data import datasets
 
@@ -29,6 +36,8 @@ def report(out: str | Path = "runs") -> list[dict[str, Any]]:
     checks += [
         _check(package, lambda p=package: (True, metadata.version(p))) for package in PACKAGES
     ]
+    checks += [_check(package, lambda p=package: _optional(p)) for package in OPTIONAL]
+    checks += [_check(package, lambda p=package: _is_backend(p)) for package in backends.NAMES]
     checks += [_check("backend", _backend), _check("devices", _devices)]
     for known in datasets.available():
         checks.append(_check(f"data {known['name']}", lambda k=known: _data(k)))
@@ -54,26 +63,40 @@ def _check(name: str, look: Callable[[], tuple[bool | None, str]]) -> dict[str, 
     return {"name": name, "ok": ok, "detail": detail}
 
 
+def _optional(package: str) -> tuple[bool | None, str]:
+    try:
+        return True, metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None, f"not installed; it {OPTIONAL[package]}: pip install {package}"
+
+
+def _is_backend(package: str) -> tuple[bool | None, str]:
+    """A package that Keras can compute with; one has to be there."""
+    if package == backends.name():
+        return True, metadata.version(package)
+    if not backends.installed(package):
+        return None, f"not installed; Keras could compute with it: pip install {package}"
+    return None, f"{metadata.version(package)}; KERAS_BACKEND={package} computes with it"
+
+
 def _backend() -> tuple[bool | None, str]:
+    backends.check()
     import keras
 
-    name = keras.backend.backend()
     two = keras.ops.convert_to_numpy(keras.ops.add(keras.ops.ones(()), 1))
-    return bool(two == 2), f"Keras computes with {name}"
+    return bool(two == 2), f"Keras computes with {backends.name()}"
 
 
 def _devices() -> tuple[bool | None, str]:
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
     cores = f"{os.cpu_count()} CPU cores"
+    gpus = backends.here().gpus()
     if gpus:
-        kinds = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
-        return True, f"{cores}, {len(gpus)} GPUs: {', '.join(str(kind) for kind in kinds)}"
+        return True, f"{cores}, {len(gpus)} GPU{'s' * (len(gpus) > 1)}: {', '.join(gpus)}"
     if Path("/dev/nvidia0").exists():
+        name = backends.name()
         return False, (
-            f"{cores}; there is an NVIDIA GPU that TensorFlow does not see; do: "
-            'pip install "tensorflow[and-cuda]"'
+            f"{cores}; there is an NVIDIA GPU that {name} does not see; do: "
+            f'pip install "{WITH_CUDA[name]}"'
         )
     return True, f"{cores}, no GPU"
 

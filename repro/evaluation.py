@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from repro import backends
 from repro.errors import unknown
 
 PROTOCOLS = {
@@ -17,14 +18,7 @@ def check_protocol(name: str) -> None:
 
 def scorer(model, loss):
     """A compiled function images [n, ...], labels [n] -> (losses [n], predictions [n])."""
-    import tensorflow as tf
-
-    @tf.function(reduce_retracing=True)
-    def score(images, labels):
-        outputs = model(images, training=False)
-        return loss(outputs, labels), loss.predict(outputs)
-
-    return score
+    return backends.here().scorer(model, loss)
 
 
 def evaluate(score, images: np.ndarray, labels: np.ndarray) -> dict:

@@ -1,13 +1,67 @@
-"""Layers that the papers need and Keras lacks.
+"""Layers that the papers need and Keras lacks, or has only slowly.
 
-Each is plain Keras (`keras.ops`), so that it runs on every backend. The layers of LeCun et al. 1998
-also say how curvature travels back through them (`curvature`), which the stochastic diagonal
+Each runs on every backend; all but one are plain Keras (`keras.ops`). The layers of LeCun et al.
+1998 also say how curvature travels back through them (`curvature`), which the stochastic diagonal
 Levenberg-Marquardt method of that paper needs; see `repro.optimizers`.
 """
+
+import sys
 
 import keras
 import numpy as np
 from keras import ops
+
+
+@keras.saving.register_keras_serializable("repro")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras' batch normalisation, by TensorFlow's fused operation where that holds.
+
+    The fused operation takes maps [batch, height, width, channels] on TensorFlow. Elsewhere, and
+    for what it cannot do (masks, synchronised or renormalised statistics, no scale or no centre),
+    this is Keras' own layer. Outputs, gradients and moving statistics are those of Keras' layer;
+    in bfloat16 they differ by its rounding.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        if mask is not None or not self._can_be_fused(inputs):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        learning = bool(training) and self.trainable
+        mean, variance = ops.convert_to_tensor([]), ops.convert_to_tensor([])
+        if not learning:
+            mean = ops.convert_to_tensor(self.moving_mean)
+            variance = ops.convert_to_tensor(self.moving_variance)
+        fused = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=ops.convert_to_tensor(self.gamma),
+            offset=ops.convert_to_tensor(self.beta),
+            mean=mean,
+            variance=variance,
+            epsilon=self.epsilon,
+            is_training=learning,
+        )
+        if learning:
+            # The operation gives the unbiased variance of the batch, Keras averages the biased one.
+            count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
+            self._average(self.moving_mean, fused.batch_mean)
+            self._average(self.moving_variance, fused.batch_variance * (count - 1.0) / count)
+        return fused.y
+
+    def _can_be_fused(self, inputs) -> bool:
+        return (
+            keras.backend.backend() == "tensorflow"
+            and len(inputs.shape) == 4
+            and self.axis in (-1, 3)
+            and self.scale
+            and self.center
+            and not self.synchronized
+            and not self.renorm
+            and inputs.dtype.name in ("float32", "bfloat16", "float16")
+        )
+
+    def _average(self, moving, new) -> None:
+        moving.assign(moving * self.momentum + new * (1.0 - self.momentum))
 
 
 @keras.saving.register_keras_serializable("repro")
@@ -193,7 +247,7 @@ class EuclideanRBF(keras.layers.Layer):
         E depends on x_j through every y_i:
         d2E/dx_j2 = sum_i d2E/dy_i2 (dy_i/dx_j)^2 + dE/dy_i d2y_i/dx_j2.
         """
-        slope = 2.0 * self.scale * (ops.expand_dims(x, 1) - self.codes)
+        slope = 2.0 * self.scale * (ops.expand_dims(x, 1) - ops.cast(self.codes, x.dtype))
         bend = 2.0 * self.scale * ops.sum(d1, axis=-1, keepdims=True)
         return ops.sum(ops.expand_dims(d2, -1) * slope * slope, axis=1) + bend, []
 
@@ -233,3 +287,17 @@ def convolution_curvature(x, kernel, d2):
         ops.transpose(x * x, (3, 1, 2, 0)), ops.transpose(d2, (1, 2, 0, 3)), padding="valid"
     )
     return into, ops.transpose(by_map, (1, 2, 0, 3))
+
+
+def deep_model(inputs, outputs, name: str) -> keras.Model:
+    """keras.Model, also of thousands of layers one after the other.
+
+    Keras follows a graph back from its outputs by recursion, one call for each operation, and
+    Python stops at a thousand calls.
+    """
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 10_000))
+    try:
+        return keras.Model(inputs, outputs, name=name)
+    finally:
+        sys.setrecursionlimit(limit)

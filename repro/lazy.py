@@ -1,7 +1,8 @@
 """Modules that are imported when they are first used.
 
 Paper modules describe experiments and build networks. Describing needs no Keras, and importing
-Keras imports TensorFlow, which takes seconds; `repro list` must answer within one.
+Keras imports TensorFlow, which takes seconds; `repro list` must answer within one, and wrong usage
+within half of one, for which NumPy is slow.
 """
 
 from importlib import import_module
@@ -19,3 +20,4 @@ class LazyModule:
 
 keras = LazyModule("keras")
 layers = LazyModule("repro.layers")
+numpy = LazyModule("numpy")

@@ -14,13 +14,15 @@ class CoupledSGD(keras.optimizers.Optimizer):
     """v <- momentum * v - rate * (gradient + weight_decay * w);  w <- w + v.
 
     The decay goes through the momentum, as in the papers of these years; the `weight_decay` of
-    Keras' optimizers is applied beside the update instead.
+    Keras' optimizers is applied beside the update instead. It is that of all variables, or of
+    "kernels" alone: those with more than one axis.
     """
 
-    def __init__(self, momentum=0.0, weight_decay=0.0):
+    def __init__(self, momentum=0.0, weight_decay=0.0, decayed="all"):
         super().__init__(learning_rate=0.0, name="coupled_sgd")
         self.momentum = momentum
         self.decay = weight_decay
+        self.decayed = decayed
 
     def build(self, variables):
         if self.built:
@@ -31,7 +33,9 @@ class CoupledSGD(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         velocity = self.velocities[self._get_variable_index(variable)]
         rate = ops.cast(learning_rate, variable.dtype)
-        self.assign(velocity, self.momentum * velocity - rate * (gradient + self.decay * variable))
+        if self.decay and (self.decayed == "all" or len(variable.shape) > 1):
+            gradient = gradient + self.decay * variable
+        self.assign(velocity, self.momentum * velocity - rate * gradient)
         self.assign_add(variable, velocity)
 
 
@@ -68,7 +72,7 @@ def build(description: spec.SGD | spec.StochasticDiagonalLM) -> keras.optimizers
     """The Keras optimizer of a recipe's description."""
     if isinstance(description, spec.StochasticDiagonalLM):
         return StochasticDiagonalLM(description.mu)
-    return CoupledSGD(description.momentum, description.weight_decay)
+    return CoupledSGD(description.momentum, description.weight_decay, description.decayed)
 
 
 def curvatures(model, loss, images, labels) -> list:

@@ -1,4 +1,4 @@
-"""results/: the run records, and the tables and figures made from them.
+"""results/: the run records, and the tables and figures (`repro.figures`) made from them.
 
 A record is one JSON document per run that ended: {"run": ..., "passes": [...], "result": ...}, the
 three files of its run directory. Of a run that failed, `result` is null and `failure` says why.
@@ -7,44 +7,19 @@ for byte.
 """
 
 import json
-import math
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median, stdev
-from typing import Any
 
-from repro import catalog, claims, spec, verdict
+from repro import bench, catalog, claims, figures, spec, verdict
 from repro.errors import DataError, RunError
+from repro.figures import draw_curves, draw_filters
 from repro.journal import Journal, write_text
 
 KEPT_SCALES = ("short", "paper")
-
-# Okabe and Ito's colours stay apart for every kind of colour vision; dashes tell them apart too.
-TEST_COLOUR, TRAINING_COLOUR, INK, GRID = "#0072B2", "#D55E00", "#333333", "#E3E3E3"
-STYLES = {
-    "test_error": ("test", TEST_COLOUR, "-"),
-    "training_error": ("training", TRAINING_COLOUR, (0, (4, 1.5))),
-    "running_error": ("while training", TRAINING_COLOUR, (0, (4, 1.5))),  # where not scored after
-}
-STYLE = {
-    "svg.hashsalt": "repro",  # else the ids in the file are random
-    "svg.fonttype": "none",  # text stays text: small files, readable diffs
-    "font.family": "DejaVu Sans",
-    "font.size": 9.5,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#9A9A9A",
-    "axes.labelcolor": INK,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
+NOT_TRAINED = "Networks that are not trained here"
 
 
 # ---------------------------------------------------------------------------- records
@@ -143,7 +118,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def cost(experiment: spec.Experiment, found: Sequence[dict], changed: bool = False) -> dict:
-    """What one run at paper scale takes: updates, images, minutes, measured.
+    """What one run at paper scale takes: updates, images, passes, minutes, measured.
 
     `minutes` is the median over the `measured` plain runs among the records `found`; None where
     there are none, and where the recipe was `changed` by `--set`. Raises UsageError for a split
@@ -153,7 +128,8 @@ def cost(experiment: spec.Experiment, found: Sequence[dict], changed: bool = Fal
     images = examples(recipe.data)["train"]
     if recipe.augmentation:
         images = recipe.augmentation.size(images)
-    total = (recipe.pass_examples or images) * recipe.passes
+    in_a_pass = recipe.pass_examples or images
+    total = recipe.iterations * recipe.batch or in_a_pass * recipe.passes
     minutes, measured = None, 0
     if not changed:
         grouped = verdict.groups(found, experiment, "paper").items()
@@ -164,6 +140,7 @@ def cost(experiment: spec.Experiment, found: Sequence[dict], changed: bool = Fal
     return {
         "updates": total // recipe.batch,
         "images": total,
+        "passes": total / in_a_pass,
         "minutes": minutes,
         "measured": measured,
     }
@@ -201,8 +178,12 @@ def regenerate(
         for paper in papers:
             for experiment in paper.experiments:
                 written += _draw(experiment, found, Path(runs_root), root / "figures")
+            written += _draw_figures(paper, found, root / "figures")
     pages = {f"{paper.name}.md": _paper_page(paper, found, root) for paper in papers}
-    pages["README.md"] = _index(papers, found)
+    speed = bench.read(root)
+    if speed is not None:
+        pages["bench.md"] = bench.page(speed)
+    pages["README.md"] = _index(papers, found, speed is not None)
     pages["results.csv"] = _csv(found, papers)
     for name, text in sorted(pages.items()):
         _write(root / name, text)
@@ -236,6 +217,19 @@ def _draw(
     return written
 
 
+def _draw_figures(paper: spec.Paper, found: list[dict], folder: Path) -> list[Path]:
+    """The paper's own figures, as far as there are runs."""
+    made = []
+    for figure in paper.figures:
+        runs = figures.chosen(figure, paper.experiments, found)
+        made.append(figures.draw_figure(figure, runs, folder / _file(paper, figure)))
+    return [path for path in made if path]
+
+
+def _file(paper: spec.Paper, figure: spec.Figure) -> str:
+    return f"{paper.name}-{figure.name}.svg"
+
+
 def _shown(experiment: spec.Experiment, found: list[dict]) -> list[dict]:
     """The runs that stand for an experiment in figures: paper scale, or else short, plain."""
     for scale in ("paper", "short"):
@@ -248,15 +242,16 @@ def _shown(experiment: spec.Experiment, found: list[dict]) -> list[dict]:
 # ---------------------------------------------------------------------------- pages
 
 LEGEND = """\
-**How to read it.** Figures are per cent of error, so lower is better. Measured is the mean ± the
-standard deviation of n runs that share recipe, code path and versions of Keras and its backend
-(the commit of each is in the table of its runs) and differ in the seed, taken at the end of the schedule
-and never selected. Runs with `--set`, another precision, another code path or other versions of
-Keras and its backend are never pooled with them; the group with most seeds speaks for the
-experiment, the newest of equal ones. A seed that was run twice counts once, as it finished first.
-Runs that failed, such as those that diverged, are counted apart and never in n. The interval (95 %)
-is where the paper's number may lie to count as reproduced: the prediction interval of one more run,
-or, where the paper gives its own spread, Welch's interval of the difference.
+**How to read it.** Errors are in per cent, so lower is better; a layer response is a standard
+deviation, not in per cent. Measured is the mean ± the standard deviation of n runs that share
+recipe, code path and versions of Keras and its backend (the commit of each is in the table of its
+runs) and differ in the seed, taken at the end of the schedule and never selected. Runs with
+`--set`, another precision, another code path or other versions of Keras and its backend are never
+pooled with them; the group with most seeds speaks for the experiment, the newest of equal ones. A
+seed that was run twice counts once, as it finished first. Runs that failed, such as those that
+diverged, are counted apart and never in n. The interval (95 %) is where the paper's number may lie
+to count as reproduced: the prediction interval of one more run, or, where the paper gives its own
+spread, Welch's interval of the difference.
 
 | verdict | means |
 |:--|:--|
@@ -266,23 +261,32 @@ or, where the paper gives its own spread, Welch's interval of the difference.
 | nothing reported | the paper prints no number for it |
 | not run | no finished run at paper scale |
 
-A claim compares experiments: its effect is the fall of the mean error from each experiment to the
-next, in points, with Welch's 95 % interval. It holds when the whole interval is a fall (by the
-claim's margin), does not hold when none of it is, and is inconclusive otherwise, or when an
-experiment has a single run. Short-scale runs speak only where paper-scale runs are missing, and
-the table says so.
+A claim compares experiments: its effect is the fall of the mean from each experiment to the next,
+in points where errors are compared, with Welch's 95 % interval; of several steps the smallest is
+given. It holds when the whole interval is a fall (by the claim's margin), does not hold when none
+of it is, and is inconclusive otherwise, or when an experiment has a single run. Short-scale runs speak only where paper-scale runs are missing, never
+together with them, and the verdict says so.
 """  # noqa: E501 - a table row is one line
 
 
-def _index(papers: Sequence[spec.Paper], found: list[dict]) -> str:
+def _index(papers: Sequence[spec.Paper], found: list[dict], speed: bool) -> str:
     parts = [
         "# Results\n\nMade by `repro results` from the run records in `runs/`; not edited by "
         f"hand. {_count(len(found), 'record')}; one line per run and protocol in "
         "[results.csv](results.csv).\n"
     ]
+    if speed:
+        parts.append(
+            "How fast training is here, beside plain Keras and PyTorch: [bench.md](bench.md).\n"
+        )
     for paper in papers:
         rows = [r for r in verdict.table(found, paper.experiments) if r["main"]]
         parts.append(f"## [{paper.title}]({paper.name}.md)\n\n{_verdict_table(rows)}")
+        if _not_run_here(paper):
+            parts.append(
+                f"Its numbers for other networks, not run here: [{paper.name}.md]"
+                f"({paper.name}.md#{NOT_TRAINED.lower().replace(' ', '-')}).\n"
+            )
         if paper.claims:
             parts.append(_claims_table(paper, found))
     parts.append(LEGEND)
@@ -301,6 +305,8 @@ def _paper_page(paper: spec.Paper, found: list[dict], root: Path) -> str:
         "## Measured against the paper\n\n"
         + _verdict_table([r for r in rows if r["main"]], cost=(found, paper.experiments)),
     ]
+    if _not_run_here(paper):
+        parts.append(f"## {NOT_TRAINED}\n\n{_not_run_here(paper)}")
     varied = [r for r in rows if not r["main"] and r["verdict"] != verdict.STALE]
     if varied:
         parts.append(
@@ -309,6 +315,7 @@ def _paper_page(paper: spec.Paper, found: list[dict], root: Path) -> str:
         )
     if paper.claims:
         parts.append("## Claims\n\n" + _claims_table(paper, found))
+    parts += [_figure(figure, paper, found, root) for figure in paper.figures]
     short = _short_table(paper, found)
     if short:
         parts.append(
@@ -324,6 +331,19 @@ def _paper_page(paper: spec.Paper, found: list[dict], root: Path) -> str:
     parts.append("## Experiments\n")
     parts += [_section(experiment, found, root) for experiment in paper.experiments]
     return "\n".join(parts)
+
+
+def _figure(figure: spec.Figure, paper: spec.Paper, found: list[dict], root: Path) -> str:
+    """One of the paper's figures, with what it lacks."""
+    heading = f"## {figure.source}: {figure.title}\n"
+    path = Path("figures", _file(paper, figure))
+    runs = figures.chosen(figure, paper.experiments, found)
+    if not (runs and (root / path).exists()):
+        return f"{heading}\nnot run\n"
+    scale = next(iter(runs.values()))[0]["run"]["scale"]
+    lacking = [name for _, names in figure.panels for name in names if name not in runs]
+    said = f"From runs at {scale} scale." + (f" Not run: {', '.join(lacking)}." if lacking else "")
+    return f"{heading}\n![{figure.source}]({path})\n\n{said}\n"
 
 
 def _section(experiment: spec.Experiment, found: list[dict], root: Path) -> str:
@@ -363,21 +383,14 @@ def _verdict_table(rows: list[dict], group: bool = False, cost: tuple | None = N
     header += ["minutes a run", "images/s"] if cost else []
     lines = []
     for row in rows:
-        metric = row["metric"].replace("_", " ")
-        if row["protocol"] != "single-view":
-            metric += f", {row['protocol']}"
-        paper = "–"
-        if row["reported"] is not None:
-            notes = "; ".join(note for note in (row["source"], row["chosen"]) if note)
-            paper = str(row["reported"]) + (f" ({notes})" if notes else "")
         line = [
             row["experiment"],
-            metric,
-            paper,
+            _metric(row["metric"], row["protocol"]),
+            _printed(row["reported"], row["reported_std"], row["source"], row["chosen"]),
             spread(row["mean"], row["std"]),
             str(row["n"]),
             signed(row["difference"]),
-            _interval(row["low"], row["high"]),
+            interval(row["low"], row["high"]),
             row["verdict"],
         ]
         if group:
@@ -394,8 +407,33 @@ def _verdict_table(rows: list[dict], group: bool = False, cost: tuple | None = N
     return _markdown(header, lines, numeric)
 
 
+def _not_run_here(paper: spec.Paper) -> str:
+    """The paper's numbers of networks, and of several together, that no experiment stands for."""
+    header = ["network", "metric", "paper", "verdict"]
+    trained = {experiment.network.name for experiment in paper.experiments}
+    numbers = [(n.name, r) for n in paper.networks if n.name not in trained for r in n.reported]
+    numbers += [("several", number) for number in paper.reported]
+    lines = []
+    for name, number in numbers:
+        printed = _printed(number.value, number.std, number.source, number.chosen)
+        lines.append([name, _metric(number.metric, number.protocol), printed, verdict.NOT_RUN])
+    return _markdown(header, lines, numeric=set()) if lines else ""
+
+
+def _metric(metric: str, protocol: str) -> str:
+    return metric.replace("_", " ") + ("" if protocol == "single-view" else f", {protocol}")
+
+
+def _printed(value: float | None, std: float | None, source: str, chosen: str) -> str:
+    """The paper's number with its own spread, and in brackets where it stands; else a dash."""
+    if value is None:
+        return "–"
+    notes = "; ".join(note for note in (source, chosen) if note)
+    return f"{value}" + (f" ± {std}" if std is not None else "") + (f" ({notes})" if notes else "")
+
+
 def _claims_table(paper: spec.Paper, found: list[dict]) -> str:
-    header = ["claim", "source", "compared", "effect (points)", "interval", "n", "scale", "verdict"]
+    header = ["claim", "source", "compared", "metric", "effect", "interval", "n", "verdict"]
     lines = []
     for claim in paper.claims:
         judged = claims.judge(claim, found, paper.experiments)
@@ -405,14 +443,14 @@ def _claims_table(paper: spec.Paper, found: list[dict]) -> str:
                 claim.statement,
                 claim.source,
                 " > ".join(claim.needs),
-                signed(judged["effect"]),
-                _interval(judged["low"], judged["high"]),
+                _metric(claim.metric, claim.protocol),
+                effect(judged),
+                interval(judged["low"], judged["high"]),
                 ", ".join(str(n) for n in counts),
-                judged["scale"] or "–",
-                judged["verdict"],
+                claims.words(judged),
             ]
         )
-    return _markdown(header, lines, numeric={"effect (points)"})
+    return _markdown(header, lines, numeric={"effect"})
 
 
 def _short_table(paper: spec.Paper, found: list[dict]) -> str:
@@ -446,7 +484,7 @@ def _short_table(paper: spec.Paper, found: list[dict]) -> str:
                         ),
                         str(len(numbers)),
                         *([str(len(broken.get(group, ())))] if lossy else []),
-                        _interval(band.low, band.high) if band else "–",
+                        interval(band.low, band.high) if band else "–",
                         within,
                     ]
                 )
@@ -454,10 +492,11 @@ def _short_table(paper: spec.Paper, found: list[dict]) -> str:
 
 
 def _runs_table(runs: list[dict], experiment: spec.Experiment, counted: set[str]) -> str:
+    seen = "training_error" if experiment.recipe.training_error_measured else "running_error"
     metrics = dict.fromkeys(
         [("test_error", experiment.protocols[0])]
         + [(number.metric, number.protocol) for number in experiment.reported]
-        + [("training_error", experiment.protocols[0])]
+        + [(metric, experiment.protocols[0]) for metric in (seen, *experiment.probes)]
     )
     columns = {
         (m, p): m.replace("_", " ") + ("" if p == experiment.protocols[0] else f", {p}")
@@ -480,7 +519,7 @@ def _runs_table(runs: list[dict], experiment: spec.Experiment, counted: set[str]
             [
                 run["scale"],
                 str(run["seed"]),
-                *(_mean(verdict.values([record], m, p), "{:.2f}") for m, p in columns),
+                *(_mean(verdict.values([record], m, p), _form(m)) for m, p in columns),
                 str(result.get("passes", "–")),
                 _mean([_minutes(record)]),
                 _mean([_speed(record)]),
@@ -536,8 +575,19 @@ def signed(points: float | None) -> str:
     return "–" if points is None else f"{points:+.3f}".replace("-", "−")
 
 
-def _interval(low: float | None, high: float | None) -> str:
+def effect(judged: Mapping) -> str:
+    """The effect of a judged claim: '+0.326 points', or without the unit where it has none."""
+    unit = judged["unit"] if judged["effect"] is not None else ""
+    return f"{signed(judged['effect'])} {unit}".rstrip()
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """'0.207 to 0.445'; a dash for None."""
     return "–" if low is None else f"{low:.3f} to {high:.3f}".replace("-", "−")
+
+
+def _form(metric: str) -> str:
+    return "{:.2f}" if verdict.per_cent(metric) else "{:.3f}"
 
 
 def _mean(numbers: Iterable[float | None], form: str = "{:,.1f}") -> str:
@@ -584,193 +634,3 @@ def _markdown(header: list[str], rows: list[list[str]], numeric: set[str]) -> st
     lines.append("|" + "|".join("--:" if name in numeric else ":--" for name in header) + "|")
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
-
-
-# ---------------------------------------------------------------------------- figures
-
-
-def draw_curves(
-    records: Sequence[Mapping], experiment: spec.Experiment, path: str | os.PathLike
-) -> Path | None:
-    """Learning curves of runs of one experiment and scale: error (per cent) against the pass.
-
-    Every seed as a thin line and their mean as a thick one, the test error solid and the training
-    error dashed (or that seen while training, where the paper reports it or there is no other); at
-    paper scale the paper's numbers as horizontal lines. The suffix of `path` (.svg or .png) sets
-    the format. Returns None, drawing nothing, when no pass has an error. Raises RunError when the
-    file cannot be written.
-    """
-    curves = {metric: _curves(records, metric) for metric in STYLES}
-    # one dashed curve: that which the paper's number belongs to, or else the one scored after
-    running = any(number.metric == "running_error" for number in experiment.reported)
-    if curves["training_error"] and curves["running_error"]:
-        del curves["training_error" if running else "running_error"]
-    errors = [error for seeds in curves.values() for curve in seeds for error in curve.values()]
-    if not errors:
-        return None
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    scale = records[0]["run"]["scale"]
-    heading = f"{experiment.name}, {_count(len(records), 'seed')}"
-    changed = [] if scale == "paper" else [f"{scale} scale"]
-    heading = ", ".join([heading, *changed, *records[0]["run"].get("overrides", ())])
-    with _style():
-        figure = Figure(figsize=(7.6, 4.4))
-        axes = figure.subplots()
-        figure.subplots_adjust(left=0.085, right=0.765, top=0.855, bottom=0.12)
-        axes.set_title(heading, loc="left", fontsize=12, fontweight="bold", pad=22)
-        below = experiment.title + (" (thick: mean of the seeds)" if len(records) > 1 else "")
-        axes.text(0, 1.03, below, transform=axes.transAxes, color="#666666", fontsize=9)
-        labels = []
-        for metric, (word, colour, dashes) in STYLES.items():
-            if curves.get(metric):
-                end = _draw_seeds(axes, curves[metric], colour, dashes)
-                labels.append((end, f"{word} {end:.2f} %", colour))
-        reported = [n for n in experiment.reported if scale == "paper" and curves.get(n.metric)]
-        for number in reported:
-            if number.protocol == experiment.protocols[0]:
-                word, colour, _ = STYLES[number.metric]
-                colour = INK if number.metric == "test_error" else colour
-                axes.axhline(number.value, color=colour, linestyle=":", linewidth=1.5, zorder=1.5)
-                labels.append((number.value, f"paper, {word} {number.value} %", colour))
-                errors.append(number.value)
-        _scale_errors(axes, errors)
-        last = max(max(curve) for seeds in curves.values() for curve in seeds)
-        axes.set_xlim(0 if last > 40 else 0.5, max(last, 1.5) * (1.01 if last > 40 else 1))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-        axes.set(xlabel="pass", ylabel="error (%)")
-        _label_right(axes, labels)
-        return _save(figure, path)
-
-
-def draw_filters(array: Any, path: str | os.PathLike, title: str = "first-layer filters") -> Path:
-    """The first layer's filters, `array` [height, width, inputs, filters].
-
-    Three inputs make coloured pictures (RGB). Otherwise each picture joins one input to one
-    filter and shows the sign: blue below zero, white at zero, orange above. One range for all.
-    The suffix of `path` sets the format. Raises RunError when the file cannot be written.
-    """
-    import numpy as np
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LinearSegmentedColormap, Normalize
-    from matplotlib.figure import Figure
-
-    array = np.asarray(array, dtype=np.float64)
-    height, width, inputs, filters = array.shape
-    largest = float(np.abs(array).max()) or 1.0
-    colours = LinearSegmentedColormap.from_list("signed", [TEST_COLOUR, "white", TRAINING_COLOUR])
-    signs = ScalarMappable(Normalize(-largest, largest), colours)
-    if inputs == 3:
-        pictures = list(np.moveaxis(array / (2 * largest) + 0.5, 3, 0))
-    else:
-        pictures = list(array.transpose(2, 3, 0, 1).reshape(-1, height, width))
-    columns = min(filters, 8 if filters <= 32 else 12)
-    rows = math.ceil(len(pictures) / columns)
-    size = 1.1 if columns <= 8 else 0.7  # inches
-    with _style():
-        figure = Figure(
-            figsize=(max(columns * size + 1, 3.5), rows * size + 0.6), layout="constrained"
-        )
-        tiles = figure.subplots(rows, columns, squeeze=False)
-        figure.suptitle(title, x=0.02, ha="left", fontsize=11, fontweight="bold")
-        for tile in tiles.flat:
-            tile.set_axis_off()
-        for tile, picture in zip(tiles.flat, pictures, strict=False):
-            tile.set_axis_on()
-            tile.grid(False)
-            tile.set(xticks=[], yticks=[])
-            tile.spines[:].set(visible=True, color="#9A9A9A", linewidth=0.6)
-            tile.imshow(picture, cmap=colours, vmin=-largest, vmax=largest, interpolation="nearest")
-        if inputs != 3:
-            bar = figure.colorbar(signs, ax=tiles, ticks=[-largest, 0, largest], aspect=12)
-            bar.ax.set_yticklabels([f"−{largest:.2g}", "0", f"{largest:.2g}"], fontsize=8)
-            bar.outline.set(edgecolor="#9A9A9A", linewidth=0.6)
-        return _save(figure, path)
-
-
-def _style():
-    from matplotlib import rc_context
-
-    return rc_context(STYLE)
-
-
-def _save(figure: Any, path: str | os.PathLike) -> Path:
-    path = Path(path)
-    dateless = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150, metadata=dateless, bbox_inches="tight", pad_inches=0.12)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}") from None
-    return path
-
-
-def _curves(records: Sequence[Mapping], metric: str) -> list[dict[int, float]]:
-    """Per run that has any: the metric by pass."""
-    curves = [{p["pass"]: p[metric] for p in r["passes"] if metric in p} for r in records]
-    return [curve for curve in curves if curve]
-
-
-def _draw_seeds(axes: Any, seeds: list[dict[int, float]], colour: str, dashes: Any) -> float:
-    """Draws each seed's curve and their mean; returns the mean at the last common pass."""
-    common = sorted(set.intersection(*(set(curve) for curve in seeds)))
-    mean = [fmean(curve[p] for curve in seeds) for p in common]
-    if len(seeds) > 1:
-        for curve in seeds:
-            axes.plot(
-                list(curve),
-                list(curve.values()),
-                color=colour,
-                linestyle=dashes,
-                linewidth=0.8,
-                alpha=0.45,
-            )
-    marker = {"marker": "o", "markersize": 9 if dashes == "-" else 4} if len(common) == 1 else {}
-    axes.plot(common, mean, color=colour, linestyle=dashes, linewidth=2, **marker)
-    return mean[-1] if mean else math.nan
-
-
-def _scale_errors(axes: Any, errors: list[float]) -> None:
-    """A logarithmic axis where the errors span a decade or so, else one from zero."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    low, high = min(errors), max(errors)
-    if low > 0 and high / low > 8:
-        axes.set_yscale("log")
-        axes.set_ylim(low / 1.3, high * 1.3)
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{error:g}"))
-    else:
-        axes.set_ylim(0, high * 1.08 or 1)
-
-
-def _label_right(axes: Any, labels: list[tuple[float, str, str]]) -> None:
-    """Writes each (value, text, colour) at the right of the axes, pushed apart where they touch."""
-    gap = 0.062  # of the height: one line of text
-    to_axes = axes.transScale + axes.transLimits
-    placed = sorted((to_axes.transform((0, value))[1], text, ink) for value, text, ink in labels)
-    heights = [height for height, *_ in placed]
-    for _ in range(50):
-        for k in range(len(heights) - 1):
-            overlap = gap - (heights[k + 1] - heights[k])
-            if overlap > 1e-6:
-                heights[k] -= overlap / 2
-                heights[k + 1] += overlap / 2
-    for height, (true, text, ink) in zip(heights, placed, strict=True):
-        axes.annotate(
-            text,
-            xy=(1, true),
-            xytext=(1.03, height),
-            xycoords="axes fraction",
-            color=ink,
-            va="center",
-            arrowprops={
-                "arrowstyle": "-",
-                "color": ink,
-                "linewidth": 0.8,
-                "shrinkA": 0,
-                "shrinkB": 0,
-            },
-        )

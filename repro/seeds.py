@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from repro.distribution import SMALL_BATCH
+from repro.backends import SMALL_BATCH
 from repro.spec import Experiment
 
 

@@ -15,6 +15,7 @@ from repro.errors import UsageError, unknown
 
 SCALES = ("smoke", "short", "paper")
 PRECISIONS = ("float32", "mixed_bfloat16")
+DECAYED = ("all", "kernels")
 
 
 # ---------------------------------------------------------------------------- what a paper printed
@@ -60,7 +61,8 @@ class Network:
     """A network by name: `build(**options)` returns a Keras model.
 
     `published` holds the anatomy that the paper prints or that follows exactly from its tables
-    (`parameters`, `connections`, `multiply_adds`); `source` says where it stands.
+    (`parameters`, `connections`, `multiply_adds`); `source` says where it stands. `reported` are
+    the paper's results with this network of which no experiment is described yet.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Network:
     options: Mapping[str, Any] = field(default_factory=dict)
     published: Mapping[str, int] = field(default_factory=dict)
     source: str = ""
+    reported: tuple[Reported, ...] = ()
 
 
 # ---------------------------------------------------------------------------- the recipe
@@ -90,13 +93,14 @@ class Data:
 class Steps:
     """A rate that is constant for a number of passes, then takes the next value.
 
-    `steps` are (passes, rate) pairs; the last rate holds to the end.
+    `steps` are (passes, rate) pairs, or (iterations, rate) pairs in a recipe that counts
+    iterations; the last rate holds to the end.
     """
 
     steps: tuple[tuple[float, float], ...]
 
     def at(self, progress: float) -> float:
-        """The rate after `progress` passes."""
+        """The rate after `progress` passes or iterations."""
         until = 0.0
         for passes, rate in self.steps:
             until += passes
@@ -106,15 +110,35 @@ class Steps:
 
 
 @dataclass(frozen=True)
+class WarmUp:
+    """Training starts with `rate` until the error on the training examples falls below `error`.
+
+    The error, in per cent, is taken over `window` updates together, again and again.
+    """
+
+    rate: float
+    error: float
+    window: int = 100
+
+
+@dataclass(frozen=True)
 class SGD:
     """Stochastic gradient descent with momentum and the papers' coupled weight decay.
 
     v <- momentum * v - rate * (gradient + weight_decay * w);  w <- w + v
+
+    decayed: "all" variables, or "kernels" alone (no biases, no batch normalisation).
     """
 
     rate: Steps
     momentum: float = 0.0
     weight_decay: float = 0.0
+    decayed: str = "all"
+    warm_up: WarmUp | None = None
+
+    def __post_init__(self):
+        if self.decayed not in DECAYED:
+            raise unknown("recipe.optimizer.decayed", self.decayed, DECAYED)
 
 
 @dataclass(frozen=True)
@@ -134,13 +158,15 @@ class StochasticDiagonalLM:
 class Recipe:
     """All that is needed, with the data, to train the same network.
 
-    passes: how often the training set is gone through.
+    passes: how often the training set is gone through; or
+    iterations: how many updates are made, in papers that count those. One of the two is 0.
     pass_examples: examples in one pass; 0 stands for the whole training set (copies included).
     batch: examples per update, over all devices.
     preprocessing: callables from `repro.data.preprocessing`, applied in order, once.
     augmentation: one of `repro.data.augmentation`, or None.
     loss: one of `repro.losses`.
-    short_factor: at `short` scale each pass goes through 1/short_factor of its examples.
+    short_factor: at `short` scale the schedule is compressed so many times.
+    tested_every: the test set is scored after so many passes, and after the last.
     training_error_measured: also score the whole training set after each pass with the weights of
         that moment (otherwise the error seen while training is logged).
     """
@@ -152,10 +178,19 @@ class Recipe:
     passes: int
     batch: int
     initialisation: str
+    iterations: int = 0
     augmentation: Any = None
     pass_examples: int = 0
     short_factor: int = 10
+    tested_every: int = 1
     training_error_measured: bool = False
+
+    def __post_init__(self):
+        if bool(self.passes) == bool(self.iterations):
+            raise UsageError(
+                f"recipe.passes={self.passes} and recipe.iterations={self.iterations}: accepted is "
+                "one of the two, the other 0"
+            )
 
 
 @dataclass(frozen=True)
@@ -164,6 +199,7 @@ class Experiment:
 
     `deviations`: each way in which it differs from the paper, in a sentence.
     `note`: what a reader must know before believing the number (no reported number, say).
+    `probes`: names in `repro.probes`, what else is measured on the trained network.
     """
 
     name: str
@@ -175,6 +211,7 @@ class Experiment:
     bands: tuple[Band, ...] = ()
     deviations: tuple[str, ...] = ()
     note: str = ""
+    probes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -195,8 +232,28 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A figure of the paper, drawn again from the recorded runs of one scale.
+
+    panels: (title, names of experiments) pairs, from left to right.
+    shows: "errors", each panel's training and test error against the iteration; or the name of a
+        probe, its values against the layer, in one panel: the first names dashed, the others solid.
+    source: which figure it is ("Figure 6").
+    """
+
+    name: str
+    title: str
+    source: str
+    panels: tuple[tuple[str, tuple[str, ...]], ...]
+    shows: str = "errors"
+
+
+@dataclass(frozen=True)
 class Paper:
-    """A paper: its citation, its experiments (the first is the headline), its claims."""
+    """A paper: its citation, its experiments (the first is the headline), its claims, figures.
+
+    `reported`: results of several networks together (ensembles), without an experiment yet.
+    """
 
     name: str
     title: str
@@ -204,6 +261,8 @@ class Paper:
     experiments: tuple[Experiment, ...]
     networks: tuple[Network, ...]
     claims: tuple[Claim, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    reported: tuple[Reported, ...] = ()
 
 
 # ---------------------------------------------------------------------------- printing and changing
@@ -225,13 +284,20 @@ def as_plain(value: Any) -> Any:
 
 
 # Fields of a recipe that describe what is done, or what is measured, but change no weight.
-NOT_TRAINED = ("initialisation", "training_error_measured")
+NOT_TRAINED = ("initialisation", "tested_every", "training_error_measured")
+# Fields that came later: where they do nothing, earlier runs keep their digest.
+LATER = {"iterations": 0, "decayed": "all", "warm_up": None}
 
 
 def digest(experiment: Experiment) -> str:
     """Twelve hexadecimal digits that name what is trained: the network and the recipe."""
+
+    def said(fields: dict) -> dict:
+        return {k: v for k, v in fields.items() if k not in LATER or v != LATER[k]}
+
     plain = as_plain(experiment)
-    recipe = {k: v for k, v in plain["recipe"].items() if k not in NOT_TRAINED}
+    recipe = {k: v for k, v in said(plain["recipe"]).items() if k not in NOT_TRAINED}
+    recipe["optimizer"] = said(recipe["optimizer"])
     network = [plain["network"]["name"], plain["network"]["options"]]
     text = json.dumps([network, recipe], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -250,7 +316,9 @@ def settable(experiment: Experiment) -> dict[str, Any]:
             key = f"{prefix}{name}"
             if dataclasses.is_dataclass(inner):
                 walk(key + ".", inner)
-            elif isinstance(inner, bool | int | float | str) and name != "initialisation":
+            elif name == "initialisation" or (name in ("passes", "iterations") and not inner):
+                continue
+            elif isinstance(inner, bool | int | float | str):
                 keys[key] = inner
 
     walk("network.", experiment.network.options)
@@ -286,14 +354,26 @@ def _typed(key: str, text: str, present: Any) -> Any:
         if key.endswith(".momentum") and value >= 1:
             raise UsageError(f"{key}={text}: accepted is a number from 0, below 1 (now {present})")
         positive = key.split(".")[-1] in POSITIVE
-        if value != value or value in (float("inf"), float("-inf")) or value < 0:
+        signed = key.endswith(".outside")
+        if value != value or abs(value) == float("inf") or (value < 0 and not signed):
             raise UsageError(f"{key}={text}: accepted is a finite number from 0 (now {present})")
         if positive and value == 0:
             raise UsageError(f"{key}={text}: accepted is a number above 0 (now {present})")
     return value
 
 
-POSITIVE = {"passes", "batch", "mu", "examples", "short_factor", "penalty_scale"}
+POSITIVE = {
+    "passes",
+    "iterations",
+    "batch",
+    "n",
+    "mu",
+    "examples",
+    "short_factor",
+    "penalty_scale",
+    "tested_every",
+    "window",
+}
 
 
 def _replace(value: Any, path: list[str], new: Any) -> Any:

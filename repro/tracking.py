@@ -7,6 +7,7 @@ away therefore costs nothing but a later `repro sync`.
 
 import contextlib
 import fcntl
+import importlib.util
 import json
 import logging
 import os
@@ -61,6 +62,7 @@ def sync(
         status, ended = "FINISHED", _milliseconds(result["finished"])
     else:
         status, ended = "FAILED" if journal.failure() else "RUNNING", None
+    _installed()
     target = uri()
     # The trainer and `repro sync` may meet; the lock keeps them from making two runs.
     with _reported(target), _locked(run_dir), _quiet(timeout):
@@ -100,6 +102,11 @@ def sync(
         return {**logged, "status": status, "points": points}
 
 
+def _installed() -> None:
+    if importlib.util.find_spec("mlflow") is None:
+        raise TrackingError("MLflow is not installed (pip install mlflow)")
+
+
 def logged_run_id(run_dir: str | Path) -> str | None:
     """The MLflow run that the latest successful `sync` wrote to; None where there was none."""
     logged = read_json(Path(run_dir) / LOGGED)
@@ -111,6 +118,7 @@ def check(timeout: float = 3.0) -> str:
 
     A SQLite file is looked at without MLflow, which would create it.
     """
+    _installed()
     target = uri()
     with _reported(target), _quiet(timeout):
         _reachable(target, timeout)
@@ -213,7 +221,10 @@ def _metric_name(protocol: str, metric: str) -> str:
 def _points(
     run: Mapping[str, Any], passes: list[dict], result: Mapping[str, Any] | None
 ) -> dict[tuple[str, int], tuple[float, int]]:
-    """(metric, pass) -> (value, milliseconds): the curves, then the final metrics."""
+    """(metric, pass) -> (value, milliseconds): the curves, then the final metrics.
+
+    What a probe measured has the number of the layer in the place of the pass.
+    """
     begun, elapsed = _milliseconds(run["started"]), 0.0
     points: dict[tuple[str, int], tuple[float, int]] = {}
     for line in passes:
@@ -235,6 +246,10 @@ def _points(
         for name, value in final.items():
             if _is_number(value):
                 points.setdefault((name, last), (float(value), when))
+        for name, values in result.items():
+            if isinstance(values, list):
+                for layer, value in enumerate(values, start=1):
+                    points[name, layer] = (float(value), when)
     return points
 
 

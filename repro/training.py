@@ -17,17 +17,18 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import count, pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from repro import catalog, checkpoint, distribution, evaluation, spec
+from repro import backends, catalog, checkpoint, distribution, evaluation, probes, spec
 from repro.data import datasets, preprocessing
 from repro.data.batches import Batches
 from repro.errors import Interrupted, ReproError, RunError, UsageError, unknown
 from repro.journal import Journal
+from repro.lazy import keras
 
 SMOKE_PASSES, SMOKE_UPDATES = 2, 20
 CHUNK_UPDATES, CHUNK_BYTES = 1000, 32 * 2**20
@@ -126,35 +127,39 @@ class Training:
             )
         for protocol in experiment.protocols:
             evaluation.check_protocol(protocol)
+        for probe in experiment.probes:
+            probes.check(probe)
         self.experiment, self.recipe, self.request = experiment, recipe, request
         self.scale, self.seed = request["scale"], request["seed"]
 
         # 1. The devices. Reading a data set may start TensorFlow, so they are settled first.
-        distribution.check_backend()
-        self.threads = distribution.configure(recipe.batch)
-        import keras
-
+        self.backend = backends.here()
+        self.threads = self.backend.configure(recipe.batch)
         from repro import optimizers
 
         self.devices = distribution.choose(request["strategy"], recipe.batch)
 
         # 2. The data, every example preprocessed once.
         self.data = datasets.facts(recipe.data.dataset)
-        self.train_images, self.train_labels = self._load(recipe.data.train)
-        self.test_images, self.test_labels = self._load(recipe.data.test)
+        train = datasets.load(recipe.data.dataset, recipe.data.train)
+        test = datasets.load(recipe.data.dataset, recipe.data.test)
+        steps = preprocessing.fit(recipe.preprocessing, train.images)
+        self.train_images = preprocessing.apply(steps, train.images)
+        self.test_images = preprocessing.apply(steps, test.images)
+        self.train_labels, self.test_labels = train.labels, test.labels
         self.batches = Batches(
             self.train_images,
             self.train_labels,
             recipe.batch,
             self.seed,
             augmentation=recipe.augmentation,
-            fill=self._background(),
+            fill=float(preprocessing.apply(steps, np.zeros_like(train.images[:1])).flat[0]),
         )
         self.pass_ends = pass_ends(recipe, self.batches.size, self.scale)
 
         # 3. The network and its optimizer.
         keras.config.set_dtype_policy(request["precision"])
-        keras.utils.set_random_seed(self.seed)
+        self.backend.set_seed(self.seed)
         with self.devices.scope():
             self.model = experiment.network.build(**experiment.network.options)
             self.optimizer = optimizers.build(recipe.optimizer)
@@ -166,21 +171,15 @@ class Training:
                 f"{recipe.data.dataset} gives {shape} after preprocessing"
             )
         self.chunk = chunk_updates(recipe.batch, self.train_images[0].nbytes, self.pass_ends)
-        self.loop = self.devices.loop(self._update, recipe.batch, self.chunk)
+        how = (recipe.loss, recipe.batch, self.chunk)
+        self.loop = self.devices.loop(self.model, self.optimizer, *how)
         self.score = evaluation.scorer(self.model, recipe.loss)
         self.update = 0
+        self.rates = rates(recipe, self.pass_ends[-1])
         self.state = {"losses": 0.0, "wrong": 0, "training_seconds": 0.0, "rates": None}
+        self.state |= {"warm": False, "warming_wrong": 0}
         self.seconds_before = 0.0  # spent on this run by earlier processes
         self.resumed = 0
-
-    def _background(self) -> float:
-        """What the preprocessing makes of an empty image."""
-        blank = np.zeros_like(datasets.load(self.recipe.data.dataset, "train[:1]").images)
-        return float(preprocessing.apply(self.recipe.preprocessing, blank).flat[0])
-
-    def _load(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        part = datasets.load(self.recipe.data.dataset, split)
-        return preprocessing.apply(self.recipe.preprocessing, part.images), part.labels
 
     # ---------------------------------------------------------------------- the run directory
 
@@ -194,8 +193,8 @@ class Training:
                 "paper": catalog.paper_of(self.experiment.name).name,
                 **self.stack(),
                 "replicas": self.devices.replicas,
+                "batch_statistics": self.devices.batch_statistics,
                 "threads": self.threads,
-                "backend": "tensorflow",
                 "digest": spec.digest(self.experiment),
                 "resolved": spec.as_plain(self.experiment),
                 "data": {
@@ -237,10 +236,11 @@ class Training:
         """What else decides the bits, and whom the run may be compared with."""
         found = versions()
         return {
+            "backend": backends.name(),
             "strategy": self.devices.name,
             "devices": list(self.devices.devices),
             "compiler": self.devices.compiler(self.recipe.batch),
-            "versions": {name: found[name] for name in ("keras", "tensorflow")},
+            "versions": {name: found[name] for name in ("keras", backends.name())},
         }
 
     def check_stack(self) -> None:
@@ -264,7 +264,7 @@ class Training:
     def save(self) -> None:
         progress = {"update": self.update, "state": self.state, "seconds": self.seconds()}
         progress |= {"passes": len(self.journal.passes()), "resumed": self.resumed}
-        values = [v.numpy() for v in self.variables()]
+        values = [backends.as_numpy(v) for v in self.variables()]
         checkpoint.save(self.journal.checkpoints, self.update, values, progress)
         self.saved_at = time.monotonic()
 
@@ -294,7 +294,8 @@ class Training:
     def _take(self, values: list[np.ndarray], progress: dict) -> None:
         for variable, value in zip(self.variables(), values, strict=True):
             variable.assign(value)
-        self.update, self.state = progress["update"], progress["state"]
+        self.update = progress["update"]
+        self.state |= progress["state"]  # runs that began before the warm-up know nothing of it
         self.seconds_before, self.resumed = progress["seconds"], progress["resumed"] + 1
 
     def seconds(self) -> float:
@@ -326,7 +327,7 @@ class Training:
             self._fail(str(error))
             raise RunError(f"{self.journal.path}: {error}") from error
         except Exception as error:
-            if type(error).__name__ != "ResourceExhaustedError":
+            if not self.backend.out_of_memory(error):
                 self._fail(f"{type(error).__name__}: {error}")
                 raise
             self._fail("out of memory")
@@ -341,32 +342,20 @@ class Training:
     def _train_pass(self, number: int) -> None:
         start = self.pass_ends[number - 1] if number else 0
         if self.update == start:
-            self.state = {"losses": 0.0, "wrong": 0, "training_seconds": 0.0, "rates": None}
+            self.state |= {"losses": 0.0, "wrong": 0, "training_seconds": 0.0, "rates": None}
             self._set_rates(number)
-        for first, last in self._stretches(number, start):
-            self._set_learning_rate(number, start, first)
+        for first, last in self._stretches(number):
+            self._set_learning_rate(first)
             began = time.monotonic()
             for images, labels in self.batches.stream(first, last, self.chunk):
                 losses, wrong = self.loop(images, labels)
                 self.update += len(images)
                 self.state["losses"] += losses
                 self.state["wrong"] += wrong
+                self.state["warming_wrong"] += wrong
                 self.state["training_seconds"] += time.monotonic() - began
                 self._after_chunk(number, start)
                 began = time.monotonic()
-
-    def _update(self, images, labels):
-        """One update on one replica's part of a batch; returns its sum of losses, number wrong."""
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            outputs = self.model(images, training=True)
-            loss = tf.reduce_sum(self.recipe.loss(outputs, labels))
-            mean = loss / self.recipe.batch
-        variables = [v.value for v in self.model.trainable_variables]
-        self.optimizer.apply(tape.gradient(mean, variables), self.model.trainable_variables)
-        wrong = tf.cast(self.recipe.loss.predict(outputs), tf.int32) != tf.cast(labels, tf.int32)
-        return loss, tf.reduce_sum(tf.cast(wrong, tf.int32))
 
     def _set_rates(self, number: int) -> None:
         """Stochastic diagonal Levenberg-Marquardt: the curvature is estimated before each pass."""
@@ -383,27 +372,35 @@ class Training:
         )
         self.state["rates"] = self.optimizer.set_rates(method.eta.at(number), found)
 
-    def _set_learning_rate(self, number: int, start: int, update: int) -> None:
-        if isinstance(self.recipe.optimizer, spec.SGD):
-            rate = self.recipe.optimizer.rate.at(self._pass_at(number, start, update))
-            self.optimizer.learning_rate.assign(rate)
-            self.state["rates"] = (rate, rate)
+    def _set_learning_rate(self, update: int) -> None:
+        method = self.recipe.optimizer
+        if not isinstance(method, spec.SGD):
+            return
+        rate = [rate for first, rate in self.rates if first <= update][-1]
+        if self._warming(update):
+            rate = method.warm_up.rate
+        self.optimizer.learning_rate.assign(rate)
+        seen = [rate, *(self.state["rates"] or ())]  # of the stretches of this pass
+        self.state["rates"] = (min(seen), max(seen))
 
-    def _pass_at(self, number: int, start: int, update: int) -> float:
-        return number + (update - start) / (self.pass_ends[number] - start)
+    def _warming(self, update: int) -> bool:
+        """Whether the warm-up of the recipe is still on; looks at the error after each window."""
+        warm_up = self.recipe.optimizer.warm_up
+        if warm_up is None or self.state["warm"]:
+            return False
+        if update and update % warm_up.window == 0:
+            examples = warm_up.window * self.recipe.batch
+            self.state["warm"] = 100.0 * self.state["warming_wrong"] / examples < warm_up.error
+            self.state["warming_wrong"] = 0
+        return not self.state["warm"]
 
-    def _stretches(self, number: int, start: int) -> list[tuple[int, int]]:
-        """What is left of a pass, cut where the learning rate changes within it."""
+    def _stretches(self, number: int) -> list[tuple[int, int]]:
+        """What is left of a pass, cut where the learning rate changes or may change within it."""
         end = self.pass_ends[number]
-        cuts = {self.update, end}
-        if isinstance(self.recipe.optimizer, spec.SGD):
-            passed = 0.0
-            for passes, _ in self.recipe.optimizer.rate.steps:
-                passed += passes
-                cut = start + math.ceil((passed - number) * (end - start) - 1e-9)
-                if self.update < cut < end:
-                    cuts.add(cut)
-        return list(pairwise(sorted(cuts)))
+        cuts = {self.update, end, *(first for first, _ in self.rates)}
+        if getattr(self.recipe.optimizer, "warm_up", None) and not self.state["warm"]:
+            cuts |= set(range(0, end, self.recipe.optimizer.warm_up.window))
+        return list(pairwise(sorted(cut for cut in cuts if self.update <= cut <= end)))
 
     def _after_chunk(self, number: int, start: int) -> None:
         if not math.isfinite(self.state["losses"]):
@@ -444,17 +441,17 @@ class Training:
         """Scores the network, writes the pass down, keeps a checkpoint."""
         start = self.pass_ends[number - 1] if number else 0
         examples = (self.update - start) * self.recipe.batch
-        test = evaluation.evaluate(self.score, self.test_images, self.test_labels)
-        if not math.isfinite(test["loss"]):
-            raise RunError(self._not_finite(number))
         line = {
             "pass": number + 1,
             "update": self.update,
             "loss": self.state["losses"] / examples,
             "running_error": 100.0 * self.state["wrong"] / examples,
-            "test_error": test["error"],
-            "test_loss": test["loss"],
         }
+        if (number + 1) % self.recipe.tested_every == 0 or self.update == self.pass_ends[-1]:
+            test = evaluation.evaluate(self.score, self.test_images, self.test_labels)
+            if not math.isfinite(test["loss"]):
+                raise RunError(self._not_finite(number))
+            line |= {"test_error": test["error"], "test_loss": test["loss"]}
         if self.recipe.training_error_measured:
             train = evaluation.evaluate(self.score, self.train_images, self.train_labels)
             line["training_error"] = train["error"]
@@ -486,10 +483,13 @@ class Training:
         passes = self.journal.passes()
         try:
             self._draw()
-        except (OSError, ValueError) as error:  # no reason to lose what was trained
+        except (ImportError, OSError, ValueError) as error:  # no reason to lose what was trained
             self.progress({"event": "message", "text": f"the figures are not drawn: {error}"})
+        measured = probes.measure(self.experiment.probes, self.model, self.test_images)
+        means = probes.means(measured)
         result = {
-            "metrics": {name: self.final_metrics(name) for name in self.experiment.protocols},
+            "metrics": {p: self.final_metrics(p) | means for p in self.experiment.protocols},
+            **{f"{name}s": values for name, values in measured.items()},
             "seconds": self.seconds(),
             "images_per_second": float(np.median([p["images_per_second"] for p in passes])),
             "passes": len(passes),
@@ -507,7 +507,7 @@ class Training:
 
         kernel = next((w for w in self.model.trainable_variables if len(w.shape) == 4), None)
         if kernel is not None:
-            filters = np.asarray(kernel.numpy(), "float32")
+            filters = np.asarray(backends.as_numpy(kernel), "float32")
             np.save(self.journal.path / "filters.npy", filters)
             report.draw_filters(filters, self.journal.figures / "filters.svg")
         record = {"run": self.journal.run(), "passes": self.journal.passes(), "result": None}
@@ -575,18 +575,42 @@ class Stop:
 
 
 def pass_ends(recipe: spec.Recipe, size: int, scale: str) -> list[int]:
-    """The update at which each pass ends, for a training set of `size` examples."""
+    """The update at which each pass ends, for a training set of `size` examples.
+
+    At short scale there are fewer passes, of the usual length. Stochastic diagonal
+    Levenberg-Marquardt has as many as at paper scale and each is shorter, since its schedule and
+    its curvatures go by the pass.
+    """
+    updates = (recipe.pass_examples or size) / recipe.batch
+    total = recipe.iterations or updates * recipe.passes
     if scale == "smoke":
-        return [SMOKE_UPDATES * (p + 1) for p in range(min(recipe.passes, SMOKE_PASSES))]
+        return [SMOKE_UPDATES * (p + 1) for p in range(SMOKE_PASSES)]
     factor = recipe.short_factor if scale == "short" else 1
-    updates = (recipe.pass_examples or size) / (recipe.batch * factor)
-    ends = [round(updates * (p + 1)) for p in range(recipe.passes)]
+    if isinstance(recipe.optimizer, spec.StochasticDiagonalLM):
+        updates /= factor
+    last = round(total / factor)
+    if last < 1:
+        raise UsageError(
+            f"recipe.short_factor={factor}: more than the {round(total)} updates of the training; "
+            f"accepted is up to {round(total)}"
+        )
     if updates < 1:
         raise UsageError(
             f"recipe.batch={recipe.batch}: more than the {recipe.pass_examples or size} examples "
             f"of a pass at scale {scale}; accepted is up to {int(updates * recipe.batch)}"
         )
-    return ends
+    return [*takewhile(lambda end: end < last, (round(updates * p) for p in count(1))), last]
+
+
+def rates(recipe: spec.Recipe, last: int) -> list[tuple[int, float]]:
+    """(first update, rate) pairs of a training that ends with the update `last`."""
+    if not isinstance(recipe.optimizer, spec.SGD):
+        return []
+    total, passed, found = recipe.iterations or recipe.passes, 0.0, []
+    for length, rate in recipe.optimizer.rate.steps:
+        found.append((round(last * passed / total), rate))
+        passed += length
+    return found
 
 
 def chunk_updates(batch: int, image_bytes: int, ends: list[int]) -> int:
@@ -610,7 +634,7 @@ def now() -> str:
 
 
 def versions() -> dict[str, str]:
-    names = ("keras", "tensorflow", "numpy")
+    names = ("keras", backends.name(), "numpy")
     return {
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in names},

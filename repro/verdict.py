@@ -1,7 +1,8 @@
 """The statistics of "reproduced": does the paper's number come out?
 
-Metrics are errors in per cent, so lower is better. Only `paper` runs are held against a paper, and
-runs are pooled only when they share recipe, code path and versions, and differ in the seed.
+Metrics are errors in per cent, or what a probe measures; lower is better. Only `paper` runs are
+held against a paper, and runs are pooled only when they share recipe, code path and versions, and
+differ in the seed.
 """
 
 import math
@@ -162,6 +163,18 @@ def groups(
     return {group: [found[group][seed] for seed in sorted(found[group])] for group in order}
 
 
+def stacks(
+    records: Sequence[dict], experiments: Iterable[spec.Experiment], scale: str
+) -> dict[tuple, dict[str, list[dict]]]:
+    """The plain runs at `scale` by stack, then by experiment: those that may be compared."""
+    found: dict[tuple, dict[str, list[dict]]] = {}
+    for experiment in experiments:
+        for group, runs in groups(records, experiment, scale).items():
+            if group.plain:
+                found.setdefault(group.stack, {}).setdefault(experiment.name, runs)
+    return found
+
+
 def failed(
     records: Iterable[dict], experiment: spec.Experiment, scale: str
 ) -> dict[Group, list[dict]]:
@@ -181,14 +194,24 @@ def seed_before(record: dict, records: Iterable[dict], experiment: spec.Experime
     return None if first["run"]["id"] == run["id"] else first
 
 
+def per_cent(metric: str) -> bool:
+    """Whether `metric` is in per cent, and its differences in points: errors are."""
+    return metric.endswith("error")
+
+
+def unit(metric: str) -> str:
+    """What follows a value of `metric`: " %", or nothing."""
+    return " %" if per_cent(metric) else ""
+
+
 def values(records: Iterable[dict], metric: str, protocol: str) -> list[float]:
-    """The final `metric` (per cent) of each run that measured it. Raises DataError for nan."""
+    """The final `metric` of each run that measured it. Raises DataError for nan."""
     numbers = (value(record, metric, protocol) for record in records)
     return [number for number in numbers if number is not None]
 
 
 def value(record: dict, metric: str, protocol: str) -> float | None:
-    """The final `metric` (per cent) of one run, None where it has none. Raises DataError for nan.
+    """The final `metric` of one run, None where it has none. Raises DataError for nan.
 
     The `running_error` is that seen while training in the last pass, whatever the protocol.
     """
@@ -247,13 +270,13 @@ def _present_digest(experiment: spec.Experiment, overrides: Iterable[str]) -> st
 def table(records: Sequence[dict], experiments: Iterable[spec.Experiment]) -> list[dict]:
     """One row per experiment, reported number and group of paper-scale runs.
 
-    Keys: experiment, metric, protocol, reported, mean, std, n, failed, difference, verdict, low,
-    high (the interval of `Judgement`), source, chosen, group, seeds, runs (the ids of those that
-    were judged), main. The one row with `main` per experiment and number speaks for the experiment:
-    plain runs of the stack with most seeds, the newest of equal ones. The others are variations,
-    other stacks, or stale (made with a former recipe; never judged). An experiment without a
-    reported number has its first protocol's test error listed, not judged. Runs that failed are
-    counted in `failed` and nowhere else.
+    Keys: experiment, metric, protocol, reported, reported_std (the paper's own spread, where it
+    gives one), mean, std, n, failed, difference, verdict, low, high (the interval of `Judgement`),
+    source, chosen, group, seeds, runs (the ids of those that were judged), main. The one row with
+    `main` per experiment and number speaks for the experiment: plain runs of the stack with most
+    seeds, the newest of equal ones. The others are variations, other stacks, or stale (made with a
+    former recipe; never judged). An experiment without a reported number has its first protocol's
+    test error listed, not judged. Runs that failed are counted in `failed` and nowhere else.
     """
     rows = []
     for experiment in experiments:
@@ -292,6 +315,7 @@ def _row(
         "metric": asked.metric,
         "protocol": asked.protocol,
         "reported": number.value if number else None,
+        "reported_std": number.std if number else None,
         "mean": judgement.mean,
         "std": judgement.std,
         "n": judgement.n,
@@ -342,10 +366,11 @@ def check_bands(records: Sequence[dict], experiments: Iterable[spec.Experiment])
                 found = values(runs, band.metric, band.protocol)
                 if not (group.plain and found) or band.low <= fmean(found) <= band.high:
                     continue
+                sign = unit(band.metric)
                 problems.append(
                     f"{experiment.name}: {band.metric} at {band.scale} scale is "
-                    f"{fmean(found):.3f} % over {len(found)} run{'s' * (len(found) > 1)} "
-                    f"({group.label(grouped)}), outside {band.low:g} to {band.high:g} % "
+                    f"{fmean(found):.3f}{sign} over {len(found)} run{'s' * (len(found) > 1)} "
+                    f"({group.label(grouped)}), outside {band.low:g} to {band.high:g}{sign} "
                     f"({band.source})"
                 )
     return problems

@@ -1,7 +1,8 @@
 """Experiments and run records made up for tests of the verdict, the claims and the report."""
 
 import json
-from dataclasses import dataclass
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from repro import spec
@@ -29,6 +30,24 @@ def experiment(name: str = "toy", reported=1.0, **changes) -> spec.Experiment:
     )
     facts = {"title": f"The {name} experiment", "reported": reported, **changes}
     return spec.Experiment(name=name, network=spec.Network(name, dict), recipe=recipe, **facts)
+
+
+def counting_iterations(of: spec.Experiment, iterations: int = 64_000) -> spec.Experiment:
+    """`of` with batches of 128, a schedule in iterations, and a test after every fourth pass."""
+    rate = spec.Steps(((iterations // 2, 0.1), (iterations // 2, 0.01)))
+    how = {"passes": 0, "iterations": iterations, "batch": 128, "tested_every": 4}
+    recipe = replace(of.recipe, optimizer=spec.SGD(rate), data=spec.Data("cifar10"), **how)
+    return replace(of, recipe=recipe)
+
+
+def passes(test_errors: dict[int, float], running_errors: list[float], updates=391) -> list[dict]:
+    """The lines of metrics.jsonl; only the passes in `test_errors` were tested."""
+    lines = []
+    for number, running in enumerate(running_errors, start=1):
+        lines.append({"pass": number, "update": updates * number, "running_error": running})
+        if number in test_errors:
+            lines[-1] |= {"test_error": test_errors[number], "test_loss": 1.0}
+    return lines
 
 
 def record(of: spec.Experiment, seed: int, error: float, **changes) -> dict:
@@ -95,3 +114,15 @@ def write_run(runs_root: Path, record: dict) -> Path:
     if record.get("failure"):
         (folder / "failure.json").write_text(json.dumps(record["failure"]))
     return folder
+
+
+def texts(path: Path) -> list[str]:
+    """The words in an SVG figure."""
+    return ["".join(e.itertext()) for e in ElementTree.parse(path).iter() if e.tag.endswith("text")]
+
+
+def points(path: Path, colour: str) -> list[int]:
+    """How many points each line of that colour has in an SVG figure, in the order of drawing."""
+    paths = [e for e in ElementTree.parse(path).iter() if e.tag.endswith("}path")]
+    drawn = [e for e in paths if colour.lower() in e.get("style", "") and "d" in e.attrib]
+    return [sum(letter in "ML" for letter in e.get("d")) for e in drawn]

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from repro.data.augmentation import DistortedCopies, draws, warp
+from repro.data.augmentation import CropAndFlip, DistortedCopies, draws, warp
 
 FILL = -0.1
 STILL = {"right": 0, "down": 0, "width": 1, "height": 1, "shear": 0}
@@ -154,3 +154,52 @@ def test_draws_are_keyed_by_seed_epoch_and_example():
     for other in (draws(2, 1, [5]), draws(2, 0, [6]), draws(2, 0, [5], epoch=1)):
         assert (one != other).all()
     assert (draws(2, 0, [5], epoch=1) != draws(2, 1, [5])).all()
+
+
+def windows(image, pad, outside=0.0):
+    """Every crop of the padded image, and its mirror image, by (down, right, mirrored)."""
+    height, width, _ = image.shape
+    padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), constant_values=outside)
+    found = {}
+    for down, right in itertools.product(range(2 * pad + 1), repeat=2):
+        crop = padded[down : down + height, right : right + width]
+        found[down, right, False], found[down, right, True] = crop, crop[:, ::-1]
+    return found
+
+
+def test_each_crop_is_a_window_of_the_padded_image_and_every_window_comes_up():
+    """He et al. 2015, section 4.2: 4 pixels padded on each side, a 32x32 crop, or its mirror."""
+    image = np.random.default_rng(0).random((1, 8, 8, 3), np.float32)
+    possible = {crop.tobytes(): key for key, crop in windows(image[0], 4, outside=0.5).items()}
+    counts = dict.fromkeys(possible.values(), 0)
+    crop = CropAndFlip(pad=4, outside=0.5)
+    passes = 6_000
+    for epoch in range(passes):
+        found = crop(image, np.array([0]), 1, seed=3, epoch=epoch, fill=9.0)
+        assert found.dtype == np.float32
+        counts[possible[found[0].tobytes()]] += 1
+    assert len(counts) == 2 * 9 * 9
+    # 162 equal chances: chi-squared with 161 degrees of freedom stays below 224 in 999 of 1,000.
+    expected = passes / len(counts)
+    assert sum((n - expected) ** 2 / expected for n in counts.values()) < 224
+
+
+def test_a_crop_is_keyed_by_seed_pass_and_example_not_by_the_batch():
+    images = originals(channels=3)
+    crop = CropAndFlip()
+    assert crop.size(12) == 12
+    whole = examples(crop, images, np.arange(12), seed=1, epoch=5)
+    np.testing.assert_array_equal(examples(crop, images, [7, 2], seed=1, epoch=5), whole[[7, 2]])
+    for other in ({"seed": 2, "epoch": 5}, {"seed": 1, "epoch": 6}):
+        assert (examples(crop, images, np.arange(12), **other) != whole).any()
+    same = np.broadcast_to(images[:1], images.shape)
+    crops = {c.tobytes() for c in crop(same, np.arange(12), 12, seed=0, epoch=0, fill=0.0)}
+    assert len(crops) > 6  # each example draws for itself
+    np.testing.assert_array_equal(images, originals(channels=3))  # the originals stay
+
+
+def test_without_mirroring_and_padding_nothing_changes():
+    images = originals(channels=3)
+    np.testing.assert_array_equal(
+        examples(CropAndFlip(pad=0, flip=False), images, np.arange(12)), images
+    )

@@ -14,8 +14,11 @@ CLAIM = Claim("more-data", "More data lowers the error.", "Figure 6", ("fewer", 
 PAIR = Claim("pair", "More is better than fewer.", "Figure 6", ("fewer", "more"))
 
 
-def runs(of, errors, **changes):
-    return [record(of, seed, error, **changes) for seed, error in enumerate(errors)]
+def runs(of, errors, metric="test_error", **changes):
+    made = [record(of, seed, error, **changes) for seed, error in enumerate(errors)]
+    for run, value in zip(made, errors, strict=True):
+        run["result"]["metrics"]["single-view"][metric] = value
+    return made
 
 
 def judge(claim, records):
@@ -31,6 +34,15 @@ def test_effect_and_interval_of_one_step():
     assert judged["low"] == pytest.approx(1.0 - half, abs=1e-6)
     assert judged["high"] == pytest.approx(1.0 + half, abs=1e-6)
     assert (judged["scale"], judged["missing"]) == ("paper", [])
+
+
+def test_two_seeds_each_have_an_interval():
+    judged = judge(PAIR, runs(A, [3.0, 3.2], scale="short") + runs(B, [1.0, 1.2], scale="short"))
+    # s^2 = 0.02 and n = 2 on both sides: 2 degrees of freedom, t(0.975, 2) = 4.302653.
+    half = 4.302653 * math.sqrt(0.02 / 2 + 0.02 / 2)
+    assert judged["low"] == pytest.approx(2.0 - half, abs=1e-6)
+    assert judged["high"] == pytest.approx(2.0 + half, abs=1e-6)
+    assert judged["verdict"] == "holds"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +94,48 @@ def test_short_runs_speak_only_where_the_paper_scale_is_incomplete():
     assert (judged["scale"], judged["verdict"]) == ("paper", "does not hold")
 
 
+def test_the_scales_are_never_mixed():
+    short = runs(A, [3.0, 3.1], scale="short")
+    assert judge(PAIR, short + runs(B, [1.0, 1.1]))["verdict"] == "not run"
+    both = short + runs(B, [2.8, 2.9], scale="short") + runs(B, [1.0, 1.1])
+    assert judge(PAIR, both)["steps"][0]["means"] == pytest.approx([3.05, 2.85])
+
+
+def test_people_are_told_that_a_verdict_is_of_the_short_scale():
+    short = runs(A, [3.0, 3.1], scale="short") + runs(B, [1.0, 1.1], scale="short")
+    assert claims.words(judge(PAIR, short)) == "holds (short scale)"
+    assert claims.words(judge(PAIR, short[:2])) == "not run"
+    assert claims.words(judge(PAIR, runs(A, [3.0, 3.1]) + runs(B, [1.0, 1.1]))) == "holds"
+
+
+def test_training_errors_are_those_of_the_last_pass():
+    claim = Claim("trained", "More is better.", "Figure 6", ("fewer", "more"), "running_error")
+    records = runs(A, [3.0, 3.1]) + runs(B, [2.0, 2.1])
+    for run, error in zip(records, (9.0, 9.2, 4.0, 4.2), strict=True):
+        run["passes"][-1] = {"pass": 2, "update": 120_000, "running_error": error}
+    judged = judge(claim, records)
+    assert (judged["effect"], judged["unit"]) == (pytest.approx(5.0), "points")
+    assert judged["verdict"] == "holds"
+
+
+RESPONSES = Claim("r", "Responses shrink.", "Figure 7", ("fewer", "more"), "layer_response")
+
+
+def test_what_a_probe_measured_is_compared_too():
+    records = runs(A, [0.9, 0.92], "layer_response") + runs(B, [0.3, 0.32], "layer_response")
+    judged = judge(RESPONSES, records)
+    assert (judged["effect"], judged["unit"]) == (pytest.approx(0.6), "")
+    assert judged["verdict"] == "holds"
+
+
+def test_a_seed_run_before_there_was_a_probe_counts_as_it_was_run_again():
+    later = {"finished": "2026-12-01T00:00:00+00:00"}
+    old = runs(A, [3.0, 3.1]) + runs(B, [2.0, 2.1])
+    assert judge(RESPONSES, old)["verdict"] == "not run"
+    new = [*runs(A, [0.9], "layer_response", **later), *runs(B, [0.3], "layer_response", **later)]
+    assert judge(RESPONSES, old + new)["effect"] == pytest.approx(0.6)
+
+
 @pytest.mark.parametrize(
     "change",
     [{"overrides": ["recipe.batch=8"]}, {"precision": "mixed_bfloat16"}, {"scale": "smoke"}],
@@ -130,10 +184,17 @@ def test_one_scale_alone(scale, expected):
 
 @pytest.fixture
 def installed(monkeypatch):
-    """The versions that are installed here."""
+    """A function that sets the versions installed here, and the backend of Keras."""
 
-    def now(versions):
-        monkeypatch.setattr(claims.metadata, "version", versions["versions"].__getitem__)
+    def now(how, backend="tensorflow"):
+        def version(name):
+            if name not in how["versions"]:
+                raise claims.metadata.PackageNotFoundError(name)
+            return how["versions"][name]
+
+        monkeypatch.setattr(claims.metadata, "version", version)
+        monkeypatch.setattr(claims.backends, "name", lambda: backend)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
 
     return now
 
@@ -152,6 +213,21 @@ def test_what_is_missing_is_trained_within_one_stack(installed):
     assert missing(half) == {"fewer": [0, 1, 2], "more": [0, 1, 2]}
     assert missing(half + runs(A, [2.0], **NEW)) == {"fewer": [1, 2], "more": [0, 1, 2]}
     assert missing(half, seeds=1) == {}  # complete with other versions: nothing to train
+
+
+def test_runs_of_another_backend_are_not_ours(installed):
+    jax = {"versions": {"keras": "3.15.1", "jax": "0.10.2"}}
+    by_tensorflow = runs(A, [2.0, 2.1], **OLD) + runs(B, [1.0], **OLD)
+    by_jax = runs(B, [1.0], backend="jax", **jax)
+
+    def missing(records):
+        return claims.missing(PAIR, records, "paper", 2, (A, B))
+
+    installed(jax, "jax")  # a machine without TensorFlow
+    assert missing(by_tensorflow) == {"fewer": [0, 1], "more": [0, 1]}
+    assert missing(by_tensorflow + by_jax) == {"fewer": [0, 1], "more": [1]}
+    installed({"versions": {"keras": "3.15.1"}}, "torch")  # the training will say what is lacking
+    assert missing(by_tensorflow + by_jax) == {"fewer": [0, 1], "more": [0, 1]}
 
 
 def test_former_recipes_do_not_count():

@@ -44,7 +44,7 @@ def repro(*arguments: str) -> subprocess.CompletedProcess:
         ("show lenet5-mnst", ("'lenet5-mnst'", "did you mean lenet5-mnist")),
         ("show lenet5-mnist --set recipe.data.train=train[9", ("train[9", "train[:N]")),
         ("anatomy lenet-5", ("'lenet-5'", "did you mean lenet5")),
-        ("verdict resnet20-cifar10", ("'resnet20-cifar10'", "accepted: ")),
+        ("verdict vgg-d-imagenet", ("'vgg-d-imagenet'", "accepted: ")),
         ("claims lenet5-distortion", ("did you mean lenet5-distortions",)),
         ("claims --scale smoke", ("'smoke'", "short, paper")),
         ("run lenet5-mnst", ("'lenet5-mnst'", "did you mean lenet5-mnist")),
@@ -100,12 +100,15 @@ def test_wrong_usage_from_a_shell_has_no_traceback():
     ],
 )
 def test_answers_at_once(limit, arguments):
-    """Processor time, which on a quiet machine is the time that one waits."""
+    """Processor time, which on a quiet machine is the time that one waits; the best of three."""
     repro(*arguments.split())  # compiles the modules, once
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    repro(*arguments.split())
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < limit
+    spent = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        repro(*arguments.split())
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < limit
 
 
 @pytest.mark.parametrize("arguments", ["list", "show lenet5-mnist", "run lenet5-mnst", "data"])
@@ -157,8 +160,30 @@ def test_show_with_a_change_costs_what_the_change_costs(capsys):
     changes = ["--set", "recipe.data.train=train[:1000]", "--set", "recipe.batch=10"]
     assert cli.main(["show", "lenet5-mnist", "--json", *changes]) == 0
     shown = json.loads(capsys.readouterr().out)
-    cost = {"updates": 2_000, "images": 20_000, "minutes": None, "measured": 0}
+    cost = {"updates": 2_000, "images": 20_000, "passes": 20, "minutes": None, "measured": 0}
     assert shown["cost"] == cost
+
+
+def test_show_a_recipe_that_counts_iterations(capsys):
+    """He et al. 2015, section 4.2: 64,000 iterations of 128 of the 50,000 images."""
+    assert cli.main(["show", "resnet20-cifar10"]) == 0
+    shown = capsys.readouterr().out
+    facts = dict(x.split(maxsplit=1) for x in shown.splitlines() if not x.startswith(" "))
+    assert facts["recipe.iterations"] == "64,000" and "recipe.passes" not in facts
+    assert facts["cost"].startswith("64,000 updates, 8,192,000 images (163.84 passes)")
+    assert facts["probes"] == "layer_response"
+    assert cli.main(["show", "lenet5-mnist"]) == 0
+    shown = capsys.readouterr().out
+    assert "recipe.iterations" not in shown and "(20 passes)" in shown
+
+
+def test_only_errors_are_printed_in_per_cent():
+    assert cli._reported(spec.Reported("layer_response", 0.5, "Figure 7")).startswith(
+        "layer_response 0.5 ("
+    )
+    assert cli._band(spec.Band("short", "layer_response", 0.4, 0.6, "two seeds")) == (
+        "short: layer_response 0.4 to 0.6 (two seeds)"
+    )
 
 
 def test_show_tells_the_minutes_that_were_measured_here(capsys):
@@ -344,6 +369,62 @@ def test_claims_of_one_scale(capsys):
         assert cli.main(["claims", name, "--json", *arguments]) == 0
         (row,) = json.loads(capsys.readouterr().out)
         assert (row["scale"], row["verdict"]) == expected
+
+
+def leave_claimed(claim: str, metric: str, scale: str, values) -> None:
+    """Two finished runs of each experiment that the claim needs, with these means."""
+    for number, (needed, value) in enumerate(zip(catalog.claim(claim).needs, values, strict=True)):
+        Path("results/runs", needed).mkdir(parents=True)
+        for seed in range(2):
+            made = record(seed, 9.0, scale)
+            made["run"] |= {
+                "experiment": needed,
+                "id": f"{needed}{seed}",
+                "digest": spec.digest(catalog.experiment(needed)),
+            }
+            made["result"]["metrics"]["single-view"][metric] = value + seed / 1000
+            Path("results/runs", needed, f"{number}-{seed}.json").write_text(json.dumps(made))
+
+
+def test_a_claim_about_training_errors_at_short_scale_is_labelled(capsys):
+    leave_claimed("resnet-degradation", "running_error", "short", (8.0, 4.0))
+    assert cli.main(["claims", "resnet-degradation"]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.endswith("holds (short scale)")
+    assert "running_error" in line and "+4.000 points" in line
+    assert cli.main(["claims", "resnet-degradation", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["scale"], row["verdict"], row["unit"]) == ("short", "holds", "points")
+
+
+def test_a_claim_about_responses_is_not_in_points(capsys):
+    leave_claimed("resnet-responses-20", "layer_response", "paper", (0.9, 0.5))
+    assert cli.main(["claims", "resnet-responses-20"]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert "+0.400 " in line and line.endswith("holds")
+    assert "points" not in line and "%" not in line
+
+
+def test_claims_trains_what_is_missing_at_the_scale_that_is_asked_for(monkeypatch, capsys):
+    leave_claimed("resnet-degradation", "running_error", "paper", (8.0, 4.0))
+    commands, prepared = [], []
+
+    def train(wanted, command, jobs, progress):
+        commands.extend(command(seed) for seed in wanted)
+        return [seeds.Outcome(seed, 0, "runs/x", {"seed": seed}) for seed in wanted]
+
+    monkeypatch.setattr(seeds, "run", train)
+    monkeypatch.setattr(cli, "_prepare", prepared.append)
+    how = ["--run", "--scale", "short", "--seeds", "2"]
+    assert cli.main(["claims", "resnet-degradation", *how]) == 0
+    assert prepared == ["cifar10", "cifar10"]
+    asked = [[command[command.index("run") + 1], *command] for command in commands]
+    assert [(a[0], a[a.index("--seed") + 1], a[a.index("--scale") + 1]) for a in asked] == [
+        (name, seed, "short")
+        for name in ("plain56-cifar10", "plain20-cifar10")
+        for seed in ("0", "1")
+    ]
+    assert "not run" in capsys.readouterr().out  # the paper's scale does not speak for the short
 
 
 @pytest.mark.parametrize(
@@ -536,9 +617,40 @@ def test_progress_without_a_terminal_is_a_line_per_pass(capsys):
         bars.show("seed 0", {"event": "done"})
     assert capsys.readouterr().err.splitlines() == [
         "seed 0: runs/x",
-        "seed 0: pass 3/20, error 1.23 %, 3,300 images/s, 1:02:03 left",
+        "seed 0: pass 3/20, test error 1.23 %, 3,300 images/s, 1:02:03 left",
         "seed 0: a word",
     ]
+
+
+def test_progress_of_a_pass_that_was_not_tested(capsys):
+    with console.Bars(["seed 0"]) as bars:
+        for number, how in ((3, {}), (4, {"test_error": 12.0})):
+            line = {"pass": number, "update": 391 * number, "running_error": 20.0 - number}
+            bars.show("seed 0", {"event": "pass", **line, **how})
+    assert capsys.readouterr().err.splitlines() == [
+        "seed 0: pass 3/?, training error 17.00 %",
+        "seed 0: pass 4/?, test error 12.00 %",
+    ]
+
+
+def test_a_test_error_is_shown_during_the_pass_after_it_and_no_later(monkeypatch):
+    shown = []
+    with console.Bars(["seed 0"]) as bars:
+        monkeypatch.setattr(bars, "_update", lambda label, event: shown.append(event))
+        bars.show("seed 0", {"event": "pass", "pass": 4, "update": 4, "test_error": 12.0})
+        for number in (5, 6):
+            bars.show("seed 0", {"event": "progress", "pass": number, "update": 5, "error": 9.0})
+    assert [event["test_error"] for event in shown] == [12.0, 12.0, None]
+
+
+def test_results_of_a_run_show_what_was_measured(capsys):
+    metrics = {"test_error": 8.75, "running_error": 1.5, "layer_response": 0.345}
+    result = {"seed": 0, "images_per_second": 1000.0, "run_dir": "runs/x"}
+    cli._print_results([{**result, "metrics": {"single-view": metrics}}])
+    header, line = capsys.readouterr().out.splitlines()
+    names = ["seed", "protocol", "test error %", "running error %", "layer response", "images/s"]
+    assert [name.strip() for name in header.split("  ") if name.strip()][:-1] == names
+    assert line.split() == ["0", "single-view", "8.75", "1.5", "0.345", "1,000", "runs/x"]
 
 
 ON_TERMINAL = {"TERM": "xterm", "COLUMNS": "80"}

@@ -3,24 +3,8 @@
 import numpy as np
 import pytest
 
-from repro import distribution
+from repro import backends, distribution, optimizers, spec
 from repro.errors import UsageError
-
-
-def counting(tf, replicas_see=None):
-    """An update that trains nothing and returns (1 + sum of all pixels, sum of all labels)."""
-
-    def update(images, labels):
-        if replicas_see is not None:
-            replicas_see.append(images.shape[0])
-        return 1.0 + tf.reduce_sum(images), tf.reduce_sum(labels)
-
-    return update
-
-
-def chunk(updates, batch):
-    images = np.arange(1, updates * batch + 1, dtype="float32").reshape(updates, batch, 1)
-    return images, images[..., 0].astype("int32")
 
 
 @pytest.mark.parametrize("name", ["many", "mirored", "", "Single"])
@@ -67,41 +51,73 @@ def test_without_gpus_one_device_is_taken(two_devices, strategy):
 @pytest.mark.parametrize(
     ("batch", "name", "replicas"), [(128, "mirrored", 2), (127, "single", 1), (1, "single", 1)]
 )
-def test_auto_takes_all_gpus_where_the_batch_can_be_divided(
-    two_devices, monkeypatch, batch, name, replicas
-):
-    """The two CPU devices stand for two GPUs."""
-    all_of = two_devices.config.list_logical_devices
-    monkeypatch.setattr(two_devices.config, "list_logical_devices", lambda kind: all_of("CPU"))
+def test_auto_takes_all_gpus_where_the_batch_can_be_divided(monkeypatch, batch, name, replicas):
+    monkeypatch.setattr(backends.here(), "found", lambda: ["GPU:0", "GPU:1"])
     devices = distribution.choose("auto", batch)
     assert (devices.name, devices.replicas) == (name, replicas)
+
+
+class Adding:
+    """A loss that is the output; every second prediction is wrong, and that of nothing too."""
+
+    def __init__(self):
+        self.sizes = []  # of the batches that it was traced for
+
+    def __call__(self, outputs, labels):
+        self.sizes.append(outputs.shape[0])
+        return outputs[:, 0]
+
+    def predict(self, outputs):
+        return outputs[:, 0] + 1
+
+
+def numbered(updates, batch):
+    """Images 1, 2, 3, ...; the label is what `Adding` predicts for the odd ones."""
+    images = np.arange(1, updates * batch + 1, dtype="float32").reshape(updates, batch, 1)
+    numbers = images[..., 0].astype("int32")
+    return images, np.where(numbers % 2, numbers + 1, numbers)
 
 
 @pytest.mark.parametrize(("strategy", "batch"), [("single", 4), ("single", 32), ("mirrored", 32)])
 def test_every_example_of_a_chunk_is_used_once_and_no_filling(two_devices, strategy, batch):
     """Also of a chunk with fewer updates than the loop was compiled for."""
-    devices, sizes = distribution.choose(strategy, batch), []
-    loop = devices.loop(counting(two_devices, sizes), batch, 3)
-    for updates in (3, 2, 1):
-        images, labels = chunk(updates, batch)
-        total = updates * batch * (updates * batch + 1) // 2  # 1 + 2 + ... + n
-        assert loop(images, labels) == (updates * devices.replicas + total, total)
-    assert set(sizes) == {batch // devices.replicas}  # each replica has its part of the batch
-    assert len(sizes) <= 2 * devices.replicas  # compiled once (and traced once), for all chunks
+    import keras
+
+    devices, loss = distribution.choose(strategy, batch), Adding()
+    with devices.scope():
+        output = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+        model = keras.Sequential([keras.Input((1,)), output])
+        sgd = optimizers.build(spec.SGD(spec.Steps(((1, 1.0),))))
+        sgd.build(model.trainable_variables)
+    loop = devices.loop(model, sgd, loss, batch, 3)
+    for updates in (3, 2, 1):  # at a rate of 0, so that the weight stays 1
+        examples = updates * batch
+        losses, wrong = loop(*numbered(updates, batch))
+        assert losses == examples * (examples + 1) // 2  # 1 + 2 + ... + n
+        assert wrong == examples // 2
+    assert set(loss.sizes) == {batch // devices.replicas}  # each replica has its part of the batch
+    assert (
+        len(loss.sizes) <= 2 * devices.replicas
+    )  # compiled once (and traced once), for all chunks
+    before, (images, labels) = float(model.layers[-1].kernel[0, 0]), numbered(1, batch)
+    sgd.learning_rate.assign(1.0)
+    loop(images, labels)
+    # the mean loss of the batch falls by its gradient, which is the mean image
+    assert float(model.layers[-1].kernel[0, 0]) == before - images.mean()
 
 
 def test_filling_up_keeps_what_is_there():
-    images, labels = chunk(2, 3)
-    longer = distribution.padded(images, 5)
+    images, labels = numbered(2, 3)
+    longer = backends.padded(images, 5)
     assert longer.shape == (5, 3, 1) and longer.dtype == images.dtype
     np.testing.assert_array_equal(longer[:2], images)
-    assert distribution.padded(labels, 2) is labels
+    assert backends.padded(labels, 2) is labels
 
 
 def test_threads_are_left_alone_for_whole_batches(two_devices):
     threading = two_devices.config.threading
     before = threading.get_intra_op_parallelism_threads()
-    assert distribution.configure(128) is None
+    assert backends.here().configure(128) is None
     assert threading.get_intra_op_parallelism_threads() == before
 
 

@@ -3,10 +3,11 @@
 import shutil
 import socket
 from collections import namedtuple
+from importlib import metadata
 
 import pytest
 
-from repro import doctor
+from repro import backends, doctor
 
 
 @pytest.fixture
@@ -32,6 +33,32 @@ def test_a_fresh_folder_is_well_and_stays_empty(surroundings):
     assert checks["data digits"]["ok"] is True  # they come with scikit-learn
     assert "will be created" in checks["tracking"]["detail"]
     assert list(surroundings.iterdir()) == []
+
+
+def test_what_is_not_needed_may_be_missing(surroundings, monkeypatch):
+    def version(package):
+        if package in ("mlflow", "jax"):
+            raise metadata.PackageNotFoundError(package)
+        return "1.2.3"
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(backends, "installed", lambda package: package != "jax")
+    checks = by_name(doctor.report())
+    assert checks["mlflow"]["ok"] is None
+    assert "`repro sync` does it later, or elsewhere: pip install" in checks["mlflow"]["detail"]
+    assert (checks["tensorflow"]["ok"], checks["tensorflow"]["detail"]) == (True, "1.2.3")
+    assert checks["backend"]["detail"] == "Keras computes with tensorflow"
+    assert (checks["jax"]["ok"], checks["torch"]["ok"]) == (None, None)
+    assert checks["jax"]["detail"].startswith("not installed")
+    assert checks["torch"]["detail"] == "1.2.3; KERAS_BACKEND=torch computes with it"
+
+
+def test_an_unknown_backend_does_not_end_the_report(surroundings, monkeypatch):
+    monkeypatch.setattr(backends, "name", lambda: "tensorflwo")
+    checks = by_name(doctor.report())
+    assert checks["backend"]["ok"] is False
+    assert "did you mean tensorflow" in checks["backend"]["detail"]
+    assert checks["disk"]["ok"] is True
 
 
 def test_a_tracking_server_that_is_away_is_reported(surroundings, monkeypatch):

@@ -1,4 +1,4 @@
-"""The layers of LeCun et al. 1998 against the same sums written as loops."""
+"""The layers of LeCun et al. 1998 against the same sums written as loops; batch normalisation."""
 
 import math
 
@@ -143,3 +143,129 @@ def test_a_layer_is_the_same_after_it_was_written_down(layer, shape):
     again.set_weights(layer.get_weights())
     np.testing.assert_array_equal(again(x), y)
     assert again.get_config() == layer.get_config()
+
+
+# Batch normalisation. The expected values are those of Keras' own layer, and of sums in NumPy.
+
+
+def two_batch_normalizations(shape, **options):
+    """Keras' own and ours, with the same weights, none of them at its first value."""
+    layers_ = [
+        make(momentum=0.9, epsilon=1e-5, **options)
+        for make in (keras.layers.BatchNormalization, layers.BatchNormalization)
+    ]
+    channels = shape[-1]
+    gamma, variance = RNG.uniform(0.5, 2.0, size=(2, channels))
+    beta, mean = RNG.normal(size=(2, channels))
+    for layer in layers_:
+        layer.build(shape)
+        layer.set_weights([gamma, beta, mean, variance])
+    return layers_
+
+
+def outcome_of(layer, x, upstream, training):
+    """Outputs, the gradients by x, gamma and beta, the moving statistics afterwards."""
+    import tensorflow as tf
+
+    x = tf.convert_to_tensor(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x, training=training)
+        total = tf.reduce_sum(tf.cast(y, "float32") * upstream)
+    gradients = tape.gradient(total, [x, layer.gamma.value, layer.beta.value])
+    moving = [layer.moving_mean, layer.moving_variance]
+    return [
+        keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")) for v in (y, *gradients, *moving)
+    ]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-5), ("mixed_bfloat16", 2e-2)])
+@pytest.mark.parametrize("shape", [(8, 6, 5, 4), (1, 2, 1, 3)])
+def test_the_fused_batch_normalisation_is_that_of_keras(shape, dtype, tolerance, training):
+    x = RNG.normal(2.0, 3.0, size=shape).astype("float32")
+    upstream = RNG.normal(size=shape).astype("float32")
+    theirs, ours = (
+        outcome_of(layer, x, upstream, training)
+        for layer in two_batch_normalizations(shape, dtype=dtype)
+    )
+    for expected, found in zip(theirs, ours, strict=True):
+        scale = max(1.0, float(np.abs(expected).max()))
+        np.testing.assert_allclose(found, expected, atol=tolerance * scale)
+
+
+def test_the_moving_variance_takes_the_biased_variance_of_the_batch():
+    x = RNG.normal(size=(2, 3, 1, 2)).astype("float32")
+    layer = layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
+    layer(x, training=True)
+    expected = 0.9 * 1.0 + 0.1 * x.astype("float64").var(axis=(0, 1, 2))
+    np.testing.assert_allclose(layer.moving_variance, expected, rtol=1e-5)
+    layer.trainable = False  # then Keras' layer learns nothing either
+    layer(x, training=True)
+    np.testing.assert_allclose(layer.moving_variance, expected, rtol=1e-5)
+
+
+def test_the_fused_operation_is_used_and_only_where_it_holds():
+    import tensorflow as tf
+
+    def operations(shape, **options):
+        layer = layers.BatchNormalization(**options)
+        layer.build((None, *shape))
+        signature = tf.TensorSpec((4, *shape), tf.float32)
+        graph = tf.function(lambda x: layer(x, training=True)).get_concrete_function(signature)
+        return {operation.type for operation in graph.graph.get_operations()}
+
+    assert "FusedBatchNormV3" in operations((5, 5, 3))
+    for shape, options in [
+        ((7,), {}),
+        ((5, 5, 3), {"axis": 1}),
+        ((5, 5, 3), {"scale": False}),
+        ((5, 5, 3), {"center": False}),
+        ((5, 5, 3), {"synchronized": True}),
+        ((5, 5, 3), {"renorm": True}),
+    ]:
+        assert "FusedBatchNormV3" not in operations(shape, **options)
+
+
+@pytest.mark.parametrize(("policy", "tolerance"), [("float32", 1e-4), ("mixed_bfloat16", 5e-2)])
+def test_ten_updates_go_the_same_way_with_either_batch_normalisation(policy, tolerance):
+    """A residual block on ten batches: the same weights and statistics at the end."""
+    images = RNG.normal(size=(10, 16, 8, 8, 3)).astype("float32")
+    labels = RNG.integers(0, 4, size=(10, 16))
+
+    def weights(normalisation):
+        keras.utils.set_random_seed(1)
+        normalise = lambda: normalisation(momentum=0.9, epsilon=1e-5, dtype=policy)  # noqa: E731
+        convolution = lambda: keras.layers.Conv2D(  # noqa: E731
+            8, 3, padding="same", use_bias=False, dtype=policy
+        )
+        inputs = keras.Input((8, 8, 3))
+        x = keras.layers.ReLU(dtype=policy)(normalise()(convolution()(inputs)))
+        y = normalise()(convolution()(x))
+        x = keras.layers.GlobalAveragePooling2D(dtype=policy)(
+            keras.layers.Add(dtype=policy)([x, y])
+        )
+        model = keras.Model(inputs, keras.layers.Dense(4, dtype="float32")(x))
+        model.compile(
+            keras.optimizers.SGD(0.05, momentum=0.9),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        for batch in zip(images, labels, strict=True):
+            model.train_on_batch(*batch)
+        return model.get_weights()
+
+    theirs = weights(keras.layers.BatchNormalization)
+    for expected, found in zip(theirs, weights(layers.BatchNormalization), strict=True):
+        np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+def test_a_network_of_more_than_a_thousand_layers_can_be_built():
+    """ResNet-1202's graph is deeper than Python's recursion limit, which Keras runs into."""
+    inputs = keras.Input((2,))
+    x = inputs
+    for _ in range(1_500):
+        x = keras.layers.ReLU()(x)
+    with pytest.raises(RecursionError):
+        keras.Model(inputs, x)
+    model = layers.deep_model(inputs, x, name="deep")
+    assert len(model.layers) == 1_501

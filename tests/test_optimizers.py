@@ -33,6 +33,18 @@ def test_weight_decay_goes_through_the_momentum():
     assert round(float(after[0]), 3) == 0.120
 
 
+def test_kernels_alone_decay_where_the_recipe_says_so():
+    sgd = optimizers.build(
+        spec.SGD(spec.Steps(((1, 0.1),)), momentum=0.0, weight_decay=0.5, decayed="kernels")
+    )
+    kernel, bias = keras.Variable([[2.0]]), keras.Variable([2.0])
+    sgd.build([kernel, bias])
+    sgd.learning_rate.assign(0.1)
+    sgd.apply([keras.ops.convert_to_tensor(g) for g in ([[0.0]], [0.0])], [kernel, bias])
+    np.testing.assert_allclose(kernel.numpy(), [[2.0 - 0.1 * 0.5 * 2.0]], rtol=1e-6)
+    np.testing.assert_allclose(bias.numpy(), [2.0])
+
+
 def test_momentum_keeps_the_rate_that_a_gradient_came_with():
     gradients, rates = RNG.normal(size=(6, 3)), [0.1, 0.1, 0.1, 0.01, 0.01, 0.02]
     w, v, expected = np.ones(3), np.zeros(3), []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from repro.data import preprocessing
-from repro.data.preprocessing import Contrast, Enlarge, PadTo, ShrinkInto
+from repro.data.preprocessing import Contrast, Enlarge, PadTo, PerPixelMean, ShrinkInto
 from repro.errors import UsageError
 
 
@@ -85,3 +85,21 @@ def test_enlarging_keeps_black_and_white():
 def test_what_does_not_fit_is_refused(step):
     with pytest.raises(UsageError):
         step(grey((1, 28, 28, 1)))
+
+
+def test_the_per_pixel_mean_is_that_of_the_training_images_alone():
+    train, test = grey((50, 4, 3, 3)), grey((7, 4, 3, 3), seed=1)
+    steps = preprocessing.fit((PerPixelMean(),), train)
+    mean = train.astype(float).mean(axis=0)  # [4, 3, 3]: one for each pixel and channel
+    for images in (train, test):
+        found = preprocessing.apply(steps, images)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, (images - mean) / 255, atol=1e-6)
+
+
+def test_a_step_learns_from_what_the_steps_before_it_made():
+    train = grey((20, 4, 4, 1))
+    steps = preprocessing.fit((PadTo(6), PerPixelMean(scale=1.0)), train)
+    padded = np.pad(train.astype(float), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    found = preprocessing.apply(steps, train)
+    np.testing.assert_allclose(found, padded - padded.mean(axis=0), atol=1e-4)

@@ -2,15 +2,14 @@
 
 import csv
 import json
-import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from run_records import experiment, failed, record, write_run
+from run_records import counting_iterations, experiment, failed, passes, record, texts, write_run
 
 from repro import report
 from repro.errors import DataError, RunError
-from repro.spec import Band, Claim, Paper, Reported
+from repro.spec import Band, Claim, Figure, Network, Paper, Reported
 
 TOY = experiment("toy", deviations=("The penalty is scaled by 1/40.",))
 OTHER = experiment("other", note="Not the paper's data.", reported=None)
@@ -173,11 +172,23 @@ def test_the_minutes_of_a_run_are_the_median_of_those_measured():
         run["result"]["seconds"] = seconds
     others = [record(TOY, 5, 1.0, scale="short"), record(TOY, 6, 1.0, overrides=["recipe.batch=8"])]
     found = [*runs[:3], *others, failed(TOY, 7)]
-    work = {"updates": 120_000, "images": 120_000}  # two passes over MNIST, one by one
+    work = {
+        "updates": 120_000,
+        "images": 120_000,
+        "passes": 2.0,
+    }  # two passes over MNIST, one by one
     assert report.cost(TOY, found) == {**work, "minutes": 2.0, "measured": 3}
     assert report.cost(TOY, runs)["minutes"] == 6.0
     assert report.cost(TOY, []) == {**work, "minutes": None, "measured": 0}
     assert report.cost(TOY, found, changed=True) == {**work, "minutes": None, "measured": 0}
+
+
+def test_a_recipe_that_counts_iterations_costs_so_many():
+    # He et al. 2015, section 4.2: 64,000 iterations of 128 of the 50,000 images, 163.84 passes
+    toy = counting_iterations(TOY)
+    found = report.cost(toy, [record(toy, 0, 1.0)])
+    work = {"updates": 64_000, "images": 8_192_000, "passes": 163.84}
+    assert found == {**work, "minutes": 6.0, "measured": 1}
 
 
 # ---------------------------------------------------------------------------- pages
@@ -263,88 +274,101 @@ def test_csv_has_a_line_per_run_and_protocol(results):
     assert (float(first["test_error"]), int(first["test_wrong"])) == (0.94, 94)
 
 
-# ---------------------------------------------------------------------------- figures
+FAR = Claim("far", "The other is far better.", "Figure 6", ("toy", "other"), "running_error")
+NARROW = Claim("narrow", "The other responds less.", "Figure 7", ("toy", "other"), "layer_response")
 
 
-def texts(path):
-    return ["".join(e.itertext()) for e in ElementTree.parse(path).iter() if e.tag.endswith("text")]
+def test_claims_say_what_is_compared_in_which_unit_and_at_which_scale(tmp_path):
+    records = []
+    for of, error, response in ((TOY, 9.0, 0.9), (OTHER, 4.0, 0.5)):
+        for seed in range(2):
+            run = record(of, seed, 1.0, scale="short")
+            run["passes"] = passes({}, [50.0, error])
+            run["result"]["metrics"]["single-view"]["layer_response"] = response
+            records.append(run)
+    runs_root, results_root = roots(tmp_path, records)
+    paper = Paper("toys", "Toys", "Someone 1998.", (TOY, OTHER), (), (FAR, NARROW))
+    report.regenerate(runs_root, results_root, [paper], figures=False)
+    for page in ("README.md", "toys.md"):
+        text = (results_root / page).read_text()
+        far, narrow = (table_row(text, claim.statement) for claim in paper.claims)
+        assert far[3:5] == ["running error", "+5.000 points"]
+        assert narrow[3:5] == ["layer response", "+0.400"]
+        assert far[-1] == narrow[-1] == "holds (short scale)"
 
 
-def test_curves_name_the_experiment_the_seeds_and_the_papers_numbers(tmp_path):
-    toy = experiment(
-        reported=(
-            Reported("test_error", 0.95, "Figure 9"),
-            Reported("training_error", 0.35, "section III.B"),
-        )
+def test_what_a_probe_measured_stands_beside_the_errors(tmp_path):
+    toy = counting_iterations(experiment("toy", probes=("layer_response",)))
+    run = record(toy, 0, 9.0)
+    run["passes"] = passes({4: 9.0}, [50.0, 40.0, 30.0, 20.0])
+    run["result"]["metrics"]["single-view"]["layer_response"] = 0.4567
+    runs_root, results_root = roots(tmp_path, [run])
+    paper = Paper("toys", "Toys", "Someone 1998.", (toy,), ())
+    report.regenerate(runs_root, results_root, [paper], figures=False)
+    text = (results_root / "toys.md").read_text()
+    text = text[text.index("### toy") :]
+    header = ["scale", "seed", "test error", "running error", "layer response"]
+    assert table_row(text, "scale")[:5] == header
+    assert table_row(text, "paper", "0")[2:5] == ["9.00", "20.00", "0.457"]
+    with open(results_root / "results.csv", newline="") as file:
+        (line,) = csv.DictReader(file)
+    assert line["layer_response"] == "0.4567"
+
+
+def test_networks_that_are_not_trained_here_are_listed_as_not_run(tmp_path):
+    numbers = (
+        Reported("test_error", 25.03, "Table 2", "10-crop"),
+        Reported("test_top5_error", 7.76, "Table 3", "multi-scale"),
     )
-    path = tmp_path / "figures" / "curves.svg"
-    assert report.draw_curves([record(toy, k, 1.0) for k in range(5)], toy, path) == path
-    words = texts(path)
-    assert "toy, 5 seeds" in words
-    assert {"test 1.00 %", "training 0.50 %"} <= set(words)
-    assert {"paper, test 0.95 %", "paper, training 0.35 %"} <= set(words)
+    networks = (TOY.network, Network("large", dict, reported=numbers), Network("other", dict))
+    several = (Reported("test_top5_error", 3.57, "Table 5", "ensemble"),)
+    paper = Paper("toys", "Toys", "Someone 1998.", (TOY,), networks, reported=several)
+    report.regenerate(tmp_path / "runs", tmp_path, [paper], figures=False)
+    text = (tmp_path / "toys.md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith(("| large", "| several"))]
+    assert lines == [
+        "| large | test error, 10-crop | 25.03 (Table 2) | not run |",
+        "| large | test top5 error, multi-scale | 7.76 (Table 3) | not run |",
+        "| several | test top5 error, ensemble | 3.57 (Table 5) | not run |",
+    ]
+    assert table_row(text, "toy")[-3] == "not run"
+    place = "toys.md#networks-that-are-not-trained-here"
+    assert f"not run here: [toys.md]({place})" in (tmp_path / "README.md").read_text()
 
 
-def test_short_curves_do_not_show_the_papers_number(tmp_path):
-    path = tmp_path / "curves.svg"
-    report.draw_curves([record(TOY, 0, 1.0, scale="short")], TOY, path)
-    assert "toy, 1 seed, short scale" in texts(path)
-    assert not [word for word in texts(path) if word.startswith("paper")]
+def test_the_papers_own_spread_is_printed(tmp_path):
+    number = Reported("test_error", 6.61, "Table 6", std=0.16, runs=5, chosen="mean of five")
+    paper = Paper("toys", "Toys", "Someone 1998.", (experiment("toy", (number,)),), ())
+    report.regenerate(tmp_path / "runs", tmp_path, [paper], figures=False)
+    text = (tmp_path / "toys.md").read_text()
+    assert table_row(text, "toy")[2] == "6.61 ± 0.16 (Table 6; mean of five)"
 
 
-def test_error_seen_while_training_stands_in_for_the_training_error(tmp_path):
-    run = record(TOY, 0, 1.0)
-    run["passes"] = [{"pass": k, "test_error": 1.0, "running_error": 2.0} for k in (1, 2, 3)]
-    report.draw_curves([run], TOY, tmp_path / "curves.svg")
-    assert "while training 2.00 %" in texts(tmp_path / "curves.svg")
+def test_the_papers_figures_are_drawn_from_what_ran(tmp_path):
+    toy, other = counting_iterations(TOY), counting_iterations(OTHER)
+    panels = (("left", ("toy",)), ("right", ("other",)))
+    drawn = (
+        Figure("figure-6", "Errors", "Figure 6", panels),
+        Figure("figure-7", "Responses", "Figure 7", panels, "layer_response"),
+    )
+    paper = Paper("toys", "Toys", "Someone 1998.", (toy, other), (), figures=drawn)
+    run = record(toy, 0, 9.0, scale="short") | {"passes": passes({2: 9.0}, [20.0, 10.0])}
+    runs_root, results_root = roots(tmp_path, [run])
+    said = report.regenerate(runs_root, results_root, [paper])
+    path = results_root / "figures" / "toys-figure-6.svg"
+    assert str(path) in said["written"]
+    assert "Errors, short scale" in texts(path)
+    text = (results_root / "toys.md").read_text()
+    assert "![Figure 6](figures/toys-figure-6.svg)" in text
+    assert "From runs at short scale. Not run: other." in text
+    assert "## Figure 7: Responses\n\nnot run\n" in text
 
 
-def test_the_dashed_curve_is_the_one_that_the_paper_reports(tmp_path):
-    run = record(TOY, 0, 1.0)
-    for line in run["passes"]:
-        line["running_error"] = 2.0
-    report.draw_curves([run], TOY, tmp_path / "scored.svg")
-    assert "training 0.50 %" in texts(tmp_path / "scored.svg")
-    toy = experiment(reported=(Reported("running_error", 0.35, "Figure 5"),))
-    report.draw_curves([run], toy, tmp_path / "running.svg")
-    words = texts(tmp_path / "running.svg")
-    assert {"while training 2.00 %", "paper, while training 0.35 %"} <= set(words)
-    assert not [word for word in words if word.startswith("training ")]
-
-
-@pytest.mark.parametrize("errors", [[0.0, 0.0], [5.0, 0.0], [90.0], [90.0, 0.01]])
-def test_curves_of_every_range(tmp_path, errors):
-    run = record(TOY, 0, 1.0)
-    run["passes"] = [{"pass": k + 1, "test_error": e} for k, e in enumerate(errors)]
-    assert report.draw_curves([run], TOY, tmp_path / "curves.png").stat().st_size > 0
-
-
-def test_nothing_to_draw(tmp_path):
-    run = record(TOY, 0, 1.0) | {"passes": []}
-    assert report.draw_curves([run], TOY, tmp_path / "curves.svg") is None
-    assert not (tmp_path / "curves.svg").exists()
-
-
-@pytest.mark.parametrize(
-    ("shape", "pictures"),
-    [((5, 5, 1, 6), 6), ((3, 3, 3, 16), 16), ((5, 5, 6, 4), 24), ((5, 5, 1, 1), 1)],
-)
-def test_one_picture_per_filter_and_one_range(tmp_path, shape, pictures):
-    array = np.random.default_rng(0).normal(size=shape)
-    path = report.draw_filters(array, tmp_path / "filters.svg", "toy, seed 0: filters")
-    images = [e for e in ElementTree.parse(path).iter() if e.tag.endswith("}image")]
-    bar = 0 if shape[2] == 3 else 1
-    assert len(images) in (pictures, pictures + bar)
-    assert "toy, seed 0: filters" in texts(path)
-    if bar:
-        assert f"{np.abs(array).max():.2g}" in texts(path)
-
-
-def test_filters_that_are_all_zero(tmp_path):
-    assert report.draw_filters(np.zeros((5, 5, 1, 6)), tmp_path / "filters.png").exists()
-
-
-def test_a_figure_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot write"):
-        report.draw_filters(np.zeros((5, 5, 1, 6)), tmp_path / "file" / "filters.svg")
+def test_a_benchmark_that_was_measured_has_a_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(report.bench, "page", lambda measured: f"# Speed of {measured['of']}\n")
+    report.regenerate(tmp_path / "runs", tmp_path, [PAPER], figures=False)
+    assert "bench.md" not in (tmp_path / "README.md").read_text()
+    (tmp_path / "bench.json").write_text('{"of": "toys"}')
+    report.regenerate(tmp_path / "runs", tmp_path, [PAPER], figures=False)
+    assert "[bench.md](bench.md)" in (tmp_path / "README.md").read_text()
+    assert (tmp_path / "bench.md").read_text() == "# Speed of toys\n"

@@ -35,7 +35,23 @@ def test_every_finished_run_went_to_the_end_of_its_schedule():
     for record in FINISHED:
         run, passes = record["run"], record["passes"]
         assert [line["pass"] for line in passes] == list(range(1, len(passes) + 1)), run["id"]
-        assert len(passes) == run["resolved"]["recipe"]["passes"], run["id"]
+        recipe = run["resolved"]["recipe"]
+        images = recipe["pass_examples"] or run["data"]["train_examples"]
+        updates = recipe.get("iterations") or recipe["passes"] * images / recipe["batch"]
+        updates /= recipe["short_factor"] if run["scale"] == "short" else 1
+        assert passes[-1]["update"] == record["result"]["updates"] == round(updates), run["id"]
+        assert len(passes) == record["result"]["passes"], run["id"]
+        assert "test_error" in passes[-1], run["id"]
+
+
+@with_records
+def test_what_a_probe_measured_is_the_mean_over_the_layers():
+    for record in FINISHED:
+        responses = record["result"].get("layer_responses")
+        for metrics in record["result"]["metrics"].values():
+            if responses:
+                mean = sum(responses) / len(responses)
+                assert metrics["layer_response"] == pytest.approx(mean), record["run"]["id"]
 
 
 @with_records

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from repro import spec
+from repro import catalog, spec
 from repro.errors import UsageError
 from repro.spec import SGD, Data, Experiment, Network, Recipe, Reported, Steps
 
@@ -161,6 +161,8 @@ def test_a_description_is_plain_json_that_names_its_classes():
         "rate": {"kind": "Steps", "steps": [[2, 0.1], [1, 0.01]]},
         "momentum": 0.9,
         "weight_decay": 0.0,
+        "decayed": "all",
+        "warm_up": None,
     }
     assert plain["network"]["build"] == "build"
     assert plain["network"]["options"] == {"width": 8, "hidden": [3, 4]}
@@ -170,3 +172,24 @@ def test_a_description_is_plain_json_that_names_its_classes():
 def test_descriptions_cannot_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         EXPERIMENT.recipe.batch = 3
+
+
+def test_what_is_decayed_is_checked_before_anything_is_loaded():
+    with pytest.raises(UsageError, match=r"recipe\.optimizer\.decayed.*accepted: all, kernels"):
+        spec.override(catalog.experiment("resnet20-cifar10"), ["recipe.optimizer.decayed=most"])
+
+
+def test_a_recipe_counts_passes_or_iterations_not_both():
+    recipe = catalog.experiment("resnet20-cifar10").recipe
+    for passes, iterations in ((1, 64_000), (0, 0)):
+        with pytest.raises(UsageError, match="accepted is one of the two"):
+            dataclasses.replace(recipe, passes=passes, iterations=iterations)
+    with pytest.raises(UsageError, match=r"recipe\.passes"):
+        spec.override(catalog.experiment("resnet20-cifar10"), ["recipe.passes=3"])
+
+
+def test_what_lies_outside_of_an_image_may_be_below_zero():
+    changed = spec.override(
+        catalog.experiment("resnet20-cifar10"), ["recipe.augmentation.outside=-0.5"]
+    )
+    assert changed.recipe.augmentation.outside == -0.5

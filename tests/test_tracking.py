@@ -191,6 +191,26 @@ def test_a_finished_run_is_logged_whole(client, tmp_path):
     assert figures == {"figures/curves.svg"}
 
 
+def test_passes_without_a_test_and_what_a_probe_measured(client, tmp_path):
+    passes = [{"pass": k, "update": 391 * k, "running_error": 60.0 / k} for k in range(1, 6)]
+    passes[3] |= {"test_error": 30.0, "test_loss": 0.9}
+    passes[4] |= {"test_error": 20.0, "test_loss": 0.8}
+    metrics = {"test_error": 20.0, "running_error": 12.0, "layer_response": 0.5}
+    result = {**RESULT, "passes": 5, "metrics": {"single-view": metrics}}
+    result |= {"layer_responses": [0.75, 0.25]}
+    run_dir = write_run(tmp_path / "toy-digits-probed", passes, result)
+    run_id = tracking.sync(run_dir)["mlflow_run_id"]
+
+    def history(name):
+        return [(m.step, m.value) for m in client.get_metric_history(run_id, name)]
+
+    assert history("test_error") == [(4, 30.0), (5, 20.0)]
+    assert history("running_error") == [(1, 60.0), (2, 30.0), (3, 20.0), (4, 15.0), (5, 12.0)]
+    assert history("layer_responses") == [(1, 0.75), (2, 0.25)]
+    assert history("layer_response") == [(5, 0.5)]
+    assert tracking.sync(run_dir)["points"] == 0
+
+
 def test_a_second_sync_adds_nothing(client, store, tmp_path):
     run_dir = write_run(tmp_path / "toy-digits-twice")
     first = tracking.sync(run_dir)

@@ -134,10 +134,11 @@ def test_rates_change_where_the_schedule_says_so():
     run = training.Training(experiment, request)
     end = run.pass_ends[0]
     assert end == round(1437 / 128)
-    assert run._stretches(0, 0) == [(0, end // 2 + end % 2), (end // 2 + end % 2, end)]
+    assert run._stretches(0) == [(0, end // 2 + end % 2), (end // 2 + end % 2, end)]
     run.update = end
-    middle = end + -(-(run.pass_ends[1] - end) // 2)
-    assert run._stretches(1, end) == [(end, middle), (middle, run.pass_ends[1])]
+    assert run.pass_ends[1] == 22
+    middle = 16  # three quarters of 22 updates, to the nearest even number
+    assert run._stretches(1) == [(end, middle), (middle, run.pass_ends[1])]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +159,63 @@ def test_where_passes_end(factor, batch, passes, ends):
     assert training.pass_ends(recipe, 100, "short") == ends
 
 
+def counting(iterations: int, **optimizer) -> spec.Recipe:
+    recipe = catalog.experiment("lenet5-modern-mnist").recipe
+    method = dataclasses.replace(recipe.optimizer, **optimizer)
+    return dataclasses.replace(
+        recipe, passes=0, iterations=iterations, batch=128, short_factor=40, optimizer=method
+    )
+
+
+def test_iterations_are_counted_where_the_paper_counts_them():
+    """He et al. 2015, section 4.2: 64,000 iterations of 128 out of 50,000 images, rates by 32,000
+    and 48,000."""
+    schedule = spec.Steps(((32_000, 0.1), (16_000, 0.01), (16_000, 0.001)))
+    recipe = counting(64_000, rate=schedule)
+    ends = training.pass_ends(recipe, 50_000, "paper")
+    assert (len(ends), ends[:2], ends[-2:]) == (164, [391, 781], [63_672, 64_000])
+    changes = [(0, 0.1), (32_000, 0.01), (48_000, 0.001)]
+    assert training.rates(recipe, ends[-1]) == changes
+    # A fortieth of it: 1,600 updates, still in passes over the whole training set.
+    short = training.pass_ends(recipe, 50_000, "short")
+    assert short == [391, 781, 1172, 1562, 1600]
+    changes = [(0, 0.1), (800, 0.01), (1200, 0.001)]
+    assert training.rates(recipe, short[-1]) == changes
+
+
+def test_the_warm_up_ends_once_the_training_error_is_low_enough():
+    """He et al. 2015, section 4.2: 0.01 until the training error is below 80 %, then 0.1."""
+    warm_up = spec.WarmUp(rate=0.01, error=80.0, window=3)
+    recipe = counting(22, rate=spec.Steps(((22, 0.1),)), warm_up=warm_up)
+    experiment = dataclasses.replace(modern_on_digits(), recipe=recipe)
+    experiment = dataclasses.replace(
+        experiment, recipe=dataclasses.replace(recipe, **inputs(modern_on_digits().recipe))
+    )
+    request = {"experiment": experiment.name, "scale": "paper", "seed": 0, "overrides": []}
+    run = training.Training(experiment, request | {"strategy": "auto", "precision": "float32"})
+    assert run._stretches(0) == [(0, 3), (3, 6), (6, 9), (9, 11)]
+    # Of 384 examples in a window wrong: 80.2 %, 79.9 %, and then it does not come back.
+    seen = []
+    for update, wrong in ((0, 0), (3, 308), (6, 307), (9, 384)):
+        run.state["warming_wrong"] = wrong
+        run._set_learning_rate(update)
+        seen.append(round(float(run.optimizer.learning_rate.value), 6))
+    assert seen == [0.01, 0.01, 0.1, 0.1]
+    assert run.state["rates"] == (0.01, 0.1)  # the least and the greatest of the pass
+
+
+def inputs(recipe: spec.Recipe) -> dict:
+    return {"data": recipe.data, "preprocessing": recipe.preprocessing}
+
+
+def test_the_test_set_is_scored_as_often_as_the_recipe_says(untracked, tmp_path):
+    recipe = dataclasses.replace(modern_on_digits().recipe, tested_every=3, passes=4)
+    experiment = dataclasses.replace(modern_on_digits(), recipe=recipe)
+    journal = Journal.open(training.run(experiment, out=tmp_path)["run_dir"])
+    scored = [line["pass"] for line in journal.passes() if "test_error" in line]
+    assert scored == [3, 4]
+
+
 def test_a_batch_larger_than_a_pass_is_refused():
     recipe = catalog.experiment("lenet5-digits").recipe
     with pytest.raises(UsageError, match=r"recipe\.batch=101.*up to 100"):
@@ -168,12 +226,6 @@ def test_the_method_of_1998_is_refused_in_bfloat16(tmp_path):
     with pytest.raises(UsageError, match="accepted here: float32"):
         digits(precision="mixed_bfloat16", out=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
-
-
-def test_another_backend_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    with pytest.raises(UsageError, match="KERAS_BACKEND=jax: accepted for training is tensorflow"):
-        digits(out=tmp_path)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_journal(

@@ -363,3 +363,18 @@ def test_each_code_path_must_lie_in_the_band():
     records = [record(toy, 0, 1.0), record(toy, 0, 1.5, strategy="mirrored")]
     (problem,) = verdict.check_bands(records, [toy])
     assert "mirrored" in problem
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("test_error", "2.000 % over 1 run (tensorflow single on CPU), outside 0.5 to 1 %"),
+        ("layer_response", "2.000 over 1 run (tensorflow single on CPU), outside 0.5 to 1 "),
+    ],
+)
+def test_only_errors_are_in_per_cent(metric, said):
+    toy = experiment(bands=(Band("paper", metric, 0.5, 1.0, "five seeds here"),))
+    run = record(toy, 0, 2.0)
+    run["result"]["metrics"]["single-view"] = {metric: 2.0}
+    (problem,) = verdict.check_bands([run], [toy])
+    assert said in problem

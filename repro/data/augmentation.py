@@ -12,9 +12,11 @@ in has no part in them. fill: the background value, for what a moved image uncov
 Returns float32 [B, H, W, C].
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import numpy as np
+from repro.lazy import numpy as np
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,48 @@ class DistortedCopies:
 
 # Images warped at a time: few enough for the arrays of a block to stay in the processor's cache.
 _BLOCK = 128
+
+
+@dataclass(frozen=True)
+class CropAndFlip:
+    """A crop of the image's own size from the image padded by `pad` pixels, mirrored or not.
+
+    Place and mirroring are drawn for each example and pass; every place is as likely, and the image
+    is mirrored left to right in half of the cases. What lies outside of the image is `outside`:
+    0 once the mean has been subtracted (He et al. 2015, section 4.2).
+    """
+
+    pad: int = 4
+    flip: bool = True
+    outside: float = 0.0
+
+    def size(self, n: int) -> int:
+        """Examples in the set made of `n` originals: there are no copies."""
+        return n
+
+    def __call__(
+        self,
+        images: np.ndarray,
+        index: np.ndarray,
+        n: int,
+        seed: int,
+        epoch: int,
+        fill: float,
+    ) -> np.ndarray:
+        """The examples `index`, cropped; the background `fill` has no part in it."""
+        down, right, mirror = draws(3, seed, index, epoch)
+        down, right = ((2 * self.pad + 1) * np.stack([down, right])).astype(np.int64)
+        count, height, width, channels = images.shape
+        padded = np.full(
+            (count, height + 2 * self.pad, width + 2 * self.pad, channels), self.outside, np.float32
+        )
+        padded[:, self.pad : self.pad + height, self.pad : self.pad + width] = images
+        crops = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+        crops = crops[np.arange(count), down, right]  # [B, C, H, W]
+        cropped = np.moveaxis(crops, 1, 3)
+        mirrored = (mirror < 0.5) & self.flip
+        cropped[mirrored] = cropped[mirrored, :, ::-1]
+        return cropped
 
 
 def warp(

@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -407,6 +408,13 @@ def _tfds_folder(known: Dataset) -> Path:
 
 def _read_tfds(known: Dataset, progress: Progress | None) -> dict[str, Split]:
     """Both splits in stored order, from local files; downloads them first where there are none."""
+    lacking = [p for p in ("tensorflow", "tensorflow_datasets") if not find_spec(p)]
+    if lacking:
+        raise DataError(
+            f"{known.name} is not prepared, and {' and '.join(lacking)}, which it is read with, "
+            f"not installed; copy {_prepared_folder(known)} from a machine where `repro data "
+            f"prepare {known.name}` made it"
+        )
     folder = _tfds_folder(known)
     if not (folder / "dataset_info.json").exists():
         _download(known)

@@ -1,18 +1,31 @@
 """Preprocessing: what is done to every image once, before training and before testing.
 
 Each is a frozen dataclass, called with images [N, H, W, C]; it returns [N, H', W', C] in float32
-(`PadTo` keeps the type that it gets). Networks flatten for themselves.
+(`PadTo` keeps the type that it gets). One that learns from the training images has a method `fit`
+instead, which takes them and returns what is to be called. Networks flatten for themselves.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from repro.errors import UsageError
+from repro.lazy import numpy as np
 
 
-def apply(preprocessing: tuple[Any, ...], images: np.ndarray) -> np.ndarray:
+def fit(preprocessing: tuple[Any, ...], images: np.ndarray) -> list[Callable]:
+    """The steps, those that learn from the training `images` having learnt from them alone."""
+    steps: list[Callable] = []
+    for step in preprocessing:
+        if hasattr(step, "fit"):
+            step = step.fit(apply(steps, images))
+        steps.append(step)
+    return steps
+
+
+def apply(preprocessing: Sequence[Callable], images: np.ndarray) -> np.ndarray:
     """`images` through every step in order; float32 also where there are no steps."""
     for step in preprocessing:
         images = step(images)
@@ -35,6 +48,29 @@ class Contrast:
         contrast = np.multiply(images, step, dtype=np.float32)
         contrast += np.float32(self.background)
         return contrast
+
+
+@dataclass(frozen=True)
+class PerPixelMean:
+    """Grey levels in units of `scale`, less the mean of the training images at each pixel.
+
+    The mean is taken per pixel and channel (He et al. 2015, section 4.2, after Krizhevsky et al.
+    2012).
+    """
+
+    scale: float = 255.0
+
+    def fit(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        mean = np.mean(images, axis=0, dtype=np.float64)
+        step = np.float32(1 / self.scale)
+        offset = (mean / self.scale).astype(np.float32)
+
+        def subtract(images: np.ndarray) -> np.ndarray:
+            centred = np.multiply(images, step, dtype=np.float32)
+            centred -= offset
+            return centred
+
+        return subtract
 
 
 @dataclass(frozen=True)

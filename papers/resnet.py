@@ -1,0 +1,568 @@
+"""ResNet: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", arXiv 1512.03385,
+2015.
+
+What was new: blocks of layers learn what is to be added to their input, F(x) + x, where a plain
+network learns the whole of the next representation. Plain networks train worse the deeper they are,
+on their own training set; with such shortcuts the error falls with depth, to 110 layers on CIFAR-10
+and 152 on ImageNet.
+
+Held against the paper here (Table 6, CIFAR-10 with crops and flips): ResNet-20 8.75 % test error,
+-32 7.51 %, -44 7.17 %, -56 6.97 %, -110 6.61 ± 0.16 %, -1202 7.93 %. Plain networks have no numbers
+in the paper: Figure 6 (training error) and Figure 7 (strength of the layers' responses) are held to
+the order of their curves. The ImageNet networks of Table 1 are here with the numbers of Tables 2 to
+5; how they are trained and tested is not.
+
+`make reproduce-resnet` trains ResNet-20 on CIFAR-10 as the paper does: 64,000 updates, 164 passes
+over 50,000 images. What differs from the paper stands in `deviations`.
+"""
+
+from dataclasses import replace
+
+from repro.data.augmentation import CropAndFlip
+from repro.data.preprocessing import PerPixelMean
+from repro.errors import unknown
+from repro.lazy import keras, layers
+from repro.losses import SoftmaxCrossEntropy
+from repro.spec import (
+    SGD,
+    Claim,
+    Data,
+    Experiment,
+    Figure,
+    Network,
+    Paper,
+    Recipe,
+    Reported,
+    Steps,
+    WarmUp,
+)
+
+# ------------------------------------------------------------------------------- the networks
+
+# Sections 3.3 and 4.1. A: identity, zeros for the maps that are new; B: a projection where the
+# dimensions change; C: projections everywhere; none: a plain network.
+SHORTCUTS = ("A", "B", "C", "none")
+
+
+def he():
+    """Gaussian weights of variance 2 / fan-in.
+
+    The forward case of He et al., "Delving Deep into Rectifiers", 2015, which section 3.4 cites.
+    """
+    return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
+
+
+def convolution(x, name: str, maps: int, size: int, stride: int = 1):
+    """A convolution without bias and the batch normalisation right after it (section 3.4).
+
+    The border is zeros, size // 2 of them on every side.
+    """
+    border, padding = size // 2, "same"
+    if stride > 1 and border:  # there Keras' "same" has fewer zeros before the image than after it
+        x, padding = keras.layers.ZeroPadding2D(border, name=f"{name}_pad")(x), "valid"
+    x = keras.layers.Conv2D(
+        maps,
+        size,
+        strides=stride,
+        padding=padding,
+        use_bias=False,
+        kernel_initializer=he(),
+        name=name,
+    )(x)
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
+
+
+def relu(x, name: str):
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def option_a(x, maps: int, stride: int):
+    """Option A: every `stride`-th pixel both ways, then zeros up to `maps` maps; no parameters."""
+    x = x[:, ::stride, ::stride]
+    return keras.ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, maps - x.shape[-1])))
+
+
+def shortcut(x, name: str, maps: int, stride: int, option: str):
+    """What a block adds to its output: its input x, in the shape of that output."""
+    changes = stride > 1 or x.shape[-1] != maps
+    if option == "C" or (option == "B" and changes):
+        return convolution(x, f"{name}_projection", maps, 1, stride)
+    return option_a(x, maps, stride) if changes else x
+
+
+def building_block(x, name: str, maps: int, stride: int, option: str):
+    """Two 3x3 layers (Figures 2 and 5 left), relu after the addition; plain with option "none"."""
+    y = relu(convolution(x, f"{name}a", maps, 3, stride), f"{name}a")
+    y = convolution(y, f"{name}b", maps, 3)
+    if option != "none":
+        y = keras.layers.Add(name=f"{name}_add")([y, shortcut(x, name, maps, stride, option)])
+    return relu(y, name)
+
+
+def bottleneck(x, name: str, maps: int, stride: int, option: str):
+    """1x1, 3x3 and 1x1 layers, the last with four times the maps (Figure 5 right).
+
+    The first 1x1 has the stride, as in the networks that the authors published.
+    """
+    y = relu(convolution(x, f"{name}a", maps, 1, stride), f"{name}a")
+    y = relu(convolution(y, f"{name}b", maps, 3), f"{name}b")
+    y = convolution(y, f"{name}c", 4 * maps, 1)
+    if option != "none":
+        y = keras.layers.Add(name=f"{name}_add")([y, shortcut(x, name, 4 * maps, stride, option)])
+    return relu(y, name)
+
+
+def stages(x, block, blocks: tuple[int, ...], maps: int, option: str):
+    """conv2_x, conv3_x, ...: from each to the next, half the side and twice the maps."""
+    if option not in SHORTCUTS:
+        raise unknown("shortcut", option, SHORTCUTS)
+    for stage, count in enumerate(blocks, start=2):
+        for number in range(1, count + 1):
+            stride = 2 if number == 1 and stage > 2 else 1
+            x = block(x, f"conv{stage}_{number}", maps, stride, option)
+        maps *= 2
+    return x
+
+
+def classifier(x, classes: int):
+    """Global average pooling and one full layer; logits, in float32 whatever the precision is."""
+    x = keras.layers.GlobalAveragePooling2D(name="average_pool")(x)
+    name = f"fc{classes}"
+    return keras.layers.Dense(classes, kernel_initializer=he(), dtype="float32", name=name)(x)
+
+
+def cifar(n: int, shortcut: str):
+    """The 6n + 2 layers of section 4.2: 32x32x3 in, 2n layers at each of three sizes, 10 logits."""
+    images = keras.Input((32, 32, 3))
+    x = relu(convolution(images, "conv1", 16, 3), "conv1")
+    x = stages(x, building_block, (n, n, n), 16, shortcut)  # 32x32x16, 16x16x32, 8x8x64
+    kind = "plain" if shortcut == "none" else "resnet"
+    return layers.deep_model(images, classifier(x, 10), name=f"{kind}{6 * n + 2}")
+
+
+def imagenet(blocks: tuple[int, ...], shortcut: str, bottlenecks: bool = False):
+    """The networks of Table 1: 224x224x3 in, four stages from 56x56 to 7x7, 1000 logits."""
+    block, layers_each = (bottleneck, 3) if bottlenecks else (building_block, 2)
+    images = keras.Input((224, 224, 3))
+    x = relu(convolution(images, "conv1", 64, 7, stride=2), "conv1")
+    # Nothing is below zero after a relu, so a border of zeros changes no maximum.
+    x = keras.layers.ZeroPadding2D(1, name="max_pool_pad")(x)
+    x = keras.layers.MaxPooling2D(3, strides=2, name="max_pool")(x)
+    x = stages(x, block, blocks, 64, shortcut)
+    kind = "plain" if shortcut == "none" else "resnet"
+    depth = layers_each * sum(blocks) + 2
+    return keras.Model(images, classifier(x, 1000), name=f"{kind}{depth}")
+
+
+# Section 4.2: n for each depth. Table 6: parameters, in millions to two or three digits; the plain
+# networks have as many.
+N = {20: 3, 32: 5, 44: 7, 56: 9, 110: 18, 1202: 200}
+PARAMETERS = {
+    20: 270_000,
+    32: 460_000,
+    44: 660_000,
+    56: 850_000,
+    110: 1_700_000,
+    1202: 19_400_000,
+}
+
+RESNETS = {
+    depth: Network(
+        f"resnet{depth}",
+        cifar,
+        options={"n": n, "shortcut": "A"},
+        published={"parameters": PARAMETERS[depth]},
+        source="Table 6 (to two or three digits)",
+    )
+    for depth, n in N.items()
+}
+PLAINS = {
+    depth: Network(
+        f"plain{depth}",
+        cifar,
+        options={"n": N[depth], "shortcut": "none"},
+        published={"parameters": PARAMETERS[depth]},
+        source="section 4.2: as many as the residual network, Table 6 (to two digits)",
+    )
+    for depth in (20, 32, 44, 56, 110)
+}
+PROJECTED = {
+    depth: Network(f"resnet{depth}-b", cifar, options={"n": N[depth], "shortcut": "B"})
+    for depth in (20, 56)
+}
+
+
+# ImageNet. The errors are those on the validation images; which table prints which protocol:
+
+
+def ten_crop(table: str, top1: float, top5: float | None = None) -> tuple[Reported, ...]:
+    """The average of ten crops (Tables 2 and 3)."""
+    return both(table, "10-crop", top1, top5)
+
+
+def multi_scale(table: str, top1: float, top5: float) -> tuple[Reported, ...]:
+    """Fully convolutional, the average of five scales (Table 4)."""
+    return both(table, "multi-scale", top1, top5)
+
+
+def both(table: str, protocol: str, top1: float, top5: float | None) -> tuple[Reported, ...]:
+    first = Reported("test_error", top1, table, protocol)
+    return (first,) if top5 is None else (first, Reported("test_top5_error", top5, table, protocol))
+
+
+def of_table_1(
+    name: str,
+    blocks: tuple[int, ...],
+    shortcut: str,
+    reported: tuple[Reported, ...] = (),
+    flops: float = 0,
+    bottlenecks: bool = False,
+) -> Network:
+    return Network(
+        name,
+        imagenet,
+        options={"blocks": blocks, "shortcut": shortcut, "bottlenecks": bottlenecks},
+        published={"multiply_adds": round(flops)} if flops else {},
+        source="Table 1 (FLOPs, to two or three digits)" if flops else "",
+        reported=reported,
+    )
+
+
+# The FLOPs of the 18- and 34-layer networks are those without projections.
+DEEP_18, DEEP_34 = (2, 2, 2, 2), (3, 4, 6, 3)
+DEEP_50, DEEP_101, DEEP_152 = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
+OF_IMAGENET = (
+    of_table_1("plain18", DEEP_18, "none", ten_crop("Table 2", 27.94), flops=1.8e9),
+    of_table_1("plain34", DEEP_34, "none", ten_crop("Tables 2 and 3", 28.54, 10.02), flops=3.6e9),
+    of_table_1("resnet18-a", DEEP_18, "A", ten_crop("Table 2", 27.88), flops=1.8e9),
+    of_table_1("resnet18-b", DEEP_18, "B"),
+    of_table_1("resnet18-c", DEEP_18, "C"),
+    of_table_1("resnet34-a", DEEP_34, "A", ten_crop("Tables 2 and 3", 25.03, 7.76), flops=3.6e9),
+    of_table_1(
+        "resnet34-b",
+        DEEP_34,
+        "B",
+        (*ten_crop("Table 3", 24.52, 7.46), *multi_scale("Table 4", 21.84, 5.71)),
+    ),
+    of_table_1(
+        "resnet34-c",
+        DEEP_34,
+        "C",
+        (*ten_crop("Table 3", 24.19, 7.40), *multi_scale("Table 4", 21.53, 5.60)),
+    ),
+    of_table_1(
+        "resnet50",
+        DEEP_50,
+        "B",
+        (*ten_crop("Table 3", 22.85, 6.71), *multi_scale("Table 4", 20.74, 5.25)),
+        flops=3.8e9,
+        bottlenecks=True,
+    ),
+    of_table_1(
+        "resnet101",
+        DEEP_101,
+        "B",
+        (*ten_crop("Table 3", 21.75, 6.05), *multi_scale("Table 4", 19.87, 4.60)),
+        flops=7.6e9,
+        bottlenecks=True,
+    ),
+    of_table_1(
+        "resnet152",
+        DEEP_152,
+        "B",
+        (*ten_crop("Table 3", 21.43, 5.71), *multi_scale("Table 4", 19.38, 4.49)),
+        flops=11.3e9,
+        bottlenecks=True,
+    ),
+)
+ENSEMBLE = Reported(
+    "test_top5_error",
+    3.57,
+    "Table 5",
+    "ensemble",
+    chosen="six networks of different depths, two of them ResNet-152",
+)
+
+# ------------------------------------------------------------------------------- the recipes
+
+# Section 4.2: the rate is 0.1, divided by 10 after 32,000 and 48,000 of 64,000 iterations.
+RECIPE = Recipe(
+    data=Data("cifar10"),
+    preprocessing=(PerPixelMean(),),
+    augmentation=CropAndFlip(pad=4),
+    loss=SoftmaxCrossEntropy(),
+    optimizer=SGD(
+        rate=Steps(((32_000, 0.1), (16_000, 0.01), (16_000, 0.001))),
+        momentum=0.9,
+        weight_decay=1e-4,
+        decayed="kernels",
+    ),
+    passes=0,
+    iterations=64_000,
+    batch=128,
+    initialisation="Gaussian of variance 2 / fan-in, biases 0, gamma 1, beta 0",
+    # 2,000 updates. After 1,000 two seeds of ResNet-20 lay 11 points apart (records in results/).
+    short_factor=32,
+    tested_every=4,
+)
+
+# Section 4.2, of ResNet-110: 0.1 is slightly too large to start with.
+WARMED = replace(RECIPE, optimizer=replace(RECIPE.optimizer, warm_up=WarmUp(rate=0.01, error=80.0)))
+
+# The 45,000 / 5,000 split on which the paper settled the schedule.
+DEVELOPMENT = replace(RECIPE, data=Data("cifar10", train="train[:45000]", test="train[45000:]"))
+
+# ------------------------------------------------------------------------------- the experiments
+
+# What differs from the paper, or what it leaves open.
+DEVIATIONS = (
+    "The paper trains on two GPUs and does not say whether its batch normalisation goes by the 64 "
+    "images on each; here one device goes by all 128 (two replicas go by 64 each).",
+    "Test images are normalised by moving averages (momentum 0.9, epsilon 1e-5), of which the "
+    "paper says nothing; for the authors' ImageNet models the statistics were computed anew on "
+    "training images once training was over.",
+    "Weight decay applies to the weights of the convolutions and of the last layer, not to its "
+    "biases nor to the gamma and beta of batch normalisation; the paper does not say to what.",
+    "Weights are drawn by the fan-in form of the initialisation that the paper refers to, those of "
+    "the last layer too; the paper does not say which form it takes, nor what the last layer gets.",
+    "The rate multiplies the gradient inside the momentum, v <- 0.9 v - rate * gradient, as in "
+    "Caffe; the paper does not give the formula, and the other form differs where the rate drops.",
+    "Grey levels are divided by 255 before the mean is subtracted; the paper does not give their "
+    "range.",
+    "Images are padded with zeros after the mean has been subtracted; the paper does not say which "
+    "comes first.",
+    "Each pass is shuffled anew, and a batch may end one pass and begin the next; the paper does "
+    "not say how its batches are made up.",
+    "Every 3x3 convolution has a border of one zero on each side; the paper does not say how "
+    "borders are treated.",
+    "The training error is measured while training, on cropped and flipped images; the paper does "
+    "not say how that of its figures is measured.",
+    "The layers' responses (Figure 7) are those to the test images, normalised by moving averages, "
+    "and networks are compared by the mean over their layers; the paper does not say on which "
+    "images it measured, and compares curves.",
+)
+OPTION_A = (
+    "The maps that option A's shortcuts add as zeros come after the others; the paper does not say "
+    "where they come.",
+)
+WARM_UP = (
+    "The warm-up ends once a hundred updates together have a training error below 80 %; the paper "
+    "does not say how often it looked (about 400 iterations passed). They count among the 64,000.",
+)
+
+
+def on_cifar10(
+    network: Network,
+    title: str,
+    reported: tuple[Reported, ...] = (),
+    note: str = "",
+    recipe: Recipe = RECIPE,
+    deviations: tuple[str, ...] = (),
+) -> Experiment:
+    """A network by the recipe of section 4.2; `deviations` are those beside DEVIATIONS."""
+    return Experiment(
+        name=f"{network.name}-cifar10",
+        title=title,
+        network=network,
+        recipe=recipe,
+        reported=reported,
+        deviations=(*DEVIATIONS, *deviations),
+        note=note,
+        probes=("layer_response",),
+    )
+
+
+# Table 6, with crops and flips; of ResNet-110 the mean, since 6.43 is the best of its five runs.
+TABLE_6 = {
+    20: Reported("test_error", 8.75, "Table 6"),
+    32: Reported("test_error", 7.51, "Table 6"),
+    44: Reported("test_error", 7.17, "Table 6"),
+    56: Reported("test_error", 6.97, "Table 6"),
+    110: Reported(
+        "test_error", 6.61, "Table 6", std=0.16, runs=5, chosen="mean of five; the best is 6.43"
+    ),
+    1202: Reported("test_error", 7.93, "Table 6"),
+}
+
+OF_RESNETS = {
+    depth: on_cifar10(
+        RESNETS[depth],
+        f"ResNet-{depth} on CIFAR-10",
+        reported=(TABLE_6[depth],),
+        deviations=OPTION_A,
+    )
+    for depth in (20, 32, 44, 56)
+}
+OF_RESNETS[110] = on_cifar10(
+    RESNETS[110],
+    "ResNet-110 on CIFAR-10",
+    reported=(TABLE_6[110],),
+    recipe=WARMED,
+    deviations=(*OPTION_A, *WARM_UP),
+)
+OF_RESNETS[1202] = on_cifar10(
+    RESNETS[1202],
+    "ResNet-1202 on CIFAR-10",
+    reported=(TABLE_6[1202],),
+    note="The paper also says that the training error is below 0.1 % (section 4.2).",
+    recipe=WARMED,
+    deviations=(
+        *OPTION_A,
+        *WARM_UP,
+        "The paper does not say whether ResNet-1202 was warmed up as ResNet-110 was; here it is.",
+    ),
+)
+
+CURVES_ONLY = "Figure 6 shows curves of plain networks; the paper prints no number for this one."
+OF_PLAINS = {
+    depth: on_cifar10(
+        PLAINS[depth], f"A plain network of {depth} layers on CIFAR-10", note=CURVES_ONLY
+    )
+    for depth in (20, 32, 44, 56)
+}
+OF_PLAINS[110] = on_cifar10(
+    PLAINS[110],
+    "A plain network of 110 layers on CIFAR-10",
+    note="The paper says only that the error is above 60 %, and leaves it out of Figure 6.",
+    deviations=(
+        "The paper does not say whether plain-110 was warmed up as ResNet-110 was; here it is not.",
+    ),
+)
+
+OF_PROJECTED = {
+    depth: on_cifar10(
+        PROJECTED[depth],
+        f"ResNet-{depth} with projections (option B) on CIFAR-10",
+        note="A variation: the paper has no number for it.",
+        deviations=("The paper's networks for CIFAR-10 have the shortcuts of option A only.",),
+    )
+    for depth in (20, 56)
+}
+
+RESNET20_DEVELOPMENT = replace(
+    OF_RESNETS[20],
+    name="resnet20-cifar10-dev",
+    title="ResNet-20 on 45,000 images of CIFAR-10, tested on the other 5,000",
+    recipe=DEVELOPMENT,
+    reported=(),
+    note="For decisions that must not be made on the test images: its error is that on 5,000 "
+    "training images held out. The paper prints no number for it.",
+    deviations=(
+        *OF_RESNETS[20].deviations,
+        "The last 5,000 training images in stored order are held out; which the paper held out is "
+        "not said.",
+    ),
+)
+
+# ------------------------------------------------------------------------------- the claims
+
+CLAIMS = (
+    Claim(
+        name="resnet-degradation",
+        statement="A plain network of 56 layers has a higher training error than one of 20.",
+        source="section 4.2, Figure 6 left",
+        needs=("plain56-cifar10", "plain20-cifar10"),
+        metric="running_error",
+    ),
+    Claim(
+        name="resnet-degradation-with-depth",
+        statement="The training error of plain networks rises with every step of depth.",
+        source="section 4.2, Figure 6 left",
+        needs=("plain56-cifar10", "plain44-cifar10", "plain32-cifar10", "plain20-cifar10"),
+        metric="running_error",
+    ),
+    Claim(
+        name="resnet-reversal",
+        statement="With shortcuts, 56 layers have a lower training error than 20.",
+        source="section 4.2, Figure 6 middle",
+        needs=("resnet20-cifar10", "resnet56-cifar10"),
+        metric="running_error",
+    ),
+    Claim(
+        name="resnet-shortcuts",
+        statement="Of 56 layers, those with shortcuts have the lower training error.",
+        source="section 4.2, Figure 6 left and middle",
+        needs=("plain56-cifar10", "resnet56-cifar10"),
+        metric="running_error",
+    ),
+    Claim(
+        name="resnet-depth",
+        statement="With shortcuts, the test error falls with every step of depth, up to 110.",
+        source="section 4.2, Table 6",
+        needs=(
+            "resnet20-cifar10",
+            "resnet32-cifar10",
+            "resnet44-cifar10",
+            "resnet56-cifar10",
+            "resnet110-cifar10",
+        ),
+    ),
+    Claim(
+        name="resnet-over-1000-layers",
+        statement="ResNet-1202 has a higher test error than ResNet-110.",
+        source="section 4.2, Table 6",
+        needs=("resnet1202-cifar10", "resnet110-cifar10"),
+    ),
+    Claim(
+        name="resnet-responses-20",
+        statement="Of 20 layers, those with shortcuts have the smaller responses.",
+        source="section 4.2, Figure 7",
+        needs=("plain20-cifar10", "resnet20-cifar10"),
+        metric="layer_response",
+    ),
+    Claim(
+        name="resnet-responses-56",
+        statement="Of 56 layers, those with shortcuts have the smaller responses.",
+        source="section 4.2, Figure 7",
+        needs=("plain56-cifar10", "resnet56-cifar10"),
+        metric="layer_response",
+    ),
+    Claim(
+        name="resnet-responses-with-depth",
+        statement="The deeper a residual network, the smaller are the responses of its layers.",
+        source="section 4.2, Figure 7",
+        needs=("resnet20-cifar10", "resnet56-cifar10", "resnet110-cifar10"),
+        metric="layer_response",
+    ),
+)
+
+SHALLOWER = (20, 32, 44, 56)
+FIGURES = (
+    Figure(
+        name="figure-6",
+        title="Training (dashed) and test error (solid)",
+        source="Figure 6",
+        panels=(
+            ("plain networks", tuple(OF_PLAINS[depth].name for depth in SHALLOWER)),
+            ("residual networks", tuple(OF_RESNETS[depth].name for depth in (*SHALLOWER, 110))),
+            ("very deep", tuple(OF_RESNETS[depth].name for depth in (110, 1202))),
+        ),
+    ),
+    Figure(
+        name="figure-7",
+        title="Standard deviation of the layers' responses",
+        source="Figure 7",
+        panels=(
+            ("plain networks", tuple(OF_PLAINS[depth].name for depth in (20, 56))),
+            ("residual networks", tuple(OF_RESNETS[depth].name for depth in (20, 56, 110))),
+        ),
+        shows="layer_response",
+    ),
+)
+
+PAPER = Paper(
+    name="resnet",
+    title="Deep Residual Learning for Image Recognition",
+    citation="K. He, X. Zhang, S. Ren, J. Sun. Deep Residual Learning for Image Recognition. "
+    "arXiv:1512.03385, 2015.",
+    experiments=(
+        *OF_RESNETS.values(),
+        *OF_PLAINS.values(),
+        *OF_PROJECTED.values(),
+        RESNET20_DEVELOPMENT,
+    ),
+    networks=(*RESNETS.values(), *PLAINS.values(), *PROJECTED.values(), *OF_IMAGENET),
+    claims=CLAIMS,
+    figures=FIGURES,
+    reported=(ENSEMBLE,),
+)

@@ -1,0 +1,122 @@
+"""What differs between the backends of Keras, a module each; no other one is imported.
+
+Each module has the same names:
+
+configure(batch)      the number of threads, settled before the backend starts; None for all cores
+found()               the devices that a run may take: all GPUs, or else the CPUs
+gpus()                what kinds of GPU there are
+Devices               the devices of one run, and the compiled loop over the updates of a chunk
+scorer(model, loss)   a compiled function images [n, ...], labels [n] -> (losses [n], classes [n])
+set_seed(seed)        what initial weights are drawn from
+out_of_memory(error)  whether an exception means that memory ran out
+
+The order of updates and everything random is decided outside of them.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from repro.errors import UsageError, unknown
+from repro.lazy import keras
+
+if TYPE_CHECKING:  # the command line asks for names here, and must answer at once
+    import numpy as np
+
+NAMES = ("tensorflow", "jax", "torch")
+SMALL_BATCH = 16  # below it an update is too short to be shared between cores
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The devices of a run, such as "CPU:0"; on several, each has a part of every batch."""
+
+    name: str
+    devices: tuple[str, ...]
+
+    @property
+    def replicas(self) -> int:
+        return len(self.devices)
+
+    @property
+    def batch_statistics(self) -> str:
+        """Over which examples batch normalisation takes its means: "batch", or "replica"."""
+        return "batch"
+
+    def scope(self) -> contextlib.AbstractContextManager:
+        """Variables of model and optimizer are made within it."""
+        return contextlib.nullcontext()
+
+    def compiler(self, batch: int) -> str:
+        """What `loop` compiles with: "graph" (of TensorFlow), "xla", or "eager" for nothing."""
+        raise NotImplementedError
+
+    def loop(self, model: Any, optimizer: Any, loss: Any, batch: int, size: int) -> Callable:
+        """A function that makes an update for each batch of a chunk.
+
+        It takes images [n, batch, ...] and labels [n, batch], n up to `size`, and returns the sum
+        of the losses and the number of wrong predictions over all n updates, as they were before
+        each. The mean loss of a batch is what is minimised. It returns with the variables of
+        `model` and `optimizer` up to date.
+        """
+        raise NotImplementedError
+
+
+def name() -> str:
+    """The backend that Keras computes with, or would; Keras is not imported for it."""
+    if "keras" in sys.modules:
+        return sys.modules["keras"].config.backend()
+    return os.environ.get("KERAS_BACKEND") or _configured()
+
+
+def _configured() -> str:
+    """The backend in Keras' settings file, which counts where KERAS_BACKEND is not set."""
+    folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    try:
+        return json.loads((folder / "keras.json").read_text()).get("backend", NAMES[0])
+    except (OSError, ValueError):
+        return NAMES[0]
+
+
+def check() -> None:
+    """Raises UsageError where Keras is to run on a backend that is not known, or not installed."""
+    if name() not in NAMES:
+        raise unknown("KERAS_BACKEND", name(), NAMES)
+    if not installed(name()):
+        raise UsageError(
+            f"KERAS_BACKEND={name()}: {name()} is not installed; do: pip install {name()}, or "
+            f"accepted here: {', '.join(filter(installed, NAMES)) or 'nothing'}"
+        )
+
+
+def installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def here() -> ModuleType:
+    """The module of the backend that Keras computes with. Raises UsageError as `check` does."""
+    check()
+    return import_module(f"{__name__}.{name()}")
+
+
+def as_numpy(variable: Any) -> "np.ndarray":
+    """The value of a Keras variable; NumPy itself cannot read those of every backend."""
+    return keras.ops.convert_to_numpy(keras.ops.copy(variable))
+
+
+def padded(chunk: "np.ndarray", size: int) -> "np.ndarray":
+    """A chunk of fewer updates filled up to `size`, so that one compiled function serves all."""
+    import numpy as np
+
+    missing = size - len(chunk)
+    if not missing:
+        return chunk
+    return np.concatenate([chunk, np.zeros((missing, *chunk.shape[1:]), chunk.dtype)])

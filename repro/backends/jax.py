@@ -1,0 +1,129 @@
+"""JAX: updates in one compiled loop, several devices by `keras.distribution.DataParallel`.
+
+A compiled function cannot change a variable. So it takes the values of all variables of model and
+optimizer, those that training does not change by gradients too (moving statistics, states of random
+draws), and returns them; after each chunk they are put into the variables.
+"""
+
+import contextlib
+import random
+from functools import cached_property, partial
+
+import jax
+import numpy as np
+
+from repro import backends
+from repro.lazy import keras
+
+
+def configure(batch: int) -> None:
+    """XLA decides by operation; it takes all cores."""
+
+
+def found() -> list[str]:
+    return [f"{device.platform.upper()}:{device.id}" for device in jax.local_devices()]
+
+
+def gpus() -> list[str]:
+    return [d.device_kind for d in jax.local_devices() if d.platform == "gpu"]
+
+
+def set_seed(seed: int) -> None:
+    """`keras.utils.set_random_seed` would import TensorFlow wherever it is installed."""
+    random.seed(seed)  # Keras' initializers and random layers draw their seeds from it
+    np.random.seed(seed)
+
+
+def out_of_memory(error: Exception) -> bool:
+    return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+
+
+class Devices(backends.Devices):
+    """On several devices a batch is cut between them, and XLA computes as if it were one.
+
+    So batch normalisation takes its means over the whole batch, on each device the same.
+    """
+
+    @cached_property
+    def distribution(self):
+        """None on a single device."""
+        if self.replicas == 1:
+            return None
+        return keras.distribution.DataParallel(devices=jax.local_devices()[: self.replicas])
+
+    def scope(self):
+        return self.distribution.scope() if self.distribution else contextlib.nullcontext()
+
+    def compiler(self, batch: int) -> str:
+        return "xla"
+
+    def loop(self, model, optimizer, loss, batch, size):
+        @partial(jax.jit, donate_argnums=0)
+        def update(carried, images, labels):
+            (trainable, others, slots), losses, wrong = carried
+
+            def mean_loss(trainable):
+                outputs, after = model.stateless_call(trainable, others, images, training=True)
+                outputs = outputs.astype("float32")
+                total = loss(outputs, labels).sum()
+                errors = (loss.predict(outputs) != labels).sum()
+                return total / batch, (total, errors, after)
+
+            gradients, (total, errors, others) = jax.grad(mean_loss, has_aux=True)(trainable)
+            trainable, slots = optimizer.stateless_apply(slots, gradients, trainable)
+            return (trainable, others, slots), losses + total, wrong + errors
+
+        @partial(jax.jit, donate_argnums=0)
+        def updates(carried, images, labels, count):
+            def one(i, carried):
+                return update(carried, images[i], labels[i])
+
+            return jax.lax.fori_loop(0, count, one, carried)
+
+        def run(images, labels):
+            variables = model.trainable_variables, model.non_trainable_variables
+            variables = *variables, optimizer.variables
+            state = jax.tree.map(lambda variable: variable.value, variables)
+            carried = state, np.float32(0), np.int32(0)
+            if self._in_one_call(batch):
+                chunk = [self._split(backends.padded(part, size), 1) for part in (images, labels)]
+                carried = updates(carried, *chunk, len(images))
+            else:
+                for examples in zip(images, labels, strict=True):
+                    carried = update(carried, *(self._split(part, 0) for part in examples))
+            state, losses, wrong = carried
+            jax.tree.map(lambda variable, value: variable.assign(value), variables, state)
+            return float(losses), int(wrong)
+
+        return run
+
+    def _in_one_call(self, batch: int) -> bool:
+        """Whether the loop over the updates is compiled too.
+
+        One-example updates need it. But in a loop XLA's convolutions of whole batches are a hundred
+        times slower on a CPU.
+        """
+        return batch == 1 or not self.devices[0].startswith("CPU")
+
+    def _split(self, examples: np.ndarray, axis: int):
+        """Each device has its part of the batch, which is the given axis."""
+        if self.distribution is None:
+            return examples
+        axes = [None] * axis + [self.distribution.batch_dim_name]
+        mesh = self.distribution.device_mesh.backend_mesh
+        return jax.device_put(examples, jax.NamedSharding(mesh, jax.P(*axes)))
+
+
+def scorer(model, loss):
+    @jax.jit
+    def score(trainable, others, images, labels):
+        outputs, _ = model.stateless_call(trainable, others, images, training=False)
+        outputs = outputs.astype("float32")
+        return loss(outputs, labels), loss.predict(outputs)
+
+    def run(images, labels):
+        trainable = [variable.value for variable in model.trainable_variables]
+        others = [variable.value for variable in model.non_trainable_variables]
+        return score(trainable, others, images, labels)
+
+    return run

@@ -1,0 +1,75 @@
+"""PyTorch: one update after the other, on one device; nothing is compiled."""
+
+import random
+
+import numpy as np
+import torch
+
+from repro import backends
+from repro.lazy import keras
+
+
+def configure(batch: int) -> int | None:
+    """One-example updates are too short to be shared between cores."""
+    if batch >= backends.SMALL_BATCH:
+        return None
+    torch.set_num_threads(1)
+    return 1
+
+
+def found() -> list[str]:
+    """The one device that Keras takes."""
+    return ["GPU:0" if torch.cuda.is_available() else "CPU:0"]
+
+
+def gpus() -> list[str]:
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+
+def set_seed(seed: int) -> None:
+    """`keras.utils.set_random_seed` would import TensorFlow wherever it is installed."""
+    random.seed(seed)  # Keras' initializers and random layers draw their seeds from it
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """On CPU the allocator raises a RuntimeError with words of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+class Devices(backends.Devices):
+    def compiler(self, batch: int) -> str:
+        return "eager"
+
+    def loop(self, model, optimizer, loss, batch, size):
+        variables = model.trainable_variables
+
+        def update(images, labels):
+            outputs = model(images, training=True).float()
+            losses = loss(outputs, labels).sum()
+            gradients = torch.autograd.grad(losses / batch, [v.value for v in variables])
+            with torch.no_grad():
+                optimizer.apply(gradients, variables)
+                return losses.detach(), (loss.predict(outputs) != labels).sum()
+
+        def run(images, labels):
+            losses, wrong = 0.0, 0
+            to_tensor = keras.ops.convert_to_tensor
+            for some_images, some_labels in zip(images, labels, strict=True):
+                more, errors = update(to_tensor(some_images), to_tensor(some_labels))
+                losses, wrong = losses + more, wrong + errors
+            return float(losses), int(wrong)
+
+        return run
+
+
+def scorer(model, loss):
+    @torch.no_grad()
+    def score(images, labels):
+        labels = keras.ops.convert_to_tensor(labels)
+        outputs = model(keras.ops.convert_to_tensor(images), training=False).float()
+        to_numpy = keras.ops.convert_to_numpy
+        return to_numpy(loss(outputs, labels)), to_numpy(loss.predict(outputs))
+
+    return score

@@ -1,0 +1,175 @@
+"""What one backend of Keras makes of given weights and images; tests/test_backends.py compares.
+
+A program, since a process has one backend. Its arguments are a folder, a strategy, and what to do.
+Weights are drawn by the first process and read by the others. What is found is written into the
+folder, as <backend>-<strategy>.npz and .json.
+"""
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from repro import backends, catalog, distribution, evaluation, losses, optimizers, spec, training
+from repro.data.preprocessing import Contrast, Enlarge, PadTo
+from repro.errors import Interrupted, UsageError
+from repro.lazy import keras, layers
+
+FOLDER, STRATEGY, JOBS = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
+BATCH, UPDATES = 16, 10
+
+
+def small(dropped: float):
+    """Batch normalisation, and random draws while training where some units are dropped."""
+    images = keras.Input((32, 32, 1))
+    x = keras.layers.Conv2D(4, 5, strides=3, use_bias=False)(images)
+    x = keras.layers.ReLU()(layers.BatchNormalization()(x))
+    x = keras.layers.Dropout(dropped)(keras.layers.Flatten()(x))
+    return keras.Model(images, keras.layers.Dense(10)(x))
+
+
+def build(name: str):
+    """The network `name` with the weights that all backends are given."""
+    if name == "normalised":
+        model = small(dropped=0.0)
+    else:
+        network = catalog.network(name)
+        model = network.build(**network.options)
+    file = FOLDER / f"{name}.npz"
+    if not file.exists():
+        np.savez(file, *[drawn(weight) for weight in model.weights])
+    with np.load(file) as weights:
+        model.set_weights([weights[key] for key in weights.files])
+    return model
+
+
+def drawn(weight) -> np.ndarray:
+    """As initialised, but for batch normalisation, which would not show what it does."""
+    draw = np.random.default_rng(0)
+    by_name = {
+        "gamma": draw.uniform(0.5, 1.5, weight.shape),
+        "beta": draw.normal(0.0, 0.1, weight.shape),
+        "moving_mean": draw.normal(0.0, 0.1, weight.shape),
+        "moving_variance": draw.uniform(0.5, 2.0, weight.shape),
+    }
+    return np.asarray(by_name.get(weight.name, as_numpy(weight)), "float32")
+
+
+def as_numpy(variable) -> np.ndarray:
+    return keras.ops.convert_to_numpy(keras.ops.copy(variable))
+
+
+def images_for(model, *leading: int) -> np.ndarray:
+    return (
+        np.random.default_rng(1).normal(size=(*leading, *model.input_shape[1:])).astype("float32")
+    )
+
+
+class Outputs:
+    """Makes a scorer return the outputs of the network."""
+
+    def __call__(self, outputs, labels):
+        return outputs
+
+    def predict(self, outputs):
+        return keras.ops.argmax(outputs, axis=-1)
+
+
+def outputs(found: dict) -> None:
+    for name in ("lenet5", "lenet5-modern", "resnet20"):
+        model = build(name)
+        images = images_for(model, 4)
+        score = evaluation.scorer(model, Outputs())
+        found[f"{name}-testing"] = np.asarray(score(images, np.zeros(4, "int32"))[0])
+        made = model(keras.ops.convert_to_tensor(images), training=True)
+        found[f"{name}-training"] = keras.ops.convert_to_numpy(keras.ops.stop_gradient(made))
+        for i, variable in enumerate(model.non_trainable_variables):
+            found[f"{name}-moved-{i}"] = as_numpy(variable)
+
+
+def updates(found: dict) -> None:
+    """Ten, in two chunks of which the second is not full."""
+    devices = distribution.choose(STRATEGY, BATCH)
+    method = spec.SGD(spec.Steps(((1, 0.05),)), momentum=0.9, weight_decay=1e-3)
+    for name in ("lenet5-modern", "normalised"):
+        with devices.scope():
+            model, optimizer = build(name), optimizers.build(method)
+            optimizer.build(model.trainable_variables)
+        optimizer.learning_rate.assign(0.05)
+        if backends.name() == "jax":  # one is trained as on GPUs, the other as on CPUs
+            in_one_call = name == "lenet5-modern"
+            type(devices)._in_one_call = lambda self, batch, answer=in_one_call: answer
+        loop = devices.loop(model, optimizer, losses.SoftmaxCrossEntropy(), BATCH, 6)
+        images = images_for(model, UPDATES, BATCH)
+        labels = np.random.default_rng(2).integers(0, 10, (UPDATES, BATCH)).astype("int32")
+        sums = [loop(images[:6], labels[:6]), loop(images[6:], labels[6:])]
+        found[f"{name}-losses"], found[f"{name}-wrong"] = np.transpose(sums)
+        for i, variable in enumerate([*model.weights, *optimizer.variables]):
+            found[f"{name}-updated-{i:02d}"] = as_numpy(variable)
+
+
+def experiment() -> spec.Experiment:
+    """A small network on data that needs no download, three passes of eleven updates."""
+    modern = catalog.experiment("lenet5-modern-mnist")
+    recipe = dataclasses.replace(
+        modern.recipe,
+        data=spec.Data("digits"),
+        preprocessing=(Enlarge(20), PadTo(32), Contrast(-0.1, 1.175)),
+        passes=3,
+    )
+    return dataclasses.replace(
+        modern, network=spec.Network("small", small, {"dropped": 0.2}), recipe=recipe
+    )
+
+
+def runs(found: dict) -> None:
+    """One run left alone, one stopped by SIGTERM within a pass and gone on with."""
+    training.CHUNK_UPDATES = 4
+    one = experiment()
+    catalog.experiment = lambda name: one
+
+    def stop(event):
+        if event["event"] == "progress" and event["update"] == 15:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    training.run(one, out=FOLDER / "whole", strategy=STRATEGY)
+    try:
+        training.run(one, out=FOLDER / "cut", strategy=STRATEGY, progress=stop)
+    except Interrupted:
+        random.seed(99)  # the state of the process decides nothing
+        np.random.seed(99)
+        training.resume(next((FOLDER / "cut" / one.name).iterdir()))
+
+
+def failing(shape: tuple) -> bool:
+    """Whether what a product of ones of this shape with itself raises means a lack of memory."""
+    try:
+        keras.ops.matmul(keras.ops.ones(shape), keras.ops.ones(shape))
+    except Exception as error:
+        return backends.here().out_of_memory(error)
+    raise AssertionError("it was computed")
+
+
+training.Training._track = lambda self: None
+arrays: dict = {}
+for job in JOBS:
+    {"outputs": outputs, "updates": updates, "runs": runs}[job](arrays)
+said = {"backend": keras.config.backend(), "tensorflow": "tensorflow" in sys.modules}
+said |= {"too large": failing((2**22, 2**23)), "wrong shapes": failing((2, 3))}
+try:
+    distribution.choose("mirrored", BATCH)
+except UsageError as error:
+    said["refusal"] = str(error)
+devices = distribution.choose(STRATEGY, BATCH)
+said |= {"devices": devices.devices, "batch_statistics": devices.batch_statistics}
+if said["backend"] == "jax" and STRATEGY == "mirrored":
+    split = devices._split(np.zeros((BATCH, 3), "float32"), axis=0)
+    said["parts"] = [shard.data.shape for shard in split.addressable_shards]
+stem = f"{said['backend']}-{STRATEGY}"
+np.savez(FOLDER / f"{stem}.npz", **arrays)
+(FOLDER / f"{stem}.json").write_text(json.dumps(said))
