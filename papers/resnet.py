@@ -171,6 +171,7 @@ RESNETS = {
         f"resnet{depth}",
         cifar,
         options={"n": n, "shortcut": "A"},
+        choices={"shortcut": SHORTCUTS},
         published={"parameters": PARAMETERS[depth]},
         source="Table 6 (to two or three digits)",
     )
@@ -181,13 +182,19 @@ PLAINS = {
         f"plain{depth}",
         cifar,
         options={"n": N[depth], "shortcut": "none"},
+        choices={"shortcut": SHORTCUTS},
         published={"parameters": PARAMETERS[depth]},
         source="section 4.2: as many as the residual network, Table 6 (to two digits)",
     )
     for depth in (20, 32, 44, 56, 110)
 }
 PROJECTED = {
-    depth: Network(f"resnet{depth}-b", cifar, options={"n": N[depth], "shortcut": "B"})
+    depth: Network(
+        f"resnet{depth}-b",
+        cifar,
+        options={"n": N[depth], "shortcut": "B"},
+        choices={"shortcut": SHORTCUTS},
+    )
     for depth in (20, 56)
 }
 

@@ -95,7 +95,7 @@ def draw_curves(
                 errors.append(number.value)
         _scale_errors(axes, errors)
         last = max(max(curve) for seeds in curves.values() for curve in seeds)
-        axes.set_xlim(0 if last > 40 else 0.5, max(last, 1.5) * (1.01 if last > 40 else 1))
+        axes.set_xlim(0 if last > 40 or each else 0.5, max(last, 1.5) * (1.01 if last > 40 else 1))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
         axes.set(xlabel="pass", ylabel="error (%)")
         if each:

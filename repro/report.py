@@ -19,7 +19,7 @@ from repro.figures import draw_curves, draw_filters
 from repro.journal import Journal, write_text
 
 KEPT_SCALES = ("short", "paper")
-NOT_TRAINED = "Networks that are not trained here"
+NO_EXPERIMENT = "Networks that are not trained here"
 
 
 # ---------------------------------------------------------------------------- records
@@ -285,7 +285,7 @@ def _index(papers: Sequence[spec.Paper], found: list[dict], speed: bool) -> str:
         if _not_run_here(paper):
             parts.append(
                 f"Its numbers for other networks, not run here: [{paper.name}.md]"
-                f"({paper.name}.md#{NOT_TRAINED.lower().replace(' ', '-')}).\n"
+                f"({paper.name}.md#{NO_EXPERIMENT.lower().replace(' ', '-')}).\n"
             )
         if paper.claims:
             parts.append(_claims_table(paper, found))
@@ -306,7 +306,7 @@ def _paper_page(paper: spec.Paper, found: list[dict], root: Path) -> str:
         + _verdict_table([r for r in rows if r["main"]], cost=(found, paper.experiments)),
     ]
     if _not_run_here(paper):
-        parts.append(f"## {NOT_TRAINED}\n\n{_not_run_here(paper)}")
+        parts.append(f"## {NO_EXPERIMENT}\n\n{_not_run_here(paper)}")
     varied = [r for r in rows if not r["main"] and r["verdict"] != verdict.STALE]
     if varied:
         parts.append(
@@ -328,8 +328,11 @@ def _paper_page(paper: spec.Paper, found: list[dict], root: Path) -> str:
             "## Former recipes\n\nStale: the recipe has changed since these runs, so they are "
             "not judged.\n\n" + _verdict_table(stale, group=True)
         )
+    common = _common_deviations(paper)
     parts.append("## Experiments\n")
-    parts += [_section(experiment, found, root) for experiment in paper.experiments]
+    if common:
+        parts.append(_listed("Deviations from the paper that all of them share:", common))
+    parts += [_section(experiment, common, found, root) for experiment in paper.experiments]
     return "\n".join(parts)
 
 
@@ -341,19 +344,31 @@ def _figure(figure: spec.Figure, paper: spec.Paper, found: list[dict], root: Pat
     if not (runs and (root / path).exists()):
         return f"{heading}\nnot run\n"
     scale = next(iter(runs.values()))[0]["run"]["scale"]
-    lacking = [name for _, names in figure.panels for name in names if name not in runs]
-    said = f"From runs at {scale} scale." + (f" Not run: {', '.join(lacking)}." if lacking else "")
+    shown = dict.fromkeys(name for _, names in figure.panels for name in names)
+    lacking = ", ".join(name for name in shown if name not in runs)
+    said = f"From runs at {scale} scale." + (f" Not run: {lacking}." if lacking else "")
     return f"{heading}\n![{figure.source}]({path})\n\n{said}\n"
 
 
-def _section(experiment: spec.Experiment, found: list[dict], root: Path) -> str:
+def _common_deviations(paper: spec.Paper) -> list[str]:
+    """Those that every experiment of the paper has; none where it has one experiment."""
+    first, *others = (experiment.deviations for experiment in paper.experiments)
+    return [d for d in first if others and all(d in other for other in others)]
+
+
+def _listed(heading: str, sentences: list[str]) -> str:
+    return "\n".join([f"{heading}\n", *(f"- {sentence}" for sentence in sentences), ""])
+
+
+def _section(experiment: spec.Experiment, common: list[str], found: list[dict], root: Path) -> str:
+    """An experiment with its runs, and with the deviations that are not `common` to all."""
     lines = [f"### {experiment.name}\n", f"{experiment.title}\n"]
     if experiment.note:
         lines.append(f"{experiment.note}\n")
-    if experiment.deviations:
-        lines.append("Deviations from the paper:\n")
-        lines += [f"- {deviation}" for deviation in experiment.deviations] + [""]
-    else:
+    own = [d for d in experiment.deviations if d not in common]
+    if own:
+        lines.append(_listed(f"{'Further d' if common else 'D'}eviations from the paper:", own))
+    elif not common:
         lines.append("Deviations from the paper: none known.\n")
     for kind, words in (("curves", "learning curves"), ("filters", "first-layer filters")):
         if (root / "figures" / f"{experiment.name}-{kind}.svg").exists():

@@ -62,7 +62,8 @@ class Network:
 
     `published` holds the anatomy that the paper prints or that follows exactly from its tables
     (`parameters`, `connections`, `multiply_adds`); `source` says where it stands. `reported` are
-    the paper's results with this network of which no experiment is described yet.
+    the paper's results with this network of which no experiment is described yet. `choices` holds
+    the values that options which are words may take.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Network:
     published: Mapping[str, int] = field(default_factory=dict)
     source: str = ""
     reported: tuple[Reported, ...] = ()
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 # ---------------------------------------------------------------------------- the recipe
@@ -113,7 +115,8 @@ class Steps:
 class WarmUp:
     """Training starts with `rate` until the error on the training examples falls below `error`.
 
-    The error, in per cent, is taken over `window` updates together, again and again.
+    The error, in per cent, is taken over `window` updates together, again and again. It is not
+    compressed at short scale.
     """
 
     rate: float
@@ -166,7 +169,8 @@ class Recipe:
     augmentation: one of `repro.data.augmentation`, or None.
     loss: one of `repro.losses`.
     short_factor: at `short` scale the schedule is compressed so many times.
-    tested_every: the test set is scored after so many passes, and after the last.
+    tested_every: the test set is scored after so many passes, and after the last; at short scale
+        after as many times fewer as the schedule is shorter.
     training_error_measured: also score the whole training set after each pass with the weights of
         that moment (otherwise the error seen while training is logged).
     """
@@ -339,6 +343,9 @@ def override(experiment: Experiment, assignments: Mapping[str, str] | list[str])
         keys = settable(experiment)
         if key not in keys:
             raise unknown("key", key, sorted(keys))
+        choices = experiment.network.choices.get(key.removeprefix("network."))
+        if choices and value not in choices:
+            raise unknown(key, value, choices)
         experiment = _replace(experiment, key.split("."), _typed(key, value, keys[key]))
     return experiment
 

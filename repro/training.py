@@ -176,6 +176,8 @@ class Training:
         self.score = evaluation.scorer(self.model, recipe.loss)
         self.update = 0
         self.rates = rates(recipe, self.pass_ends[-1])
+        factor = recipe.short_factor if self.scale == "short" else 1
+        self.tested_every = max(1, recipe.tested_every // factor)
         self.state = {"losses": 0.0, "wrong": 0, "training_seconds": 0.0, "rates": None}
         self.state |= {"warm": False, "warming_wrong": 0}
         self.seconds_before = 0.0  # spent on this run by earlier processes
@@ -447,7 +449,7 @@ class Training:
             "loss": self.state["losses"] / examples,
             "running_error": 100.0 * self.state["wrong"] / examples,
         }
-        if (number + 1) % self.recipe.tested_every == 0 or self.update == self.pass_ends[-1]:
+        if (number + 1) % self.tested_every == 0 or self.update == self.pass_ends[-1]:
             test = evaluation.evaluate(self.score, self.test_images, self.test_labels)
             if not math.isfinite(test["loss"]):
                 raise RunError(self._not_finite(number))

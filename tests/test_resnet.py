@@ -9,7 +9,7 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from papers import resnet  # noqa: E402
-from repro import anatomy, catalog, spec  # noqa: E402
+from repro import anatomy, catalog, spec, training  # noqa: E402
 from repro.data import datasets, preprocessing  # noqa: E402
 from repro.errors import UsageError  # noqa: E402
 
@@ -415,6 +415,8 @@ def test_logits_stay_float32_in_mixed_precision():
 def test_a_shortcut_that_there_is_not():
     with pytest.raises(UsageError, match="unknown shortcut 'a'; accepted: A, B, C, none"):
         resnet.cifar(1, "a")
+    with pytest.raises(UsageError, match=r"unknown network\.shortcut 'Z'; accepted: A, B, C, none"):
+        spec.override(EXPERIMENTS["resnet20-cifar10"], ["network.shortcut=Z"])
 
 
 # ---------------------------------------------------------------- recipes
@@ -429,6 +431,9 @@ def test_the_recipe_of_section_4_2():
     assert (method.momentum, method.weight_decay, method.decayed) == (0.9, 1e-4, "kernels")
     ends = {0: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01, 48_000: 0.001, 63_999: 0.001}
     assert {update: method.rate.at(update) for update in ends} == ends
+    assert training.rates(recipe, 64_000) == [(0, 0.1), (32_000, 0.01), (48_000, 0.001)]
+    passes = training.pass_ends(recipe, 50_000, "paper")
+    assert (len(passes), passes[-1]) == (164, 64_000)
     assert (recipe.augmentation.pad, recipe.augmentation.flip) == (4, True)
     assert type(recipe.loss).__name__ == "SoftmaxCrossEntropy"
 
@@ -470,11 +475,10 @@ def test_images_lose_the_mean_of_each_pixel_of_the_training_images():
     np.testing.assert_allclose(found, (images - mean) / 255, atol=1e-6)
 
 
-@pytest.mark.parametrize("depth", [20, 110])
-def test_the_networks_of_an_experiment_take_the_images_of_cifar10(depth):
-    experiment = EXPERIMENTS[f"resnet{depth}-cifar10"]
-    assert experiment.network.options["n"] == (depth - 2) / 6
-    model = resnet.cifar(1, experiment.network.options["shortcut"])
+def test_the_headline_network_takes_the_images_of_cifar10():
+    experiment = resnet.PAPER.experiments[0]
+    assert experiment.name == "resnet20-cifar10"
+    model = experiment.network.build(**experiment.network.options)
     outputs = model(np.zeros((2, *datasets.DATASETS["cifar10"].shape), "float32"))
     values = keras.ops.convert_to_numpy(experiment.recipe.loss(outputs, np.array([3, 8], "int32")))
     assert values.shape == (2,) and np.all(np.isfinite(values))
@@ -568,9 +572,16 @@ def test_tables_2_to_5():
 
 
 def test_claims_compare_like_with_like():
-    """Each is a chain of experiments of this paper that differ in the network alone."""
+    """Each is a chain of experiments that differ in the network, and in the warm-up, alone."""
+
+    def cold(recipe: spec.Recipe) -> spec.Recipe:
+        return dataclasses.replace(
+            recipe, optimizer=dataclasses.replace(recipe.optimizer, warm_up=None)
+        )
+
     for claim in resnet.PAPER.claims:
         chain = [EXPERIMENTS[name] for name in claim.needs]
+        assert all(cold(e.recipe) == cold(chain[0].recipe) for e in chain), claim.name
         assert len({e.network.name for e in chain}) == len(chain) >= 2, claim.name
         if claim.metric == "layer_response":
             assert all("layer_response" in e.probes for e in chain), claim.name

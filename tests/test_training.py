@@ -288,6 +288,49 @@ def test_a_stopped_run_goes_on_to_the_same_bits(update, whole, tmp_path, untrack
     assert all(np.array_equal(a, b) for a, b in pairs)
 
 
+def test_a_run_stopped_within_its_warm_up_goes_on_to_the_same_bits(
+    tmp_path, untracked, monkeypatch
+):
+    """The examples that were wrong since the window began are kept with the weights."""
+    warm_up = spec.WarmUp(rate=0.01, error=80.0, window=5)
+    recipe = counting(22, rate=spec.Steps(((22, 0.1),)), warm_up=warm_up)
+    modern = modern_on_digits()
+    recipe = dataclasses.replace(recipe, **inputs(modern.recipe))
+    experiment = dataclasses.replace(modern, recipe=recipe)
+    monkeypatch.setattr(catalog, "experiment", lambda name: experiment)
+    monkeypatch.setattr(training, "CHUNK_UPDATES", 3)
+    monkeypatch.setattr(
+        training.Training, "_after_chunk", stopping_at(3, training.Training._after_chunk)
+    )
+    with pytest.raises(Interrupted, match="update 3 of 22"):
+        training.run(experiment, out=tmp_path / "cut")
+    monkeypatch.undo()
+    monkeypatch.setattr(training.Training, "_track", lambda self: None)
+    monkeypatch.setattr(catalog, "experiment", lambda name: experiment)
+    monkeypatch.setattr(training, "CHUNK_UPDATES", 3)
+    run_dir = next((tmp_path / "cut" / experiment.name).iterdir())
+    training.resume(run_dir)
+    cut = Journal.open(run_dir)
+    whole = Journal.open(training.run(experiment, out=tmp_path / "whole")["run_dir"])
+    assert (cut.result()["resumed"], whole.result()["resumed"]) == (1, 0)
+    assert whole.passes()[0]["rate_min"] == 0.01  # it began warming up, and that came to an end:
+    assert whole.passes()[-1]["rate_max"] == 0.1
+    assert timeless(cut) == timeless(whole)
+    pairs = zip(last_state(cut), last_state(whole), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs)
+
+
+def stopping_at(update: int, method):
+    """`method` of a training, after which it is told to stop once it has come to `update`."""
+
+    def stopped(self, *arguments):
+        if self.update == update:
+            self.stop.is_set = True
+        return method(self, *arguments)
+
+    return stopped
+
+
 def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path, untracked, monkeypatch):
     journal = Journal.open(digits(out=tmp_path)["run_dir"])
     before = timeless(journal), last_state(journal)
