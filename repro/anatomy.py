@@ -152,7 +152,7 @@ def _cost(layer: Any, before: Sequence[int], after: Sequence[int]) -> tuple[int,
     """(connections, multiply-adds) of one call of `layer` on one example."""
     from keras import layers
 
-    from repro.layers import EuclideanRBF, PartialConv2D, Subsampling
+    from repro.layers import EuclideanRBF, LocallyConnected2D, PartialConv2D, Subsampling
 
     units = math.prod(after[1:])
     if isinstance(layer, Subsampling):
@@ -160,6 +160,9 @@ def _cost(layer: Any, before: Sequence[int], after: Sequence[int]) -> tuple[int,
     if isinstance(layer, PartialConv2D):
         positions = math.prod(after[1:-1])
         products = positions * layer.kernel_size**2 * sum(map(len, layer.table))
+        return products + units, products
+    if isinstance(layer, LocallyConnected2D):
+        products = units * layer.kernel_size**2 * before[-1]
         return products + units, products
     if isinstance(layer, EuclideanRBF):
         products = units * before[-1]
@@ -226,11 +229,11 @@ def _window(layer: Any) -> tuple[Sequence[int], Sequence[int]] | None:
     """(kernel, stride) of a layer that slides over the image; dilated kernels at their extent."""
     from keras import layers
 
-    from repro.layers import PartialConv2D, Subsampling
+    from repro.layers import LocallyConnected2D, PartialConv2D, Subsampling
 
     if isinstance(layer, Subsampling):
         return (2, 2), (2, 2)
-    if isinstance(layer, PartialConv2D):
+    if isinstance(layer, PartialConv2D | LocallyConnected2D):
         return (layer.kernel_size,) * 2, (1, 1)
     if isinstance(layer, layers.Conv2D):
         pairs = zip(layer.kernel_size, layer.dilation_rate, strict=True)

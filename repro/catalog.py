@@ -7,7 +7,7 @@ is first asked for; importing one imports no Keras.
 from functools import cache
 from importlib import import_module
 
-from repro.errors import unknown
+from repro.errors import UsageError, unknown
 from repro.spec import Claim, Experiment, Network, Paper
 
 PAPERS = ("lenet5", "resnet")
@@ -33,6 +33,8 @@ def experiments() -> tuple[Experiment, ...]:
 
 def experiment(name: str) -> Experiment:
     """The experiment `name`. Raises UsageError."""
+    if name in {n.name for n in networks()} - {e.name for e in experiments()}:
+        raise UsageError(f"{name} is a network, not an experiment; see: repro anatomy {name}")
     return _named("experiment", name, experiments())
 
 

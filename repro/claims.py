@@ -32,7 +32,8 @@ def judge(
 
     Returns claim (its name), statement, source, metric, protocol, unit (of the effect: "points",
     or "" for what is not in per cent), margin, scale ("" where nothing ran), verdict (holds, does
-    not hold, inconclusive, not run), effect, low, high (of the step with the smallest effect),
+    not hold, inconclusive, not run), effect, low, high (of the step that decides: of those with
+    the claim's own verdict, that with the smallest effect),
     steps, and missing (the experiments without a run at that scale).
     `experiments` are the catalog's unless given. Raises UsageError when the claim needs an
     unknown experiment.
@@ -42,8 +43,8 @@ def judge(
     steps = [_step(claim, a.name, b.name, measured) for a, b in pairwise(needed)]
     verdicts = [step["verdict"] for step in steps]
     worst = next(v for v in (FAILS, verdict.NOT_RUN, OPEN, HOLDS) if v in verdicts)
-    effects = [step for step in steps if step["effect"] is not None]
-    smallest = min(effects, key=lambda step: step["effect"], default={})
+    deciding = [s for s in steps if s["verdict"] == worst and s["effect"] is not None]
+    smallest = min(deciding, key=lambda step: step["effect"], default={})
     return {
         "claim": claim.name,
         "statement": claim.statement,

@@ -166,6 +166,8 @@ def anatomy(
         if figures:
             rows.append([title, "", "", *[figures.get(key) for key in totals], ""])
     console.print_table([c.replace("_", " ") for c in columns], rows, title=network)
+    if found.get("published"):
+        console.print_facts([("published in", catalog.network(network).source)])
     if reported := [_reported(number) for number in catalog.network(network).reported]:
         console.print_facts([("reported", reported)])  # no experiment here is held to them yet
 
@@ -177,7 +179,7 @@ def anatomy(
 def run(
     experiment: ExperimentName,
     scale: Scale = "paper",
-    seed: Annotated[int | None, _number("--seed", 0, metavar="K", help="[default: 0]")] = None,
+    seed: Annotated[int | None, _number("--seed", 0, metavar="K", help="Default: 0.")] = None,
     seeds: Annotated[
         int | None, _number("--seeds", 1, metavar="N", help="Seeds 0 to N-1, a process each.")
     ] = None,
@@ -283,10 +285,12 @@ def claims(
         str | None,
         typer.Option(
             metavar="short|paper",
-            help="Judge runs of this scale alone; train at it.  [default: paper, else short]",
+            help="Judge runs of this scale alone; train at it. Default: paper, else short.",
         ),
     ] = None,
-    seeds: Annotated[int, _number("--seeds", 2, metavar="N", help="With --run.")] = 3,
+    seeds: Annotated[
+        int | None, _number("--seeds", 2, metavar="N", help="With --run. Default: 3.")
+    ] = None,
     json: Json = False,
 ):
     """The papers' claims, and how they stand."""
@@ -294,20 +298,27 @@ def claims(
 
     if scale is not None:
         _accept("scale", scale, spec.SCALES[1:])
+    if seeds and not run:
+        raise UsageError(f"--seeds {seeds}: goes with --run")
     chosen = [catalog.claim(claim)] if claim else list(catalog.claims())
     if run:
         _writable(Path(RUNS))
+        there, wanted = report.gather(RESULTS, RUNS), {}
         for one in chosen:
-            there = report.gather(RESULTS, RUNS)
-            for name, missing in claims.missing(one, there, scale or "paper", seeds).items():
-                _train_missing(catalog.experiment(name), scale or "paper", missing)
+            for name, lacking in claims.missing(one, there, scale or "paper", seeds or 3).items():
+                wanted[name] = sorted({*wanted.get(name, ()), *lacking})
+        if wanted:
+            count = sum(map(len, wanted.values()))
+            console.say(f"to train, {count} in all: {', '.join(wanted)}")
+        for name, lacking in wanted.items():
+            _train_missing(catalog.experiment(name), scale or "paper", lacking)
     records = report.gather(RESULTS, RUNS)
     rows = [claims.judge(one, records, scale=scale) for one in chosen]
     if json:
         console.print_json(rows)
     else:
         _print_claims(rows)
-    return any(row["verdict"] == "does not hold" for row in rows)
+    return any(row["verdict"] == "does not hold" and row["scale"] == "paper" for row in rows)
 
 
 @app.command()
@@ -330,7 +341,7 @@ def results(json: Json = False):
 @app.command()
 def sync(
     run_dirs: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RUN_DIR]...", help=f"[default: {RUNS}/*/*]")
+        list[Path] | None, typer.Argument(metavar="[RUN_DIR]...", help=f"Default: {RUNS}/*/*")
     ] = None,
     json: Json = False,
 ):
@@ -662,7 +673,9 @@ def _flat(tree: dict, prefix: str = ""):
 def _cost(cost: dict) -> str:
     minutes, runs = cost["minutes"], cost["measured"]
     source = f"as measured here ({runs} run{'' if runs == 1 else 's'})"
-    spent = "not measured" if minutes is None else f"{minutes:,.1f} minutes {source}"
+    if cost["estimated"]:
+        source = "by the speed of short-scale runs here"
+    spent = "not measured" if minutes is None else f"{minutes:,.0f} minutes {source}"
     work = f"{cost['updates']:,} updates, {cost['images']:,} images ({cost['passes']:,g} passes)"
     return f"{work}; one run at paper scale: {spent}"
 

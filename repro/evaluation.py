@@ -3,10 +3,14 @@
 import numpy as np
 
 from repro import backends
-from repro.errors import unknown
+from repro.data import photographs
+from repro.errors import UsageError, unknown
+from repro.lazy import keras
+from repro.losses import SoftmaxCrossEntropy
 
 PROTOCOLS = {
-    "single-view": "each image once, as it is",
+    "single-view": "each image once, as it is, or the centre of one larger than the network takes",
+    "10-crop": "the mean softmax of the four corners, the centre, and their mirror images",
 }
 BATCH = 200
 
@@ -16,9 +20,46 @@ def check_protocol(name: str) -> None:
         raise unknown("protocol", name, PROTOCOLS)
 
 
-def scorer(model, loss):
-    """A compiled function images [n, ...], labels [n] -> (losses [n], predictions [n])."""
-    return backends.here().scorer(model, loss)
+def scorer(model, loss, protocol="single-view"):
+    """A function images [n, height, width, channels], labels [n] -> (losses [n], predictions [n]).
+
+    The network is compiled. Images may be larger than it takes; which views of them it sees is the
+    protocol's. Raises UsageError where views are to be averaged and the network gives no softmax.
+    """
+    check_protocol(protocol)
+    taken = model.input_shape[1:]
+    if protocol == "10-crop":
+        if not isinstance(loss, SoftmaxCrossEntropy):
+            raise UsageError(
+                f"--protocol {protocol} averages the softmax of views, {model.name} has none; "
+                "accepted here: single-view"
+            )
+        score_views = backends.here().scorer(averaged(model, 10), loss)
+
+        def score_ten(images, labels):
+            views = photographs.ten_crop(images, taken[0])  # [10, n, ...]
+            return score_views(np.moveaxis(views, 0, 1), labels)
+
+        return score_ten
+    score = backends.here().scorer(model, loss)
+
+    def score_one(images, labels):
+        whole = images.shape[1:] == taken
+        return score(images if whole else photographs.centre_crop(images, taken[0]), labels)
+
+    return score_one
+
+
+def averaged(model, views: int):
+    """The network on several views of each image: [batch, views, ...] -> logits [batch, classes].
+
+    Their softmax is the mean of those of the views.
+    """
+    ops = keras.ops
+    inputs = keras.Input((views, *model.input_shape[1:]))
+    logits = model(ops.reshape(inputs, (-1, *model.input_shape[1:])))
+    each = ops.softmax(ops.reshape(logits, (-1, views, model.output_shape[-1])))
+    return keras.Model(inputs, ops.log(ops.mean(ops.cast(each, "float32"), axis=1)))
 
 
 def evaluate(score, images: np.ndarray, labels: np.ndarray) -> dict:

@@ -173,22 +173,21 @@ def draw_filters(array: Any, path: str | os.PathLike, title: str = "first-layer 
 
 
 def chosen(
-    figure: spec.Figure, experiments: Sequence[spec.Experiment], records: Sequence[dict]
+    figure: spec.Figure, experiments: Sequence[spec.Experiment], records: Sequence[dict], scale: str
 ) -> dict[str, list[dict]]:
-    """The runs that `figure` is drawn from, by experiment: plain ones of one scale and stack.
+    """The runs that `figure` is drawn from at `scale`, by experiment: plain ones of one stack.
 
-    Of most experiments; then at paper scale, else short; then most runs; then the newest.
+    Of most experiments; then most runs; then the newest.
     """
     names = [name for _, names in figure.panels for name in names]
     wanted = [experiment for experiment in experiments if experiment.name in names]
     if figure.shows != "errors":
         records = [r for r in records if (r["result"] or {}).get(f"{figure.shows}s")]
     found = []
-    for scale in ("paper", "short"):
-        for runs in verdict.stacks(records, wanted, scale).values():
-            every = [run for some in runs.values() for run in some]
-            newest = max(map(verdict.finished, every))
-            found.append(((len(runs), scale == "paper", len(every), newest), runs))
+    for runs in verdict.stacks(records, wanted, scale).values():
+        every = [run for some in runs.values() for run in some]
+        newest = max(map(verdict.finished, every))
+        found.append(((len(runs), len(every), newest), runs))
     return max(found, key=lambda pair: pair[0])[1] if found else {}
 
 
@@ -257,8 +256,15 @@ def _layers(figure: spec.Figure, runs: Mapping[str, Sequence[Mapping]]) -> Any:
     page = Figure(figsize=(7.6, 5.4))
     panels = page.subplots(2, 1, sharey=True)
     page.subplots_adjust(left=0.085, right=0.72, top=0.85, bottom=0.1, hspace=0.32)
-    first, *others = (title for title, _ in figure.panels)
-    told = f"dashed: {first}" + (f"; solid: {', '.join(others)}" if others else "")
+    drawn = {title: bool(set(names) & set(runs)) for title, names in figure.panels}
+    first, *others = drawn
+    dashed = [first] if drawn[first] else []
+    solid = [title for title in others if drawn[title]]
+    told = "; ".join(
+        f"{line}: {', '.join(titles)}"
+        for line, titles in (("dashed", dashed), ("solid", solid))
+        if titles
+    )
     _headings(page, figure, runs, told)
     word, short = figure.shows.replace("_", " "), _short_names(figure)
     for axes, ranked in zip(panels, (False, True), strict=True):

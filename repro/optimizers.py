@@ -4,6 +4,8 @@
 a Keras optimizer. The learning rate is set from outside before each stretch of updates.
 """
 
+from fnmatch import fnmatchcase
+
 import keras
 from keras import ops
 
@@ -14,29 +16,42 @@ class CoupledSGD(keras.optimizers.Optimizer):
     """v <- momentum * v - rate * (gradient + weight_decay * w);  w <- w + v.
 
     The decay goes through the momentum, as in the papers of these years; the `weight_decay` of
-    Keras' optimizers is applied beside the update instead. It is that of all variables, or of
-    "kernels" alone: those with more than one axis.
+    Keras' optimizers is applied beside the update instead. See `repro.spec.SGD` for what differs
+    from one variable to another, and for Nesterov's momentum.
     """
 
-    def __init__(self, momentum=0.0, weight_decay=0.0, decayed="all"):
+    def __init__(self, description: spec.SGD):
         super().__init__(learning_rate=0.0, name="coupled_sgd")
-        self.momentum = momentum
-        self.decay = weight_decay
-        self.decayed = decayed
+        self.description = description
 
     def build(self, variables):
         if self.built:
             return
         super().build(variables)
         self.velocities = self.add_optimizer_variables(variables, "velocity")
+        self.how = [factor_and_decay(self.description, variable) for variable in variables]
 
     def update_step(self, gradient, variable, learning_rate):
-        velocity = self.velocities[self._get_variable_index(variable)]
-        rate = ops.cast(learning_rate, variable.dtype)
-        if self.decay and (self.decayed == "all" or len(variable.shape) > 1):
-            gradient = gradient + self.decay * variable
-        self.assign(velocity, self.momentum * velocity - rate * gradient)
-        self.assign_add(variable, velocity)
+        index, momentum = self._get_variable_index(variable), self.description.momentum
+        velocity, (factor, decay) = self.velocities[index], self.how[index]
+        rate = ops.cast(learning_rate, variable.dtype) * factor
+        if decay:
+            gradient = gradient + decay * variable
+        step = rate * gradient
+        self.assign(velocity, momentum * velocity - step)
+        self.assign_add(
+            variable, momentum * velocity - step if self.description.nesterov else velocity
+        )
+
+
+def factor_and_decay(description: spec.SGD, variable) -> tuple[float, float]:
+    """What the rate is multiplied by for a Keras variable, and its weight decay."""
+    layer_and_variable = "/".join(variable.path.split("/")[-2:])
+    for group in description.groups:
+        if fnmatchcase(layer_and_variable, group.variables):
+            return group.rate, group.weight_decay
+    decayed = description.decayed == "all" or variable.name == "kernel"
+    return 1.0, description.weight_decay if decayed else 0.0
 
 
 class StochasticDiagonalLM(keras.optimizers.Optimizer):
@@ -72,7 +87,7 @@ def build(description: spec.SGD | spec.StochasticDiagonalLM) -> keras.optimizers
     """The Keras optimizer of a recipe's description."""
     if isinstance(description, spec.StochasticDiagonalLM):
         return StochasticDiagonalLM(description.mu)
-    return CoupledSGD(description.momentum, description.weight_decay, description.decayed)
+    return CoupledSGD(description)
 
 
 def curvatures(model, loss, images, labels) -> list:

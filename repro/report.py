@@ -118,11 +118,11 @@ def _write(path: Path, text: str) -> None:
 
 
 def cost(experiment: spec.Experiment, found: Sequence[dict], changed: bool = False) -> dict:
-    """What one run at paper scale takes: updates, images, passes, minutes, measured.
+    """What one run at paper scale takes: updates, images, passes, minutes, measured, estimated.
 
-    `minutes` is the median over the `measured` plain runs among the records `found`; None where
-    there are none, and where the recipe was `changed` by `--set`. Raises UsageError for a split
-    that there is not.
+    `minutes` is the median over the `measured` plain runs among the records `found`. Where there
+    are none it is `estimated` from the speed of plain short-scale runs, and None without those or
+    where the recipe was `changed` by `--set`. Raises UsageError for a split that there is not.
     """
     recipe = experiment.recipe
     images = examples(recipe.data)["train"]
@@ -130,19 +130,30 @@ def cost(experiment: spec.Experiment, found: Sequence[dict], changed: bool = Fal
         images = recipe.augmentation.size(images)
     in_a_pass = recipe.pass_examples or images
     total = recipe.iterations * recipe.batch or in_a_pass * recipe.passes
-    minutes, measured = None, 0
+    minutes, measured, estimated = None, 0, False
     if not changed:
-        grouped = verdict.groups(found, experiment, "paper").items()
-        runs = [run for group, runs in grouped if group.plain for run in runs]
-        spent = [m for m in map(_minutes, runs) if m is not None]
+        plain = {
+            scale: [
+                run
+                for group, runs in verdict.groups(found, experiment, scale).items()
+                if group.plain
+                for run in runs
+            ]
+            for scale in KEPT_SCALES
+        }
+        spent = [m for m in map(_minutes, plain["paper"]) if m is not None]
+        speeds = [s for s in map(_speed, plain["short"]) if s]
         if spent:
             minutes, measured = median(spent), len(spent)
+        elif speeds:
+            minutes, estimated = total / median(speeds) / 60, True
     return {
         "updates": total // recipe.batch,
         "images": total,
         "passes": total / in_a_pass,
         "minutes": minutes,
         "measured": measured,
+        "estimated": estimated,
     }
 
 
@@ -220,14 +231,15 @@ def _draw(
 def _draw_figures(paper: spec.Paper, found: list[dict], folder: Path) -> list[Path]:
     """The paper's own figures, as far as there are runs."""
     made = []
-    for figure in paper.figures:
-        runs = figures.chosen(figure, paper.experiments, found)
-        made.append(figures.draw_figure(figure, runs, folder / _file(paper, figure)))
+    for scale in KEPT_SCALES:
+        for figure in paper.figures:
+            runs = figures.chosen(figure, paper.experiments, found, scale)
+            made.append(figures.draw_figure(figure, runs, folder / _file(paper, figure, scale)))
     return [path for path in made if path]
 
 
-def _file(paper: spec.Paper, figure: spec.Figure) -> str:
-    return f"{paper.name}-{figure.name}.svg"
+def _file(paper: spec.Paper, figure: spec.Figure, scale: str) -> str:
+    return f"{paper.name}-{figure.name}{'' if scale == 'paper' else f'-{scale}'}.svg"
 
 
 def _shown(experiment: spec.Experiment, found: list[dict]) -> list[dict]:
@@ -262,10 +274,11 @@ spread, Welch's interval of the difference.
 | not run | no finished run at paper scale |
 
 A claim compares experiments: its effect is the fall of the mean from each experiment to the next,
-in points where errors are compared, with Welch's 95 % interval; of several steps the smallest is
-given. It holds when the whole interval is a fall (by the claim's margin), does not hold when none
-of it is, and is inconclusive otherwise, or when an experiment has a single run. Short-scale runs speak only where paper-scale runs are missing, never
-together with them, and the verdict says so.
+in points where errors are compared, with Welch's 95 % interval; of several steps the smallest of
+those that decide is given. It holds when the whole interval is a fall (by the claim's margin), does not hold when none
+of it is, and is inconclusive otherwise, or when an experiment has a single run. Short-scale runs
+speak only where paper-scale runs are missing, never together with them, and the verdict says so:
+what does not hold after a short training may well hold after a whole one.
 """  # noqa: E501 - a table row is one line
 
 
@@ -315,18 +328,23 @@ def _paper_page(paper: spec.Paper, found: list[dict], root: Path) -> str:
         )
     if paper.claims:
         parts.append("## Claims\n\n" + _claims_table(paper, found))
-    parts += [_figure(figure, paper, found, root) for figure in paper.figures]
-    short = _short_table(paper, found)
-    if short:
+    for figure in paper.figures:
+        shown = _figure(figure, paper, found, root, "paper") or "not run\n"
+        parts.append(f"## {figure.source}: {figure.title}\n\n{shown}")
+    if short := _short_table(paper, found, stale=False):
         parts.append(
             "## Short scale\n\nThe same recipes with a compressed schedule: held against bands "
             "that were measured here, never against the paper.\n\n" + short
         )
+        parts += filter(None, (_figure(f, paper, found, root, "short") for f in paper.figures))
     stale = [r for r in rows if r["verdict"] == verdict.STALE]
-    if stale:
+    tables = [_verdict_table(stale, group=True)] if stale else []
+    tables += filter(None, [_short_table(paper, found, stale=True)])
+    if tables:
         parts.append(
-            "## Former recipes\n\nStale: the recipe has changed since these runs, so they are "
-            "not judged.\n\n" + _verdict_table(stale, group=True)
+            "## Former recipes\n\nThe recipe has changed since these runs, so they are not "
+            "judged; at short scale also where it is the schedule's compression that has.\n\n"
+            + "\n".join(tables)
         )
     common = _common_deviations(paper)
     parts.append("## Experiments\n")
@@ -336,18 +354,18 @@ def _paper_page(paper: spec.Paper, found: list[dict], root: Path) -> str:
     return "\n".join(parts)
 
 
-def _figure(figure: spec.Figure, paper: spec.Paper, found: list[dict], root: Path) -> str:
-    """One of the paper's figures, with what it lacks."""
-    heading = f"## {figure.source}: {figure.title}\n"
-    path = Path("figures", _file(paper, figure))
-    runs = figures.chosen(figure, paper.experiments, found)
+def _figure(
+    figure: spec.Figure, paper: spec.Paper, found: list[dict], root: Path, scale: str
+) -> str:
+    """One of the paper's figures, with what it lacks; nothing where nothing ran."""
+    path = Path("figures", _file(paper, figure, scale))
+    runs = figures.chosen(figure, paper.experiments, found, scale)
     if not (runs and (root / path).exists()):
-        return f"{heading}\nnot run\n"
-    scale = next(iter(runs.values()))[0]["run"]["scale"]
+        return ""
     shown = dict.fromkeys(name for _, names in figure.panels for name in names)
     lacking = ", ".join(name for name in shown if name not in runs)
-    said = f"From runs at {scale} scale." + (f" Not run: {lacking}." if lacking else "")
-    return f"{heading}\n![{figure.source}]({path})\n\n{said}\n"
+    said = f"From runs at {scale} scale." + (f" Without: {lacking}." if lacking else "")
+    return f"![{figure.source}]({path})\n\n{said}\n"
 
 
 def _common_deviations(paper: spec.Paper) -> list[str]:
@@ -461,14 +479,16 @@ def _claims_table(paper: spec.Paper, found: list[dict]) -> str:
                 _metric(claim.metric, claim.protocol),
                 effect(judged),
                 interval(judged["low"], judged["high"]),
-                ", ".join(str(n) for n in counts),
+                ", ".join(str(n) for n in counts)
+                + (" (short scale)" if judged["scale"] == "short" else ""),
                 claims.words(judged),
             ]
         )
     return _markdown(header, lines, numeric={"effect"})
 
 
-def _short_table(paper: spec.Paper, found: list[dict]) -> str:
+def _short_table(paper: spec.Paper, found: list[dict], stale: bool) -> str:
+    """The short-scale runs by the recipes as they are, or (`stale`) as they were."""
     header = ["experiment", "what ran", "metric", "measured", "n", "band", "within"]
     lossy = any(verdict.failed(found, experiment, "short") for experiment in paper.experiments)
     if lossy:
@@ -476,12 +496,13 @@ def _short_table(paper: spec.Paper, found: list[dict]) -> str:
     lines = []
     for experiment in paper.experiments:
         bands = {(b.metric, b.protocol): b for b in experiment.bands if b.scale == "short"}
-        wanted = list(bands) or [("test_error", experiment.protocols[0])]
+        named = [(c.metric, c.protocol) for c in paper.claims if experiment.name in c.needs]
+        wanted = dict.fromkeys([*bands, ("test_error", experiment.protocols[0]), *named])
         done = verdict.groups(found, experiment, "short")
         broken = verdict.failed(found, experiment, "short")
         everyone = {**done, **broken}
         for group in everyone:
-            for metric, protocol in wanted:
+            for metric, protocol in wanted if group.stale == stale else ():
                 numbers = verdict.values(done.get(group, ()), metric, protocol)
                 if not numbers and group not in broken:
                     continue
@@ -491,7 +512,7 @@ def _short_table(paper: spec.Paper, found: list[dict]) -> str:
                 lines.append(
                     [
                         experiment.name,
-                        group.label(everyone) + (" (stale)" if group.stale else ""),
+                        group.label(everyone),
                         metric.replace("_", " "),
                         spread(
                             fmean(numbers) if numbers else None,
@@ -528,6 +549,8 @@ def _runs_table(runs: list[dict], experiment: spec.Experiment, counted: set[str]
         differs += [] if run["precision"] == "float32" else [run["precision"]]
         if not result:
             differs.append(f"failed: {_reason(record)}")
+        elif verdict.group_of(run, experiment).stale:
+            differs.append("former recipe: not judged")
         elif run["id"] not in counted:
             differs.append("seed run before: not counted")
         lines.append(

@@ -125,12 +125,27 @@ class WarmUp:
 
 
 @dataclass(frozen=True)
+class ParameterGroup:
+    """Variables that are trained otherwise than the rest.
+
+    variables: a pattern for "layer/variable": "*/bias", "local*/kernel".
+    rate: a factor on the rate. weight_decay: instead of that of the rest.
+    """
+
+    variables: str
+    rate: float = 1.0
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
 class SGD:
     """Stochastic gradient descent with momentum and the papers' coupled weight decay.
 
     v <- momentum * v - rate * (gradient + weight_decay * w);  w <- w + v
 
+    nesterov: the step is then momentum * v - rate * (gradient + weight_decay * w) with the new v.
     decayed: "all" variables, or "kernels" alone (no biases, no batch normalisation).
+    groups: of those whose pattern fits a variable, the first holds for it, not `decayed`.
     """
 
     rate: Steps
@@ -138,6 +153,8 @@ class SGD:
     weight_decay: float = 0.0
     decayed: str = "all"
     warm_up: WarmUp | None = None
+    nesterov: bool = False
+    groups: tuple[ParameterGroup, ...] = ()
 
     def __post_init__(self):
         if self.decayed not in DECAYED:
@@ -290,7 +307,7 @@ def as_plain(value: Any) -> Any:
 # Fields of a recipe that describe what is done, or what is measured, but change no weight.
 NOT_TRAINED = ("initialisation", "tested_every", "training_error_measured")
 # Fields that came later: where they do nothing, earlier runs keep their digest.
-LATER = {"iterations": 0, "decayed": "all", "warm_up": None}
+LATER = {"iterations": 0, "decayed": "all", "warm_up": None, "nesterov": False, "groups": []}
 
 
 def digest(experiment: Experiment) -> str:
@@ -380,6 +397,8 @@ POSITIVE = {
     "penalty_scale",
     "tested_every",
     "window",
+    "side",
+    "white",
 }
 
 

@@ -2,7 +2,8 @@
 
 `Training.train` is the story; what it needs is made in `Training.__init__`. Everything that decides
 the outcome is a function of (experiment, scale, seed, update), so a run that is killed and resumed
-ends with the same bits as one that was left alone.
+ends with the same bits as one that was left alone, where the devices compute alike each time: CPUs
+do, GPUs are not made to.
 """
 
 import contextlib
@@ -17,14 +18,14 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from itertools import count, pairwise, takewhile
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from repro import backends, catalog, checkpoint, distribution, evaluation, probes, spec
-from repro.data import datasets, preprocessing
+from repro.data import augmentation, datasets, preprocessing
 from repro.data.batches import Batches
 from repro.errors import Interrupted, ReproError, RunError, UsageError, unknown
 from repro.journal import Journal
@@ -102,7 +103,7 @@ def evaluate(run_dir: str | os.PathLike, protocol: str) -> dict:
     the run's newest checkpoint cannot be read. Writes nothing.
     """
     evaluation.check_protocol(protocol)
-    training = Training.reopen(run_dir)
+    training = Training.reopen(run_dir, strategy="single")
     training.load_newest()
     return {
         "run_dir": str(run_dir),
@@ -152,7 +153,7 @@ class Training:
             self.train_labels,
             recipe.batch,
             self.seed,
-            augmentation=recipe.augmentation,
+            augmentation=augmentation.fit(recipe.augmentation, self.train_images),
             fill=float(preprocessing.apply(steps, np.zeros_like(train.images[:1])).flat[0]),
         )
         self.pass_ends = pass_ends(recipe, self.batches.size, self.scale)
@@ -164,16 +165,18 @@ class Training:
             self.model = experiment.network.build(**experiment.network.options)
             self.optimizer = optimizers.build(recipe.optimizer)
             self.optimizer.build(self.model.trainable_variables)
-        shape = self.train_images.shape[1:]
+        shape = self.batches.shape
         if self.model.input_shape[1:] != shape:
             raise UsageError(
                 f"{experiment.network.name} takes images {self.model.input_shape[1:]}, "
-                f"{recipe.data.dataset} gives {shape} after preprocessing"
+                f"{recipe.data.dataset} gives {shape} after preprocessing and augmentation"
             )
-        self.chunk = chunk_updates(recipe.batch, self.train_images[0].nbytes, self.pass_ends)
+        if experiment.probes:
+            probes.responses(self.model)  # told now rather than after the training
+        self.chunk = chunk_updates(recipe.batch, 4 * math.prod(shape), self.pass_ends)
         how = (recipe.loss, recipe.batch, self.chunk)
         self.loop = self.devices.loop(self.model, self.optimizer, *how)
-        self.score = evaluation.scorer(self.model, recipe.loss)
+        self.score = evaluation.scorer(self.model, recipe.loss, experiment.protocols[0])
         self.update = 0
         self.rates = rates(recipe, self.pass_ends[-1])
         factor = recipe.short_factor if self.scale == "short" else 1
@@ -217,12 +220,15 @@ class Training:
         )
 
     @classmethod
-    def reopen(cls, run_dir: str | os.PathLike) -> "Training":
-        """The training of an existing run directory, before its first update."""
+    def reopen(cls, run_dir: str | os.PathLike, strategy: str | None = None) -> "Training":
+        """The training of an existing run directory, before its first update.
+
+        `strategy` in place of the run's own is for what does not depend on it.
+        """
         journal = Journal.open(run_dir)
         facts = journal.run()
         request = {key: facts[key] for key in ("experiment", "scale", "seed", "overrides")}
-        request |= {key: facts[key] for key in ("strategy", "precision")}
+        request |= {"strategy": strategy or facts["strategy"], "precision": facts["precision"]}
         training = cls(catalog.experiment(facts["experiment"]), request)
         if spec.digest(training.experiment) != facts["digest"]:
             raise RunError(
@@ -346,10 +352,10 @@ class Training:
         if self.update == start:
             self.state |= {"losses": 0.0, "wrong": 0, "training_seconds": 0.0, "rates": None}
             self._set_rates(number)
-        for first, last in self._stretches(number):
-            self._set_learning_rate(first)
+        while self.update < self.pass_ends[number]:
+            self._set_learning_rate(self.update)
             began = time.monotonic()
-            for images, labels in self.batches.stream(first, last, self.chunk):
+            for images, labels in self.batches.stream(self.update, self._cut(number), self.chunk):
                 losses, wrong = self.loop(images, labels)
                 self.update += len(images)
                 self.state["losses"] += losses
@@ -396,13 +402,16 @@ class Training:
             self.state["warming_wrong"] = 0
         return not self.state["warm"]
 
-    def _stretches(self, number: int) -> list[tuple[int, int]]:
-        """What is left of a pass, cut where the learning rate changes or may change within it."""
-        end = self.pass_ends[number]
-        cuts = {self.update, end, *(first for first, _ in self.rates)}
+    def _cut(self, number: int) -> int:
+        """The next update before which the learning rate changes or may change, or the pass ends.
+
+        A function of the update and of whether the warm-up is over, as a resumed run needs.
+        """
+        cuts = [self.pass_ends[number], *(first for first, _ in self.rates)]
         if getattr(self.recipe.optimizer, "warm_up", None) and not self.state["warm"]:
-            cuts |= set(range(0, end, self.recipe.optimizer.warm_up.window))
-        return list(pairwise(sorted(cut for cut in cuts if self.update <= cut <= end)))
+            window = self.recipe.optimizer.warm_up.window
+            cuts.append((self.update // window + 1) * window)
+        return min(cut for cut in cuts if cut > self.update)
 
     def _after_chunk(self, number: int, start: int) -> None:
         if not math.isfinite(self.state["losses"]):
@@ -471,11 +480,13 @@ class Training:
 
         `running_error` is that of the last pass while it was trained.
         """
-        evaluation.check_protocol(protocol)  # there is one so far, so nothing to choose by it
-        test = evaluation.evaluate(self.score, self.test_images, self.test_labels)
+        score = self.score
+        if protocol != self.experiment.protocols[0]:
+            score = evaluation.scorer(self.model, self.recipe.loss, protocol)
+        test = evaluation.evaluate(score, self.test_images, self.test_labels)
         metrics = {f"test_{key}": value for key, value in test.items()}
         if self.recipe.training_error_measured:
-            train = evaluation.evaluate(self.score, self.train_images, self.train_labels)
+            train = evaluation.evaluate(score, self.train_images, self.train_labels)
             metrics |= {f"training_{key}": value for key, value in train.items()}
         if passes := self.journal.passes():
             metrics["running_error"] = passes[-1]["running_error"]

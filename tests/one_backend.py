@@ -57,11 +57,7 @@ def drawn(weight) -> np.ndarray:
         "moving_mean": draw.normal(0.0, 0.1, weight.shape),
         "moving_variance": draw.uniform(0.5, 2.0, weight.shape),
     }
-    return np.asarray(by_name.get(weight.name, as_numpy(weight)), "float32")
-
-
-def as_numpy(variable) -> np.ndarray:
-    return keras.ops.convert_to_numpy(keras.ops.copy(variable))
+    return np.asarray(by_name.get(weight.name, backends.as_numpy(weight)), "float32")
 
 
 def images_for(model, *leading: int) -> np.ndarray:
@@ -89,7 +85,7 @@ def outputs(found: dict) -> None:
         made = model(keras.ops.convert_to_tensor(images), training=True)
         found[f"{name}-training"] = keras.ops.convert_to_numpy(keras.ops.stop_gradient(made))
         for i, variable in enumerate(model.non_trainable_variables):
-            found[f"{name}-moved-{i}"] = as_numpy(variable)
+            found[f"{name}-moved-{i}"] = backends.as_numpy(variable)
 
 
 def updates(found: dict) -> None:
@@ -110,7 +106,7 @@ def updates(found: dict) -> None:
         sums = [loop(images[:6], labels[:6]), loop(images[6:], labels[6:])]
         found[f"{name}-losses"], found[f"{name}-wrong"] = np.transpose(sums)
         for i, variable in enumerate([*model.weights, *optimizer.variables]):
-            found[f"{name}-updated-{i:02d}"] = as_numpy(variable)
+            found[f"{name}-updated-{i:02d}"] = backends.as_numpy(variable)
 
 
 def experiment() -> spec.Experiment:
@@ -131,19 +127,20 @@ def runs(found: dict) -> None:
     """One run left alone, one stopped by SIGTERM within a pass and gone on with."""
     training.CHUNK_UPDATES = 4
     one = experiment()
+    whole, cut = (FOLDER / f"{kind}-{backends.name()}" for kind in ("whole", "cut"))
     catalog.experiment = lambda name: one
 
     def stop(event):
         if event["event"] == "progress" and event["update"] == 15:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    training.run(one, out=FOLDER / "whole", strategy=STRATEGY)
+    training.run(one, out=whole, strategy=STRATEGY)
     try:
-        training.run(one, out=FOLDER / "cut", strategy=STRATEGY, progress=stop)
+        training.run(one, out=cut, strategy=STRATEGY, progress=stop)
     except Interrupted:
         random.seed(99)  # the state of the process decides nothing
         np.random.seed(99)
-        training.resume(next((FOLDER / "cut" / one.name).iterdir()))
+        training.resume(next((cut / one.name).iterdir()))
 
 
 def failing(shape: tuple) -> bool:

@@ -46,7 +46,7 @@ class Found:
         if not stem.with_suffix(".json").exists():
             if backend != "tensorflow":
                 self("tensorflow")  # it draws the weights
-            jobs = jobs or ("outputs", "updates", *(["runs"] if backend == "jax" else []))
+            jobs = jobs or ("outputs", "updates", *(["runs"] if backend in OTHERS else []))
             program = [HERE / "one_backend.py", self.folder, strategy, *jobs]
             done = process(backend, *program, **environment)
             assert done.returncode == 0, done.stderr
@@ -119,11 +119,12 @@ def test_a_lack_of_memory_is_told_from_other_errors(backend, found):
     assert (said["too large"], said["wrong shapes"]) == (True, False)
 
 
-def test_a_run_on_jax_that_is_stopped_goes_on_to_the_same_bits(found):
+@pytest.mark.parametrize(("backend", "compiler"), [("jax", "xla"), ("torch", "eager")])
+def test_a_run_that_is_stopped_goes_on_to_the_same_bits(backend, compiler, found):
     """With batch normalisation and dropout: what is not trained is in the checkpoint too."""
-    found("jax")
+    found(backend)
     whole, cut = (
-        Journal.open(next((found.folder / kind / "lenet5-modern-mnist").iterdir()))
+        Journal.open(next((found.folder / f"{kind}-{backend}" / "lenet5-modern-mnist").iterdir()))
         for kind in ("whole", "cut")
     )
     assert (whole.result()["resumed"], cut.result()["resumed"]) == (0, 1)
@@ -132,8 +133,8 @@ def test_a_run_on_jax_that_is_stopped_goes_on_to_the_same_bits(found):
     assert len(mine) == len(theirs) > 12
     assert all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
     run, passes = whole.run(), whole.passes()
-    assert (run["backend"], run["compiler"], run["devices"]) == ("jax", "xla", ["CPU:0"])
-    assert run["versions"].keys() == {"python", "keras", "jax", "numpy"}
+    assert (run["backend"], run["compiler"], run["devices"]) == (backend, compiler, ["CPU:0"])
+    assert run["versions"].keys() == {"python", "keras", backend, "numpy"}
     assert passes[-1]["loss"] < 0.8 * passes[0]["loss"]  # it did learn
 
 

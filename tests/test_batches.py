@@ -101,7 +101,9 @@ def test_augmentation_is_told_the_pass_of_each_example():
             return images
 
     seen = []
-    batches(30, seed=3, augmentation=Noting(), fill=0.5).chunk(0, 10)  # 300 of 100 a pass
+    stream = batches(30, seed=3, augmentation=Noting(), fill=0.5)
+    seen.clear()  # it has asked for the shape of an example
+    stream.chunk(0, 10)  # 300 of 100 a pass
     assert [epoch for epoch, _ in seen] == [0, 1, 2]
     for _, index in seen:
         assert sorted(index) == list(range(100))

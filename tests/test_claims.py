@@ -81,6 +81,12 @@ def test_a_chain_is_as_good_as_its_worst_step():
     assert [step["verdict"] for step in holds["steps"]] == ["holds", "holds"]
     assert judge(CLAIM, good + runs(C, [2.4, 2.5, 2.6]))["verdict"] == "does not hold"
     assert judge(CLAIM, good + runs(C, [1.9, 2.0, 2.1]))["verdict"] == "inconclusive"
+    # told is the step that decides, not the one that fell least
+    clear, wide = runs(A, [2.19, 2.2, 2.21]), runs(C, [0.5, 1.4, 1.5])
+    mixed = judge(CLAIM, clear + runs(B, [1.99, 2.0, 2.01]) + wide)
+    assert [step["verdict"] for step in mixed["steps"]] == ["holds", "inconclusive"]
+    assert (mixed["verdict"], mixed["effect"]) == ("inconclusive", pytest.approx(2.0 - 3.4 / 3))
+    assert mixed["low"] < 0
     absent = judge(CLAIM, good)
     assert (absent["verdict"], absent["missing"]) == ("not run", ["most"])
 

@@ -43,10 +43,13 @@ def repro(*arguments: str) -> subprocess.CompletedProcess:
         ("show", ("EXPERIMENT",)),
         ("show lenet5-mnst", ("'lenet5-mnst'", "did you mean lenet5-mnist")),
         ("show lenet5-mnist --set recipe.data.train=train[9", ("train[9", "train[:N]")),
+        ("show resnet50", ("resnet50 is a network", "repro anatomy resnet50")),
+        ("run resnet20-cifar10 --set network.shortcut=Z", ("'Z'", "A, B, C, none")),
         ("anatomy lenet-5", ("'lenet-5'", "did you mean lenet5")),
         ("verdict vgg-d-imagenet", ("'vgg-d-imagenet'", "accepted: ")),
         ("claims lenet5-distortion", ("did you mean lenet5-distortions",)),
         ("claims --scale smoke", ("'smoke'", "short, paper")),
+        ("claims --seeds 5", ("--seeds 5", "--run")),
         ("run lenet5-mnst", ("'lenet5-mnst'", "did you mean lenet5-mnist")),
         ("run lenet5-mnist --scale papr", ("'papr'", "did you mean paper")),
         ("run lenet5-mnist --seed three", ("--seed three", "a whole number from 0")),
@@ -160,7 +163,8 @@ def test_show_with_a_change_costs_what_the_change_costs(capsys):
     changes = ["--set", "recipe.data.train=train[:1000]", "--set", "recipe.batch=10"]
     assert cli.main(["show", "lenet5-mnist", "--json", *changes]) == 0
     shown = json.loads(capsys.readouterr().out)
-    cost = {"updates": 2_000, "images": 20_000, "passes": 20, "minutes": None, "measured": 0}
+    work = {"updates": 2_000, "images": 20_000, "passes": 20}
+    cost = {**work, "minutes": None, "measured": 0, "estimated": False}
     assert shown["cost"] == cost
 
 
@@ -395,6 +399,24 @@ def test_a_claim_about_training_errors_at_short_scale_is_labelled(capsys):
     assert cli.main(["claims", "resnet-degradation", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["scale"], row["verdict"], row["unit"]) == ("short", "holds", "points")
+
+
+@pytest.mark.parametrize(("scale", "code"), [("paper", 1), ("short", 0)])
+def test_a_short_training_refutes_no_paper(scale, code, capsys):
+    leave_claimed("resnet-reversal", "running_error", scale, (4.0, 8.0))
+    assert cli.main(["claims", "resnet-reversal"]) == code
+    assert "does not hold" in capsys.readouterr().out
+
+
+def test_a_paper_s_rounded_figures_are_printed_with_their_source(capsys):
+    assert cli.main(["anatomy", "resnet20"]) == 0
+    assert "Table 6 (to two or three digits)" in capsys.readouterr().out
+
+
+def test_help_names_every_default(capsys):
+    for arguments, default in (("run", "Default: 0."), ("claims", "Default: paper, else short.")):
+        assert cli.main([arguments, "--help"]) == 0
+        assert default in " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 
 def test_a_claim_about_responses_is_not_in_points(capsys):

@@ -106,6 +106,41 @@ def test_every_example_of_a_chunk_is_used_once_and_no_filling(two_devices, strat
     assert float(model.layers[-1].kernel[0, 0]) == before - images.mean()
 
 
+class Difference:
+    """A loss whose sum over a batch is what the images of class 0 give, less those of class 1."""
+
+    def __call__(self, outputs, labels):
+        import keras
+
+        return outputs[:, 0] * (1.0 - 2.0 * keras.ops.cast(labels, "float32"))
+
+    def predict(self, outputs):
+        return outputs[:, 0]
+
+
+def test_each_replica_drops_other_units(two_devices):
+    """Halves of ones through a dropout of 1,000 units: alike only if the same ones are dropped."""
+    import keras
+
+    devices = distribution.choose("mirrored", 4)
+    with devices.scope():
+        keras.utils.set_random_seed(0)
+        images = keras.Input((1000,))
+        summed = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+        model = keras.Model(images, summed(keras.layers.Dropout(0.5)(images)))
+        sgd = optimizers.build(spec.SGD(spec.Steps(((1, 0.0),))))
+        sgd.build(model.trainable_variables)
+    before = [v.numpy() for v in model.non_trainable_variables]
+    loop = devices.loop(model, sgd, Difference(), 4, 1)
+    labels = np.array([[0, 0, 1, 1]], "int32")  # the first replica's, and the second's
+    found = [loop(np.ones((1, 4, 1000), "float32"), labels)[0] for _ in range(3)]
+    assert min(map(abs, found)) > 0 and len(set(found)) == 3
+    # as before, so that a checkpoint, which keeps the first replica's, is enough to go on from
+    for variable, value in zip(model.non_trainable_variables, before, strict=True):
+        variable.assign(value)
+    assert [loop(np.ones((1, 4, 1000), "float32"), labels)[0] for _ in range(3)] == found
+
+
 def test_filling_up_keeps_what_is_there():
     images, labels = numbered(2, 3)
     longer = backends.padded(images, 5)

@@ -66,6 +66,47 @@ def test_a_network_is_scored_in_the_mode_for_testing():
     assert found["count"] == B + 7
 
 
+def looking(side):
+    """A network of `side` x `side` pixels that tells its place in the image from a class."""
+    keras = pytest.importorskip("keras")
+    layers = [keras.Input((side, side, 2)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    return keras.Sequential(layers)
+
+
+def crops_of_six_to_four(images):
+    """The four corners and the centre of 6x6 pixels, 4x4 each, then their mirror images."""
+    places = [(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]
+    crops = [images[:, top : top + 4, left : left + 4] for top, left in places]
+    return [*crops, *(crop[:, :, ::-1] for crop in crops)]
+
+
+def softmax(logits):
+    each = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return each / each.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("protocol", ["single-view", "10-crop"])
+def test_of_larger_images_the_network_sees_the_views_of_the_protocol(protocol):
+    model = looking(4)
+    rng = np.random.default_rng(5)
+    images = rng.normal(size=(B + 3, 6, 6, 2)).astype("float32")
+    labels = rng.integers(0, 3, B + 3).astype("int32")
+    kernel, bias = model.layers[-1].get_weights()
+    crops = crops_of_six_to_four(images)
+    crops = crops if protocol == "10-crop" else [images[:, 1:5, 1:5]]
+    p = np.mean([softmax(c.reshape(len(c), -1) @ kernel + bias) for c in crops], axis=0)
+    score = evaluation.scorer(model, losses.SoftmaxCrossEntropy(), protocol)
+    found = evaluation.evaluate(score, images, labels)
+    assert found["count"] == B + 3
+    assert found["wrong"] == np.sum(p.argmax(axis=1) != labels)
+    assert found["loss"] == pytest.approx(-np.mean(np.log(p[np.arange(B + 3), labels])), rel=1e-4)
+
+
+def test_the_views_of_a_network_without_softmax_are_not_averaged():
+    with pytest.raises(UsageError, match=r"10-crop averages the softmax.*single-view"):
+        evaluation.scorer(looking(4), losses.SquaredError(), "10-crop")
+
+
 def test_an_unknown_protocol_is_a_usage_error_before_anything_is_read(tmp_path):
     with pytest.raises(
         UsageError, match=r"unknown protocol 'single-veiw'.*did you mean single-view"

@@ -202,31 +202,28 @@ def test_layer_by_layer_and_from_the_largest(tmp_path):
 
 def test_nothing_to_draw_of_a_paper(tmp_path):
     assert figures.draw_figure(ERRORS, {}, tmp_path / "figure.svg") is None
-    assert figures.chosen(ERRORS, EVERY, []) == {}
-    assert figures.chosen(LAYERS, EVERY, [record(PLAIN, 0, 9.0)]) == {}
+    assert figures.chosen(ERRORS, EVERY, [], "paper") == {}
+    assert figures.chosen(LAYERS, EVERY, [record(PLAIN, 0, 9.0)], "paper") == {}
 
 
 def test_a_figure_is_drawn_from_one_scale():
     short = [record(of, 0, 9.0, scale="short") for of in EVERY]
     paper = [record(RESIDUAL, k, 8.0) for k in range(3)]
-    found = figures.chosen(ERRORS, EVERY, short + paper)
+    found = figures.chosen(ERRORS, EVERY, short + paper, "short")
     assert {name: runs[0]["run"]["scale"] for name, runs in found.items()} == dict.fromkeys(
         ("plain", "deep", "residual"), "short"
     )
-    found = figures.chosen(ERRORS, EVERY, short[2:] + paper)
-    assert found == {"residual": paper}
-    paper += [record(of, 0, 8.0) for of in (PLAIN, DEEP)]
-    assert figures.chosen(ERRORS, EVERY, short + paper)["plain"] == [paper[3]]
+    assert figures.chosen(ERRORS, EVERY, short + paper, "paper") == {"residual": paper}
 
 
 def test_a_figure_is_drawn_from_plain_runs_of_one_stack():
     jax = {"backend": "jax", "versions": {"keras": "3.15.1", "jax": "0.10.2"}}
     apart = [record(PLAIN, 0, 9.0, **jax), record(RESIDUAL, 0, 8.0), record(DEEP, 0, 9.5)]
-    assert list(figures.chosen(ERRORS, EVERY, apart)) == ["deep", "residual"]
+    assert list(figures.chosen(ERRORS, EVERY, apart, "paper")) == ["deep", "residual"]
     changed = [record(PLAIN, 0, 9.0, precision="mixed_bfloat16")]
-    assert figures.chosen(ERRORS, EVERY, changed) == {}
+    assert figures.chosen(ERRORS, EVERY, changed, "paper") == {}
 
 
 def test_a_figure_of_a_probe_is_drawn_from_runs_that_have_it():
     runs = [record(PLAIN, 0, 9.0), measured(PLAIN, 1, [1.0, 2.0])]
-    assert figures.chosen(LAYERS, EVERY, runs) == {"plain": runs[1:]}
+    assert figures.chosen(LAYERS, EVERY, runs, "paper") == {"plain": runs[1:]}

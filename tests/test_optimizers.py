@@ -37,7 +37,7 @@ def test_kernels_alone_decay_where_the_recipe_says_so():
     sgd = optimizers.build(
         spec.SGD(spec.Steps(((1, 0.1),)), momentum=0.0, weight_decay=0.5, decayed="kernels")
     )
-    kernel, bias = keras.Variable([[2.0]]), keras.Variable([2.0])
+    kernel, bias = keras.Variable([[2.0]], name="kernel"), keras.Variable([2.0], name="bias")
     sgd.build([kernel, bias])
     sgd.learning_rate.assign(0.1)
     sgd.apply([keras.ops.convert_to_tensor(g) for g in ([[0.0]], [0.0])], [kernel, bias])
@@ -52,8 +52,64 @@ def test_momentum_keeps_the_rate_that_a_gradient_came_with():
         v = 0.8 * v - rate * (gradient + 0.05 * w)
         w = w + v
         expected.append(w)
-    sgd = optimizers.CoupledSGD(momentum=0.8, weight_decay=0.05)
+    sgd = optimizers.build(spec.SGD(spec.Steps(((1, 0.1),)), momentum=0.8, weight_decay=0.05))
     np.testing.assert_allclose(updates(sgd, np.ones(3), gradients, rates), expected, rtol=1e-5)
+
+
+def test_nesterov_takes_the_gradient_one_step_ahead():
+    """Nesterov's method evaluates the gradient at w + momentum * v: on E = w^2 / 2 that is known.
+
+    Kept are the points at which gradients are taken, y = w + momentum * v (Sutskever et al. 2013).
+    """
+    momentum, rate = 0.9, 0.1
+    sgd = optimizers.build(spec.SGD(spec.Steps(((1, rate),)), momentum=momentum, nesterov=True))
+    weight = keras.Variable([1.0])
+    sgd.build([weight])
+    sgd.learning_rate.assign(rate)
+    w, v = 1.0, 0.0
+    for _ in range(5):
+        sgd.apply([keras.ops.convert_to_tensor(weight)], [weight])
+        v = momentum * v - rate * (w + momentum * v)  # gradient at the point ahead
+        w = w + v
+        np.testing.assert_allclose(weight.numpy(), [w + momentum * v], rtol=1e-5)
+
+
+def test_groups_of_variables_have_their_own_rate_and_decay():
+    groups = (
+        spec.ParameterGroup("*/bias", rate=2.0),
+        spec.ParameterGroup("conv1/*", weight_decay=0.0),
+        spec.ParameterGroup("fc/kernel", rate=0.5, weight_decay=1.0),
+    )
+    sgd = optimizers.build(
+        spec.SGD(spec.Steps(((1, 0.1),)), weight_decay=0.5, decayed="kernels", groups=groups)
+    )
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            keras.layers.Conv2D(1, 3, name="conv1"),
+            keras.layers.Conv2D(1, 2, name="conv2"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, name="fc"),
+        ],
+        name="sequential",
+    )
+    variables = model.trainable_variables
+    for variable in variables:
+        variable.assign(keras.ops.full_like(variable, 3.0))
+    sgd.build(variables)
+    sgd.learning_rate.assign(0.1)
+    sgd.apply([keras.ops.ones_like(v) for v in variables], variables)
+    found = {v.path.removeprefix("sequential/"): float(v.numpy().ravel()[0]) for v in variables}
+    # 3 - rate * factor * (1 + decay * 3)
+    expected = {
+        "conv1/kernel": 3 - 0.1 * 1,
+        "conv1/bias": 3 - 0.1 * 2 * 1,
+        "conv2/kernel": 3 - 0.1 * (1 + 0.5 * 3),
+        "conv2/bias": 3 - 0.1 * 2 * 1,
+        "fc/kernel": 3 - 0.1 * 0.5 * (1 + 1.0 * 3),
+        "fc/bias": 3 - 0.1 * 2 * 1,
+    }
+    assert found == pytest.approx(expected, rel=1e-6)
 
 
 def test_each_weight_has_its_own_rate_eta_over_mu_plus_curvature():

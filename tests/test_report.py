@@ -1,6 +1,7 @@
 """results/: made from the records alone, the same each time, losing nothing."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -177,10 +178,21 @@ def test_the_minutes_of_a_run_are_the_median_of_those_measured():
         "images": 120_000,
         "passes": 2.0,
     }  # two passes over MNIST, one by one
-    assert report.cost(TOY, found) == {**work, "minutes": 2.0, "measured": 3}
+    measured = {"minutes": 2.0, "measured": 3, "estimated": False}
+    nothing = {"minutes": None, "measured": 0, "estimated": False}
+    assert report.cost(TOY, found) == {**work, **measured}
     assert report.cost(TOY, runs)["minutes"] == 6.0
-    assert report.cost(TOY, []) == {**work, "minutes": None, "measured": 0}
-    assert report.cost(TOY, found, changed=True) == {**work, "minutes": None, "measured": 0}
+    assert report.cost(TOY, []) == {**work, **nothing}
+    assert report.cost(TOY, found, changed=True) == {**work, **nothing}
+
+
+def test_without_a_run_at_paper_scale_the_minutes_go_by_the_speed_of_short_ones():
+    short = [record(TOY, seed, 1.0, scale="short") for seed in range(2)]
+    for run in short:
+        run["result"]["images_per_second"] = 500.0
+    found = report.cost(TOY, short)
+    assert (found["minutes"], found["estimated"]) == (120_000 / 500 / 60, True)
+    assert found["measured"] == 0
 
 
 def test_a_recipe_that_counts_iterations_costs_so_many():
@@ -188,7 +200,7 @@ def test_a_recipe_that_counts_iterations_costs_so_many():
     toy = counting_iterations(TOY)
     found = report.cost(toy, [record(toy, 0, 1.0)])
     work = {"updates": 64_000, "images": 8_192_000, "passes": 163.84}
-    assert found == {**work, "minutes": 6.0, "measured": 1}
+    assert found == {**work, "minutes": 6.0, "measured": 1, "estimated": False}
 
 
 # ---------------------------------------------------------------------------- pages
@@ -355,13 +367,51 @@ def test_the_papers_figures_are_drawn_from_what_ran(tmp_path):
     run = record(toy, 0, 9.0, scale="short") | {"passes": passes({2: 9.0}, [20.0, 10.0])}
     runs_root, results_root = roots(tmp_path, [run])
     said = report.regenerate(runs_root, results_root, [paper])
-    path = results_root / "figures" / "toys-figure-6.svg"
+    path = results_root / "figures" / "toys-figure-6-short.svg"
     assert str(path) in said["written"]
     assert "Errors, short scale" in texts(path)
+    whole, short = (results_root / "toys.md").read_text().split("## Short scale")
+    assert "![Figure 6](figures/toys-figure-6-short.svg)" in short
+    assert "From runs at short scale. Without: other." in short
+    assert "## Figure 6: Errors\n\nnot run\n" in whole
+    assert "## Figure 7: Responses\n\nnot run\n" in whole
+    report.collect(roots(tmp_path / "later", [record(toy, 0, 8.0)])[0], results_root)
+    report.regenerate(runs_root, results_root, [paper])
+    whole, short = (results_root / "toys.md").read_text().split("## Short scale")
+    assert "![Figure 6](figures/toys-figure-6.svg)" in whole
+    assert "toys-figure-6-short.svg" in short
+
+
+def test_runs_by_a_former_recipe_stand_apart(tmp_path):
+    toy = counting_iterations(TOY)
+    before = dataclasses.replace(toy, recipe=dataclasses.replace(toy.recipe, short_factor=3))
+    runs = [record(before, 1, 40.0, scale="short"), record(toy, 0, 9.0, scale="short")]
+    runs_root, results_root = roots(tmp_path, runs)
+    paper = Paper("toys", "Toys", "Someone 1998.", (toy,), ())
+    report.regenerate(runs_root, results_root, [paper], figures=False)
     text = (results_root / "toys.md").read_text()
-    assert "![Figure 6](figures/toys-figure-6.svg)" in text
-    assert "From runs at short scale. Not run: other." in text
-    assert "## Figure 7: Responses\n\nnot run\n" in text
+    now, former = text[text.index("## Short scale") :].split("## Former recipes")
+    assert "9.000" in now and "40.000" not in now
+    former, each = former.split("## Experiments")
+    assert "40.000" in former and "9.000" not in former
+    remarks = {row.split("|")[3].strip(): row.split("|")[-2].strip() for row in rows(each)}
+    assert remarks == {"40.00": "former recipe: not judged", "9.00": "–"}
+
+
+def rows(text):
+    return [line for line in text.splitlines() if line.startswith("| short")]
+
+
+def test_deviations_that_all_experiments_share_are_said_once(tmp_path):
+    toy, other = (
+        experiment(name, deviations=("Shared.", own)) for name, own in (("toy", "A."), ("b", "B."))
+    )
+    paper = Paper("toys", "Toys", "Someone 1998.", (toy, other), ())
+    report.regenerate(tmp_path / "runs", tmp_path, [paper], figures=False)
+    text = (tmp_path / "toys.md").read_text()
+    assert text.count("- Shared.") == 1 and "all of them share:\n\n- Shared." in text
+    assert "Further deviations from the paper:\n\n- A." in text
+    assert "Further deviations from the paper:\n\n- B." in text
 
 
 def test_a_benchmark_that_was_measured_has_a_page(tmp_path, monkeypatch):

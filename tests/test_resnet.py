@@ -71,14 +71,37 @@ def small(n, shortcut):
     return np.array([found["parameters"], found["multiply_adds"]])
 
 
+# Table 6: millions of parameters, which plain networks have too. Table 1: FLOPs.
+PRINTED = {
+    "resnet20": (0.27e6,),
+    "resnet32": (0.46e6,),
+    "resnet44": (0.66e6,),
+    "resnet56": (0.85e6,),
+    "resnet110": (1.7e6,),
+    "resnet1202": (19.4e6,),
+    "plain20": (0.27e6,),
+    "plain32": (0.46e6,),
+    "plain44": (0.66e6,),
+    "plain56": (0.85e6,),
+    "plain110": (1.7e6,),
+    "plain18": (1.8e9,),
+    "resnet18-a": (1.8e9,),
+    "plain34": (3.6e9,),
+    "resnet34-a": (3.6e9,),
+    "resnet50": (3.8e9,),
+    "resnet101": (7.6e9,),
+    "resnet152": (11.3e9,),
+}
+
+
 def test_counts_stand_for_what_is_printed():
     """Tables 1 and 6 print two or three digits; 3.8 of 3.857 is the coarsest."""
     for name, (parameters, multiply_adds) in {**COUNTS, **BY_DEPTH}.items():
         found = {"parameters": parameters, "multiply_adds": multiply_adds}
         for key, printed in NETWORKS[name].published.items():
             assert found[key] == pytest.approx(printed, rel=0.03), name
-    assert NETWORKS["resnet1202"].published == {"parameters": 19_400_000}
-    assert NETWORKS["resnet50"].published == {"multiply_adds": 3_800_000_000}
+    printed = {n.name: tuple(n.published.values()) for n in NETWORKS.values() if n.published}
+    assert printed == PRINTED
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -553,18 +576,26 @@ OF_IMAGENET = {
         ("multi-scale", TOP5): 4.49,
     },
 }
-PRINTED_IN = {"10-crop": {"Table 2", "Table 3", "Tables 2 and 3"}, "multi-scale": {"Table 4"}}
+PRINTED_IN = {
+    ("10-crop", TOP1): {"Table 2", "Table 3", "Tables 2 and 3"},
+    ("10-crop", TOP5): {"Table 3"},
+    ("multi-scale", TOP1): {"Table 4"},
+    ("multi-scale", TOP5): {"Table 4"},
+}
 
 
 def test_tables_2_to_5():
     for name, network in NETWORKS.items():
         found = {(r.protocol, r.metric): r.value for r in network.reported}
         assert found == OF_IMAGENET.get(name, {}), name
-        assert all(r.source in PRINTED_IN[r.protocol] for r in network.reported)
+        for number in network.reported:
+            table, images = number.source.split(", ")
+            assert table in PRINTED_IN[number.protocol, number.metric]
+            assert images == "validation images"
     (ensemble,) = resnet.PAPER.reported
     assert (ensemble.protocol, ensemble.metric, ensemble.value, ensemble.source) == (
         *("ensemble", TOP5),
-        *(3.57, "Table 5"),
+        *(3.57, "Table 5, test images"),
     )
 
 
@@ -618,7 +649,17 @@ def test_figures_6_and_7_from_the_highest_curve_down(name, chain):
     assert claim.metric == ("layer_response" if "Figure 7" in claim.source else "running_error")
 
 
-def test_the_figures_show_experiments_of_the_paper():
-    for figure in resnet.PAPER.figures:
-        for _, names in figure.panels:
-            assert set(names) <= set(EXPERIMENTS)
+def test_the_panels_of_figures_6_and_7():
+    panels = {
+        figure.source: [" ".join(n.removesuffix("-cifar10") for n in names) for _, names in panels]
+        for figure, panels in ((f, f.panels) for f in resnet.PAPER.figures)
+    }
+    assert panels == {
+        "Figure 6": [
+            "plain20 plain32 plain44 plain56",
+            "resnet20 resnet32 resnet44 resnet56 resnet110",
+            "resnet110 resnet1202",
+        ],
+        "Figure 7": ["plain20 plain56", "resnet20 resnet56 resnet110"],
+    }
+    assert all(n in EXPERIMENTS for f in resnet.PAPER.figures for _, ns in f.panels for n in ns)

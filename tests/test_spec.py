@@ -163,6 +163,8 @@ def test_a_description_is_plain_json_that_names_its_classes():
         "weight_decay": 0.0,
         "decayed": "all",
         "warm_up": None,
+        "nesterov": False,
+        "groups": [],
     }
     assert plain["network"]["build"] == "build"
     assert plain["network"]["options"] == {"width": 8, "hidden": [3, 4]}

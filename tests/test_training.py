@@ -134,11 +134,20 @@ def test_rates_change_where_the_schedule_says_so():
     run = training.Training(experiment, request)
     end = run.pass_ends[0]
     assert end == round(1437 / 128)
-    assert run._stretches(0) == [(0, end // 2 + end % 2), (end // 2 + end % 2, end)]
+    assert cuts(run, 0) == [end // 2 + end % 2, end]
     run.update = end
     assert run.pass_ends[1] == 22
     middle = 16  # three quarters of 22 updates, to the nearest even number
-    assert run._stretches(1) == [(end, middle), (middle, run.pass_ends[1])]
+    assert cuts(run, 1) == [middle, run.pass_ends[1]]
+
+
+def cuts(run: training.Training, number: int) -> list[int]:
+    """Where the rest of a pass is cut."""
+    found = []
+    while run.update < run.pass_ends[number]:
+        run.update = run._cut(number)
+        found.append(run.update)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -193,7 +202,7 @@ def test_the_warm_up_ends_once_the_training_error_is_low_enough():
     )
     request = {"experiment": experiment.name, "scale": "paper", "seed": 0, "overrides": []}
     run = training.Training(experiment, request | {"strategy": "auto", "precision": "float32"})
-    assert run._stretches(0) == [(0, 3), (3, 6), (6, 9), (9, 11)]
+    assert cuts(run, 0) == [3, 6, 9, 11]
     # Of 384 examples in a window wrong: 80.2 %, 79.9 %, and then it does not come back.
     seen = []
     for update, wrong in ((0, 0), (3, 308), (6, 307), (9, 384)):
@@ -288,11 +297,12 @@ def test_a_stopped_run_goes_on_to_the_same_bits(update, whole, tmp_path, untrack
     assert all(np.array_equal(a, b) for a, b in pairs)
 
 
-def test_a_run_stopped_within_its_warm_up_goes_on_to_the_same_bits(
-    tmp_path, untracked, monkeypatch
+@pytest.mark.parametrize(("error", "update"), [(80.0, 3), (100.0, 8)])
+def test_a_run_stopped_in_its_warm_up_or_soon_after_goes_on_to_the_same_bits(
+    error, update, tmp_path, untracked, monkeypatch
 ):
-    """The examples that were wrong since the window began are kept with the weights."""
-    warm_up = spec.WarmUp(rate=0.01, error=80.0, window=5)
+    """What was wrong since the window began is kept, and the pass is cut at the same updates."""
+    warm_up = spec.WarmUp(rate=0.01, error=error, window=5)
     recipe = counting(22, rate=spec.Steps(((22, 0.1),)), warm_up=warm_up)
     modern = modern_on_digits()
     recipe = dataclasses.replace(recipe, **inputs(modern.recipe))
@@ -300,9 +310,9 @@ def test_a_run_stopped_within_its_warm_up_goes_on_to_the_same_bits(
     monkeypatch.setattr(catalog, "experiment", lambda name: experiment)
     monkeypatch.setattr(training, "CHUNK_UPDATES", 3)
     monkeypatch.setattr(
-        training.Training, "_after_chunk", stopping_at(3, training.Training._after_chunk)
+        training.Training, "_after_chunk", stopping_at(update, training.Training._after_chunk)
     )
-    with pytest.raises(Interrupted, match="update 3 of 22"):
+    with pytest.raises(Interrupted, match=f"update {update} of 22"):
         training.run(experiment, out=tmp_path / "cut")
     monkeypatch.undo()
     monkeypatch.setattr(training.Training, "_track", lambda self: None)

@@ -2,7 +2,8 @@
 
 Each module has the same names:
 
-configure(batch)      the number of threads, settled before the backend starts; None for all cores
+configure(batch)      the number of threads, settled before the backend starts; None for all cores;
+                      full precision for float32
 found()               the devices that a run may take: all GPUs, or else the CPUs
 gpus()                what kinds of GPU there are
 Devices               the devices of one run, and the compiled loop over the updates of a chunk
@@ -10,7 +11,8 @@ scorer(model, loss)   a compiled function images [n, ...], labels [n] -> (losses
 set_seed(seed)        what initial weights are drawn from
 out_of_memory(error)  whether an exception means that memory ran out
 
-The order of updates and everything random is decided outside of them.
+The order of updates and augmentation are decided outside of them; initial weights and dropout are
+drawn within, as functions of the seed and of the update.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """TensorFlow: updates in one `tf.function`, several devices by `MirroredStrategy`."""
 
 import contextlib
-from functools import cached_property
+from functools import cache
 
 import numpy as np
 import tensorflow as tf
@@ -13,8 +13,10 @@ from repro.lazy import keras
 def configure(batch: int) -> int | None:
     """One-example updates are too short to be shared between cores.
 
-    One thread is as fast, and leaves the other cores to other seeds.
+    One thread is as fast, and leaves the other cores to other seeds. float32 is float32 on GPUs
+    too, where TensorFlow rounds the factors of products to ten bits (TF32) if it is not told.
     """
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     if batch >= backends.SMALL_BATCH:
         return None
     with contextlib.suppress(RuntimeError):  # it runs already: the threads stay as they are
@@ -41,11 +43,20 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, tf.errors.ResourceExhaustedError)
 
 
+@cache
+def mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    """One for the process: two would number their collective operations alike.
+
+    TensorFlow takes those of one number for the same, and refuses the second of another shape.
+    """
+    return tf.distribute.MirroredStrategy(devices)
+
+
 class Devices(backends.Devices):
-    @cached_property
+    @property
     def strategy(self) -> tf.distribute.Strategy | None:
         """None on a single device."""
-        return tf.distribute.MirroredStrategy(self.devices) if self.replicas > 1 else None
+        return mirrored(self.devices) if self.replicas > 1 else None
 
     @property
     def batch_statistics(self) -> str:
@@ -85,14 +96,28 @@ class Devices(backends.Devices):
                     more, errors = update(images, labels, i)
                 else:
                     more, errors = strategy.run(update, args=(images, labels, i))
-                    # Summed here: beside the gradients', a second collective may come out of order.
                     more = tf.add_n(strategy.experimental_local_results(more))
                     errors = tf.add_n(strategy.experimental_local_results(errors))
                 losses += more
                 wrong += errors
             return losses, wrong
 
+        @tf.function
+        def separate():
+            """Each replica draws its own dropout, as far from the first one's as its number."""
+
+            def move(states):
+                replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+                for variable, state in zip(drawing, states, strict=True):
+                    variable.assign(state + tf.cast(tf.stack([replica, 0]), state.dtype))
+
+            strategy.run(move, args=([tf.identity(v.value) for v in drawing],))
+
+        drawing = [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
+
         def run(images, labels):
+            if strategy is not None and drawing:
+                separate()
             updates = tf.constant(len(images))
             images, labels = (self._split(backends.padded(p, size)) for p in (images, labels))
             losses, wrong = loop(images, labels, updates)
@@ -108,7 +133,8 @@ class Devices(backends.Devices):
 
         def part(context):
             first = context.replica_id_in_sync_group * size
-            return tf.convert_to_tensor(chunk[:, first : first + size])
+            with tf.device(self.devices[context.replica_id_in_sync_group]):
+                return tf.convert_to_tensor(chunk[:, first : first + size])
 
         return self.strategy.experimental_distribute_values_from_function(part)
 

@@ -10,7 +10,12 @@ from repro.lazy import keras
 
 
 def configure(batch: int) -> int | None:
-    """One-example updates are too short to be shared between cores."""
+    """One-example updates are too short to be shared between cores.
+
+    float32 is float32 on GPUs too, not TF32.
+    """
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.conv.fp32_precision = "ieee"
     if batch >= backends.SMALL_BATCH:
         return None
     torch.set_num_threads(1)
@@ -19,7 +24,8 @@ def configure(batch: int) -> int | None:
 
 def found() -> list[str]:
     """The one device that Keras takes."""
-    return ["GPU:0" if torch.cuda.is_available() else "CPU:0"]
+    kind = keras.ops.zeros(()).device.type
+    return ["GPU:0" if kind == "cuda" else f"{kind.upper()}:0"]
 
 
 def gpus() -> list[str]:
@@ -44,8 +50,12 @@ class Devices(backends.Devices):
 
     def loop(self, model, optimizer, loss, batch, size):
         variables = model.trainable_variables
+        seed = torch.initial_seed()
 
         def update(images, labels):
+            # Keras' dropout takes torch's generator: a function of the update, or a resumed run
+            # would drop others.
+            torch.manual_seed(seed + int(optimizer.iterations))
             outputs = model(images, training=True).float()
             losses = loss(outputs, labels).sum()
             gradients = torch.autograd.grad(losses / batch, [v.value for v in variables])

@@ -24,7 +24,7 @@ class Batches:
     augmentation: one of `repro.data.augmentation`, or None; `fill` is the background value that it
     puts where a moved image leaves a gap.
 
-    `size` is the number of examples in one pass, augmented copies included.
+    `size` is the number of examples in one pass, augmented copies included; `shape` that of one.
     Raises UsageError for a batch below 1, a negative seed, or sets that do not fit together.
     """
 
@@ -51,6 +51,7 @@ class Batches:
         self._fill = fill
         n = len(images)
         self.size = augmentation.size(n) if augmentation else n
+        self.shape = self._examples(np.zeros(1, np.int64), 0)[0].shape[1:]
         # A permutation costs more than a chunk of small batches; two cover a chunk on a border.
         self._order = lru_cache(maxsize=2)(self._permutation)
 
@@ -61,7 +62,7 @@ class Batches:
         """
         position = first_update * self._batch
         end = position + updates * self._batch
-        images = np.empty((end - position, *self._images.shape[1:]), np.float32)
+        images = np.empty((end - position, *self.shape), np.float32)
         labels = np.empty(end - position, np.int32)
         done = 0
         while position < end:

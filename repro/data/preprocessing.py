@@ -7,8 +7,14 @@ instead, which takes them and returns what is to be called. Networks flatten for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from repro.errors import UsageError
@@ -61,16 +67,183 @@ class PerPixelMean:
     scale: float = 255.0
 
     def fit(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        mean = np.mean(images, axis=0, dtype=np.float64)
-        step = np.float32(1 / self.scale)
-        offset = (mean / self.scale).astype(np.float32)
+        return _centred(np.mean(images, axis=0, dtype=np.float64), self.scale)
 
-        def subtract(images: np.ndarray) -> np.ndarray:
-            centred = np.multiply(images, step, dtype=np.float32)
-            centred -= offset
-            return centred
 
-        return subtract
+@dataclass(frozen=True)
+class ChannelMean:
+    """Grey levels in units of `scale`, less the mean colour of the training images.
+
+    The mean RGB value, one number per channel (Simonyan and Zisserman 2014, section 2.1).
+    """
+
+    scale: float = 255.0
+
+    def fit(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        mean, _ = colour_statistics(images)
+        return _centred(mean, self.scale)
+
+
+@dataclass(frozen=True)
+class ChannelMeanAndDeviation:
+    """Each channel less its mean, divided by its standard deviation, over the training images.
+
+    Both are taken over all pixels of all training images (Huang et al. 2016, section 4.1). The
+    units of the grey levels cancel out.
+    """
+
+    def fit(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        mean, covariance = colour_statistics(images)
+        return _centred(mean, np.sqrt(np.diag(covariance)))
+
+
+@dataclass(frozen=True)
+class GlobalContrastNormalization:
+    """Each image less its own mean over all pixels and channels, then divided by its own contrast.
+
+    The image becomes scale * x / sqrt(bias + |x|^2), x being the image less its mean; with
+    `use_std` the mean of the squares takes the place of their sum |x|^2. An image without any
+    contrast becomes zeros.
+
+    Lin et al. 2013, section 4.2, after Goodfellow et al. 2013. Neither gives the constants; those
+    here are those that Pylearn2, the library of Goodfellow et al., prepares CIFAR-10 with.
+    """
+
+    scale: float = 55.0
+    use_std: bool = False
+    bias: float = 0.0
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        vectors = np.array(images, np.float32).reshape(len(images), -1)
+        vectors -= np.mean(vectors, axis=1, keepdims=True)
+        squares = np.einsum("ij,ij->i", vectors, vectors)
+        if self.use_std:
+            squares /= vectors.shape[1]
+        contrast = np.sqrt(self.bias + squares)
+        contrast[contrast < 1e-8] = 1  # nothing to divide
+        vectors *= (self.scale / contrast).astype(np.float32)[:, None]
+        return vectors.reshape(images.shape)
+
+
+@dataclass(frozen=True)
+class ZCAWhitening:
+    """Each image, a vector x of its D numbers, becomes V (E + regularisation)^(-1/2) V' (x - mean).
+
+    V holds the eigenvectors and E the eigenvalues of the covariance of the training images. Comes
+    after `GlobalContrastNormalization` (Lin et al. 2013, section 4.2, after Goodfellow et al.
+    2013). No constant is given there; 0.1 is Pylearn2's, for images of contrast 55.
+
+    What was learnt is kept in `$REPRO_DATA_DIR` (else `data/`), in a file that is named after a
+    digest of the training images and of the constant, so it is learnt once; D (D + 1) numbers, 38
+    MB for CIFAR-10. It is learnt again where the file cannot be read, and not kept where it cannot
+    be written. Raises UsageError for a regularisation that is not above 0.
+    """
+
+    regularisation: float = 0.1
+
+    def __post_init__(self):
+        if self.regularisation <= 0:  # images less their mean have an eigenvalue of 0
+            raise UsageError(
+                f"ZCAWhitening: regularisation {self.regularisation}: accepted is a number above 0"
+            )
+
+    def fit(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        vectors = np.ascontiguousarray(images, np.float32).reshape(len(images), -1)
+        file = self._file(vectors)
+        learnt = _read_kept(file)
+        if learnt is None:
+            learnt = self._learn(vectors)
+            _keep(file, *learnt)
+        mean, matrix = learnt
+
+        def whiten(images: np.ndarray) -> np.ndarray:
+            white = np.empty(images.shape, np.float32)
+            rows = white.reshape(len(images), -1)
+            for start in range(0, len(images), _BLOCK):
+                block = np.asarray(images[start : start + _BLOCK], np.float32)
+                block = block.reshape(len(block), -1) - mean
+                np.matmul(block, matrix, out=rows[start : start + _BLOCK])
+            return white
+
+        return whiten
+
+    def _learn(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The mean [D] and the matrix [D, D] of the training vectors [N, D], in float32.
+
+        Computed in float64, of which only some of the vectors are held at a time.
+        """
+        mean = np.mean(vectors, axis=0, dtype=np.float64)
+        covariance = np.zeros((len(mean), len(mean)))
+        for block in _blocks(vectors):
+            centred = block - mean
+            covariance += centred.T @ centred
+        values, axes = np.linalg.eigh(covariance / len(vectors))
+        values = np.maximum(values, 0)  # none is negative but by rounding
+        matrix = (axes / np.sqrt(values + self.regularisation)) @ axes.T
+        return mean.astype(np.float32), matrix.astype(np.float32)
+
+    def _file(self, vectors: np.ndarray) -> Path:
+        digest = hashlib.sha256(f"{vectors.shape} {self.regularisation!r}".encode())
+        digest.update(vectors)
+        folder = Path(os.environ.get("REPRO_DATA_DIR") or "data").expanduser()
+        return folder / f"zca-{digest.hexdigest()[:16]}.npz"
+
+
+def _read_kept(file: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    try:
+        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as kept:
+            return kept["mean"], kept["matrix"]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _keep(file: Path, mean: np.ndarray, matrix: np.ndarray) -> None:
+    """Writes aside and renames, so that a file under the final name is always whole."""
+    with contextlib.suppress(OSError):  # the next run learns it again
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{file.stem}.", dir=file.parent) as aside:
+            np.savez(Path(aside, file.name), mean=mean, matrix=matrix)
+            Path(aside, file.name).replace(file)
+
+
+@dataclass(frozen=True)
+class LocalContrastNormalization:
+    """Each pixel less the mean around it, divided by the contrast around it, channel by channel.
+
+    Means are weighted by a Gaussian of `deviation` pixels in a window of `size` x `size`; outside
+    of the image lie zeros. The contrast is the root of the weighted mean of the squares that the
+    subtraction leaves; where it is below its mean over the image, or below `least`, the larger of
+    the two divides instead.
+
+    For SVHN: Lin et al. 2013, section 4.4, after Goodfellow et al. 2013, who give no constants. The
+    form is that of Jarrett et al. 2009, section 2; the constants are Pylearn2's, which has
+    `GlobalContrastNormalization(scale=1)` before it.
+    """
+
+    size: int = 7
+    deviation: float = 2.0
+    least: float = 1e-4
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        normal = np.empty(images.shape, np.float32)
+        for start in range(0, len(images), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            block = np.asarray(images[rows], np.float32)
+            block = block - self._mean_around(block)
+            contrast = np.sqrt(self._mean_around(block**2))
+            mean = np.mean(contrast, axis=(1, 2), keepdims=True)
+            normal[rows] = block / np.maximum(np.maximum(contrast, mean), np.float32(self.least))
+        return normal
+
+    def _mean_around(self, images: np.ndarray) -> np.ndarray:
+        from scipy.ndimage import correlate1d
+
+        offset = np.arange(self.size) - self.size // 2
+        weights = np.exp(-(offset**2) / (2 * self.deviation**2))
+        weights /= weights.sum()
+        for axis in (1, 2):
+            images = correlate1d(images, weights, axis, mode="constant")
+        return images
 
 
 @dataclass(frozen=True)
@@ -153,3 +326,43 @@ def _separable(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.
     rows, columns = rows.astype(np.float32), columns.astype(np.float32)
     planes = np.moveaxis(np.asarray(images, np.float32), 3, 1)
     return np.ascontiguousarray(np.moveaxis(rows @ planes @ columns.T, 1, 3))
+
+
+# Images handled at a time where all of them would not fit into memory in float64.
+_BLOCK = 1000
+
+
+def colour_statistics(images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean [C] and the covariance [C, C] of the colours of all pixels, in float64.
+
+    images: an array [N, H, W, C], or a sequence of N images [H, W, C] of any sizes.
+    """
+    count, total, products = 0, 0.0, 0.0
+    for block in _blocks(images):
+        pixels = block.reshape(-1, block.shape[-1])
+        count += len(pixels)
+        total += pixels.sum(axis=0)
+        products += pixels.T @ pixels
+    mean = total / count
+    return mean, products / count - np.outer(mean, mean)
+
+
+def _blocks(images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """Some images at a time in float64: rows of an array, or else one image after the other."""
+    together = _BLOCK if isinstance(images, np.ndarray) else 1
+    for start in range(0, len(images), together):
+        block = images[start : start + together] if together > 1 else images[start]
+        yield np.asarray(block, np.float64)
+
+
+def _centred(mean: np.ndarray, scale: float | np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Images less `mean`, in units of `scale`; both in grey levels."""
+    step = np.float32(1 / scale)
+    offset = (mean / scale).astype(np.float32)
+
+    def centre(images: np.ndarray) -> np.ndarray:
+        centred = np.multiply(images, step, dtype=np.float32)
+        centred -= offset
+        return centred
+
+    return centre
