@@ -618,7 +618,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--out",
         type=Path,
         metavar="DIR",
-        help=f"Where {JSON} and {PAGE} go.  [default: results, from {ROUNDS} rounds of all]",
+        help=f"Where {JSON} and {PAGE} go.  [default: results, from {ROUNDS} rounds of all, at "
+        f"least {SECONDS:g} seconds each]",
     )
     parser.add_argument("--json", action="store_true", help="One JSON document on standard output.")
     parser.add_argument("--measure", metavar="NAME", help=argparse.SUPPRESS)
@@ -637,8 +638,7 @@ def _bench(options: argparse.Namespace) -> int:
 
     chosen = _chosen(options.contenders)
     out = options.out
-    if out is None and options.contenders is None and options.rounds >= ROUNDS:
-        out = Path("results")
+    long_enough = options.rounds >= ROUNDS and options.seconds >= SECONDS
     if any(contender.unit == "images/s" for contender in chosen):
         _prepare()
     place = facts(options)  # before: the commit is that of the code that is timed
@@ -653,6 +653,8 @@ def _bench(options: argparse.Namespace) -> int:
             console.print_table(*table)
             print()
         console.say(_quiet(document).strip())
+    if out is None and options.contenders is None and long_enough and not not_run:
+        out = Path("results")
     if out is not None:
         write(document, out)
         console.say(f"written: {out / JSON}, {out / PAGE}")

@@ -15,14 +15,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from repro import catalog, evaluation, optimizers, spec, tracking, training
+from repro import backends, catalog, evaluation, optimizers, spec, tracking, training
 from repro.bench import BATCH, EXPERIMENT, PARAMETERS, Clock
 from repro.data import datasets, preprocessing
 from repro.errors import Interrupted
 from repro.journal import Journal
 
 WARM_UP, SEGMENT = 10, 10  # updates
-CHUNK = 21  # updates in one call of the compiled loop, as many as the harness makes
+# Updates in one call of the compiled loop: as many as the harness makes.
+CHUNK = training.chunk_updates(BATCH, 4 * 32 * 32 * 3, [50_000 // BATCH])
 
 
 def device() -> str:
@@ -34,7 +35,11 @@ def device() -> str:
 
 
 def arrays() -> tuple[np.ndarray, np.ndarray]:
-    """CIFAR-10's training images, preprocessed, float32 [50000, 32, 32, 3], and labels, int32."""
+    """CIFAR-10's training images, preprocessed, float32 [50000, 32, 32, 3], and labels, int32.
+
+    TensorFlow is set up as the harness does it: float32 in full precision, also on a GPU.
+    """
+    backends.here().configure(BATCH)
     recipe = catalog.experiment(EXPERIMENT).recipe
     data = datasets.load(recipe.data.dataset, recipe.data.train)
     images = preprocessing.apply(preprocessing.fit(recipe.preprocessing, data.images), data.images)
@@ -289,6 +294,7 @@ def bare(seconds: float) -> dict:
 
 def product(seconds: float, precision: str) -> dict:
     """Products of two large square matrices, in 10^9 operations (two per multiply-add)."""
+    backends.here().configure(BATCH)
     size, times = (2048, 4) if device() == "CPU" else (8192, 32)
 
     @tf.function

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from repro import catalog
+from repro.backends import torch as torch_backend
 from repro.bench import BATCH, EXPERIMENT, PARAMETERS, Clock, cores
 from repro.data import datasets, preprocessing
 
@@ -55,6 +56,7 @@ class ResNet20(nn.Module):
 def train(seconds: float, precision: str, channels_last: bool) -> dict:
     """Training on arrays in memory, a new order in each pass; a sample (see `repro.bench`)."""
     torch.set_num_threads(cores())
+    torch_backend.configure(BATCH)  # float32 in full precision, also on a GPU
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     layout = torch.channels_last if channels_last else torch.contiguous_format

@@ -326,9 +326,13 @@ def test_few_rounds_or_contenders_leave_results_alone(monkeypatch, tmp_path, cap
     monkeypatch.setattr(bench, "_prepare", lambda: None)
     monkeypatch.setattr(bench, "_in_process", lambda name, *rest: samples(name, 1.0)[0])
     assert bench.main(["--rounds", "2"]) == 0
+    assert bench.main(["--seconds", "5"]) == 0
     assert bench.main(["--contenders", "product,pipeline"]) == 0
     assert not (tmp_path / "results").exists()
     assert "matrix product, float32" in capsys.readouterr().out
+    monkeypatch.setattr(bench, "run", lambda *how: (samples("product", 1.0), {"bare": "it failed"}))
+    assert bench.main([]) == 4
+    assert not (tmp_path / "results").exists()
 
 
 def test_from_the_command_to_the_page(tmp_path):

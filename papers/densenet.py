@@ -1,0 +1,213 @@
+"""DenseNet: Huang, Liu, van der Maaten, Weinberger, "Densely Connected Convolutional Networks",
+arXiv 1608.06993, 2016; CVPR 2017.
+
+What was new: each layer takes the maps of all layers before it in its block, put side by side, and
+adds a few maps of its own (the growth rate, k). Features are used again rather than learnt again,
+so that layers can be narrow and a network needs few weights for its accuracy.
+
+Held against the paper here: the networks of Table 2 on CIFAR-10, CIFAR-100 and SVHN (5.24 % test
+error on augmented CIFAR-10 with 40 layers and k = 12; 4.51 % with 0.8 million weights, DenseNet-BC
+of 100 layers and k = 12; 3.46 % with DenseNet-BC of 190 layers and k = 40) and those of Tables 1
+and 3 on ImageNet (25.02 % top-1 with 121 layers and one crop). How they are trained and tested is
+not here yet. DenseNet-161 is from the authors' repository. With the blocks that Table 1 gives it,
+DenseNet-264 has 265 layers with weights; the others have as many as they are called by.
+
+Memory is not kept in check yet. Each layer's input is a copy, put together from the previous
+layer's input and its new maps, and is kept for the gradients with its rectified form, so that a
+block's memory grows with the square of its depth. What batch normalisations and convolutions take
+is, in float32, 18 MB an image for 40 layers and k = 12, 219 MB for 100 and k = 24, 346 MB for
+DenseNet-BC of 190 and k = 40 (22 GB for a batch of 64); this is counted, not measured.
+"""
+
+from repro.errors import UsageError
+from repro.lazy import keras, layers
+from repro.spec import Network, Reported
+
+# ------------------------------------------------------------------------------- the networks
+
+
+def he():
+    """Gaussian weights of variance 2 / fan-in.
+
+    The forward case of He et al., "Delving Deep into Rectifiers", 2015, which section 4.2 cites.
+    """
+    return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
+
+
+def convolution(x, name: str, maps: int, side: int, stride: int = 1):
+    """A convolution without bias; the border is zeros, side // 2 of them on every side."""
+    border, padding = side // 2, "same"
+    if stride > 1 and border:  # there Keras' "same" has fewer zeros before the image than after it
+        x, padding = keras.layers.ZeroPadding2D(border, name=f"{name}_pad")(x), "valid"
+    return keras.layers.Conv2D(
+        maps,
+        side,
+        strides=stride,
+        padding=padding,
+        use_bias=False,
+        kernel_initializer=he(),
+        name=name,
+    )(x)
+
+
+def normalised(x, name: str):
+    """Batch normalisation and relu."""
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def composite(x, name: str, maps: int, side: int, dropout: float):
+    """H of section 3: batch normalisation, relu, convolution; then dropout (section 4.2)."""
+    x = convolution(normalised(x, name), name, maps, side)
+    return keras.layers.Dropout(dropout, name=f"{name}_dropout")(x) if dropout else x
+
+
+def dense_block(x, name: str, count: int, growth_rate: int, bottleneck: bool, dropout: float):
+    """`count` layers, each of which adds `growth_rate` maps to those that it takes.
+
+    bottleneck: a 1x1 convolution to 4 * growth_rate maps comes before each 3x3 (DenseNet-B).
+    """
+    for number in range(1, count + 1):
+        layer, y = f"{name}_layer{number}", x
+        if bottleneck:
+            y = composite(y, f"{layer}_bottleneck", 4 * growth_rate, 1, dropout)
+        y = composite(y, layer, growth_rate, 3, dropout)
+        x = keras.layers.Concatenate(name=f"{layer}_concat")([x, y])
+    return x
+
+
+def transition(x, name: str, compression: float, dropout: float):
+    """Between blocks: a 1x1 convolution to `compression` times the maps, half the side."""
+    x = composite(x, name, int(compression * x.shape[-1]), 1, dropout)
+    return keras.layers.AveragePooling2D(2, strides=2, name=f"{name}_pool")(x)
+
+
+def dense_blocks(
+    x, counts: tuple[int, ...], growth_rate: int, bc: bool, dropout: float, classes: int
+):
+    """Blocks with transitions between them; global average pooling; logits, always in float32.
+
+    bc: with bottlenecks and with compression by half (DenseNet-BC).
+    """
+    for block, count in enumerate(counts, start=1):
+        x = dense_block(x, f"block{block}", count, growth_rate, bc, dropout)
+        if block < len(counts):
+            x = transition(x, f"transition{block}", 0.5 if bc else 1.0, dropout)
+    x = normalised(x, "final")
+    x = keras.layers.GlobalAveragePooling2D(name="average_pool")(x)
+    name = f"fc{classes}"
+    return keras.layers.Dense(classes, kernel_initializer=he(), dtype="float32", name=name)(x)
+
+
+def cifar(depth: int, growth_rate: int, bc: bool = False, classes: int = 10, dropout: float = 0.0):
+    """The networks for CIFAR and SVHN: 32x32x3 in, three blocks of 32, 16 and 8 pixels, logits.
+
+    depth: layers with weights, counting the first, the transitions and the last.
+    dropout: the share of units dropped after every convolution but the first, while training.
+    Raises UsageError where the blocks cannot have equally many layers.
+    """
+    each = 2 if bc else 1
+    count, left = divmod(depth - 4, 3 * each)
+    if left or count < 1:
+        raise UsageError(f"depth={depth}: accepted is 4 more than a multiple of {3 * each}")
+    images = keras.Input((32, 32, 3))
+    x = convolution(images, "conv1", 2 * growth_rate if bc else 16, 3)
+    x = dense_blocks(x, (count,) * 3, growth_rate, bc, dropout, classes)
+    name = f"densenet{'-bc' if bc else ''}{depth}-k{growth_rate}"
+    return layers.deep_model(images, x, name=name)
+
+
+def imagenet(blocks: tuple[int, ...], growth_rate: int, classes: int = 1000):
+    """The networks of Table 1, all DenseNet-BC: 224x224x3 in, blocks from 56x56 to 7x7, logits."""
+    images = keras.Input((224, 224, 3))
+    x = convolution(images, "conv1", 2 * growth_rate, 7, stride=2)
+    x = normalised(x, "conv1")
+    # Nothing is below zero after a relu, so a border of zeros changes no maximum.
+    x = keras.layers.ZeroPadding2D(1, name="max_pool_pad")(x)
+    x = keras.layers.MaxPooling2D(3, strides=2, name="max_pool")(x)
+    x = dense_blocks(x, blocks, growth_rate, True, 0.0, classes)
+    name = "-".join(map(str, ("densenet", *blocks, f"k{growth_rate}")))
+    return layers.deep_model(images, x, name=name)
+
+
+# ------------------------------------------------------------------------------- what was reported
+
+# Table 2: depth, growth rate, BC or not, and the parameters as printed, with ten classes.
+OF_TABLE_2 = {
+    "densenet40-k12": (40, 12, False, 1_000_000),
+    "densenet100-k12": (100, 12, False, 7_000_000),
+    "densenet100-k24": (100, 24, False, 27_200_000),
+    "densenet-bc100-k12": (100, 12, True, 800_000),
+    "densenet-bc250-k24": (250, 24, True, 15_300_000),
+    "densenet-bc190-k40": (190, 40, True, 25_600_000),
+}
+# Table 2: test error in per cent. A plus: with mirroring and shifts; without one, CIFAR is trained
+# with dropout 0.2, as SVHN is. The paper leaves three numbers of the largest network out. Those for
+# SVHN have not been checked against the paper.
+ERRORS = {
+    "densenet40-k12": {"C10": 7.00, "C10+": 5.24, "C100": 27.55, "C100+": 24.42, "SVHN": 1.79},
+    "densenet100-k12": {"C10": 5.77, "C10+": 4.10, "C100": 23.79, "C100+": 20.20, "SVHN": 1.67},
+    "densenet100-k24": {"C10": 5.83, "C10+": 3.74, "C100": 23.42, "C100+": 19.25, "SVHN": 1.59},
+    "densenet-bc100-k12": {"C10": 5.92, "C10+": 4.51, "C100": 24.15, "C100+": 22.27, "SVHN": 1.76},
+    "densenet-bc250-k24": {"C10": 5.19, "C10+": 3.62, "C100": 19.64, "C100+": 17.60, "SVHN": 1.74},
+    "densenet-bc190-k40": {"C10+": 3.46, "C100+": 17.18},
+}
+TABLE_2 = {
+    network: {data: Reported("test_error", value, "Table 2") for data, value in errors.items()}
+    for network, errors in ERRORS.items()
+}
+
+
+def crops(one: tuple[float, float], ten: tuple[float, float]) -> tuple[Reported, ...]:
+    """Table 3: (top-1, top-5), with one crop and with ten."""
+    return tuple(
+        Reported(metric, value, "Table 3, validation images", protocol)
+        for protocol, errors in (("single-view", one), ("10-crop", ten))
+        for metric, value in zip(("test_error", "test_top5_error"), errors, strict=True)
+    )
+
+
+TABLE_3 = {
+    "densenet121": crops((25.02, 7.71), (23.61, 6.66)),
+    "densenet169": crops((23.80, 6.85), (22.08, 5.92)),
+    "densenet201": crops((22.58, 6.34), (21.46, 5.54)),
+    "densenet264": crops((22.15, 6.12), (20.80, 5.29)),
+    "densenet161": (Reported("test_error", 22.2, "the authors' repository, validation images"),),
+}
+# Table 1, but for the last: blocks, growth rate.
+OF_TABLE_1 = {
+    "densenet121": ((6, 12, 24, 16), 32),
+    "densenet169": ((6, 12, 32, 32), 32),
+    "densenet201": ((6, 12, 48, 32), 32),
+    "densenet264": ((6, 12, 64, 48), 32),
+    "densenet161": ((6, 12, 36, 24), 48),
+}
+
+OF_CIFAR = tuple(
+    Network(
+        name,
+        cifar,
+        options={
+            "depth": depth,
+            "growth_rate": growth_rate,
+            "bc": bc,
+            "classes": 10,
+            "dropout": 0.0,
+        },
+        published={"parameters": parameters},
+        source="Table 2 (to 0.1 million)",
+    )
+    for name, (depth, growth_rate, bc, parameters) in OF_TABLE_2.items()
+)
+OF_IMAGENET = tuple(
+    Network(
+        name,
+        imagenet,
+        options={"blocks": blocks, "growth_rate": growth_rate},
+        published={"parameters": 20_000_000} if name == "densenet201" else {},
+        source="section 4.4 (in millions)" if name == "densenet201" else "",
+        reported=TABLE_3[name],
+    )
+    for name, (blocks, growth_rate) in OF_TABLE_1.items()
+)
+NETWORKS = (*OF_CIFAR, *OF_IMAGENET)

@@ -1,0 +1,189 @@
+"""GoogLeNet: Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich, "Going
+Deeper with Convolutions", arXiv 1409.4842, 2014; CVPR 2015.
+
+What was new: the Inception module, in which kernels of several sizes look at the same maps side by
+side and 1x1 convolutions first make fewer maps of them, so that a network of 22 layers with weights
+needs fewer weights and operations than its rivals; average pooling where there were full layers;
+and two auxiliary classifiers that send gradient into the middle of the network.
+
+Held against the paper here: the layers of Table 1, and what Tables 2 and 3 report on ILSVRC-2014,
+top-5: 10.07 % error for one network and one crop, 7.89 % with 144 crops, 6.67 % for seven networks.
+The paper prints no top-1 error. How it is trained and tested is not here yet.
+
+Table 1's columns of parameters and operations do not all follow from its own layers, which are what
+is built here. Without biases, and with K for 1024, they do to 2 % but for these rows: conv1 (2.7K
+and 34M printed, 9.2K and 118M counted; the printed ones are those of a separable convolution of
+depth multiplier 8), 4c (463K, 497K) and 5a (1072K and 54M, 1018K and 51M).
+"""
+
+from repro.errors import unknown
+from repro.lazy import keras, layers
+from repro.spec import Network, Reported
+
+# ------------------------------------------------------------------------------- the network
+
+# Table 1: maps of "#1x1", "#3x3 reduce", "#3x3", "#5x5 reduce", "#5x5", "pool proj".
+TABLE_1 = {
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
+# Section 5: the loss of each auxiliary classifier counts so much while training.
+AUXILIARY_WEIGHT = 0.3
+
+# The paper does not say how weights are drawn.
+INITIALISATIONS = ("glorot", "he")
+
+
+def drawn(initialisation: str):
+    """How weights are drawn: a new initializer. Biases are zero in either case."""
+    if initialisation == "glorot":
+        return keras.initializers.GlorotUniform()
+    if initialisation == "he":
+        return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
+    raise unknown("initialisation", initialisation, INITIALISATIONS)
+
+
+def convolution(x, name: str, maps: int, side: int, initialisation: str, stride: int = 1):
+    """A convolution with relu; the border is zeros, side // 2 of them on every side."""
+    border, padding = side // 2, "same"
+    if stride > 1 and border:  # there Keras' "same" has fewer zeros before the image than after it
+        x, padding = keras.layers.ZeroPadding2D(border, name=f"{name}_pad")(x), "valid"
+    return keras.layers.Conv2D(
+        maps,
+        side,
+        strides=stride,
+        padding=padding,
+        activation="relu",
+        kernel_initializer=drawn(initialisation),
+        name=name,
+    )(x)
+
+
+def max_pool(x, name: str):
+    """3x3, stride 2. The last window may reach beyond the image, so that the side is halved."""
+    return layers.CeilMaxPooling2D(3, strides=2, name=name)(x)
+
+
+def normalised(x, name: str, wanted: bool):
+    """Local response normalisation with the parameters of AlexNet, where it is `wanted`."""
+    if not wanted:
+        return x
+    return layers.LocalResponseNormalization(size=5, k=2.0, alpha=1e-4, beta=0.75, name=name)(x)
+
+
+def inception(x, name: str, maps: tuple[int, ...], initialisation: str):
+    """An Inception module with dimension reduction (Figure 2b); `maps` is a row of Table 1."""
+    one, three_reduce, three, five_reduce, five, pool_projection = maps
+
+    def convolved(x, part, maps, side):
+        return convolution(x, f"{name}_{part}", maps, side, initialisation)
+
+    pooled = keras.layers.MaxPooling2D(3, strides=1, padding="same", name=f"{name}_pool")(x)
+    branches = [
+        convolved(x, "1x1", one, 1),
+        convolved(convolved(x, "3x3_reduce", three_reduce, 1), "3x3", three, 3),
+        convolved(convolved(x, "5x5_reduce", five_reduce, 1), "5x5", five, 5),
+        convolved(pooled, "pool_proj", pool_projection, 1),
+    ]
+    return keras.layers.Concatenate(name=name)(branches)
+
+
+def linear(x, name: str, classes: int, initialisation: str):
+    """Logits, in float32 whatever the precision is."""
+    return keras.layers.Dense(
+        classes, kernel_initializer=drawn(initialisation), dtype="float32", name=name
+    )(x)
+
+
+def auxiliary_classifier(x, name: str, classes: int, initialisation: str):
+    """The head of section 5: 14x14 maps, averaged to 4x4, 128 maps, 1024 units, logits."""
+    x = keras.layers.AveragePooling2D(5, strides=3, name=f"{name}_pool")(x)
+    x = convolution(x, f"{name}_1x1", 128, 1, initialisation)
+    x = keras.layers.Flatten(name=f"{name}_flatten")(x)
+    x = keras.layers.Dense(
+        1024, activation="relu", kernel_initializer=drawn(initialisation), name=f"{name}_fc"
+    )(x)
+    x = keras.layers.Dropout(0.7, name=f"{name}_dropout")(x)
+    return linear(x, f"{name}_linear", classes, initialisation)
+
+
+def googlenet(
+    auxiliary: bool = False,
+    lrn: bool = True,
+    initialisation: str = "glorot",
+    classes: int = 1000,
+):
+    """The network of Table 1: 224x224x3 in, logits out.
+
+    auxiliary: with both auxiliary classifiers, as in training; the outputs are then the network's
+        own, that after 4a and that after 4d.
+    lrn: local response normalisation after the first pooling and after the second convolution.
+    """
+
+    def modules(x, *names):
+        for name in names:
+            x = inception(x, f"inception_{name}", TABLE_1[name], initialisation)
+        return x
+
+    images = keras.Input((224, 224, 3))
+    x = convolution(images, "conv1", 64, 7, initialisation, stride=2)  # 112x112x64
+    x = normalised(max_pool(x, "pool1"), "lrn1", lrn)
+    x = convolution(x, "conv2_reduce", 64, 1, initialisation)
+    x = convolution(x, "conv2", 192, 3, initialisation)  # 56x56x192
+    x = max_pool(normalised(x, "lrn2", lrn), "pool2")
+    x = max_pool(modules(x, "3a", "3b"), "pool3")  # 28x28x480
+    after_4a = modules(x, "4a")
+    after_4d = modules(after_4a, "4b", "4c", "4d")
+    x = max_pool(modules(after_4d, "4e"), "pool4")  # 14x14x832
+    x = modules(x, "5a", "5b")  # 7x7x1024
+    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    x = linear(keras.layers.Dropout(0.4, name="dropout")(x), "linear", classes, initialisation)
+    if auxiliary:
+        heads = (("aux_4a", after_4a), ("aux_4d", after_4d))
+        x = [x, *[auxiliary_classifier(y, name, classes, initialisation) for name, y in heads]]
+    return keras.Model(images, x, name="googlenet")
+
+
+# ------------------------------------------------------------------------------- what was reported
+
+# Table 3: one network.
+TABLE_3 = tuple(
+    Reported("test_top5_error", value, "Table 3, validation images", protocol)
+    for protocol, value in (("single-view", 10.07), ("10-crop", 9.15), ("144-crop", 7.89))
+)
+# Tables 2 and 3: seven networks together.
+SEVEN = "seven networks, six of them alike and one wider"
+ENSEMBLES = tuple(
+    Reported("test_top5_error", value, source, protocol, chosen=SEVEN)
+    for source, protocol, value in (
+        ("Table 3, validation images", "ensemble, single-view", 8.09),
+        ("Table 3, validation images", "ensemble, 10-crop", 7.62),
+        ("Table 3, validation images", "ensemble, 144-crop", 6.67),
+        ("Table 2, test images", "ensemble, 144-crop", 6.67),
+    )
+)
+
+GOOGLENET = Network(
+    "googlenet",
+    googlenet,
+    options={"auxiliary": False, "lrn": True, "initialisation": "glorot"},
+    choices={"initialisation": INITIALISATIONS},
+    published={"parameters": 6_797_700, "multiply_adds": 1_502_000_000},
+    source="Table 1 (the sums of its columns, of which some rows do not follow from its layers)",
+    reported=TABLE_3,
+)
+# As it is trained: what it is tested by is the first of its three outputs.
+GOOGLENET_AUXILIARY = Network(
+    "googlenet-auxiliary",
+    googlenet,
+    options={**GOOGLENET.options, "auxiliary": True},
+    choices=GOOGLENET.choices,
+)
+NETWORKS = (GOOGLENET, GOOGLENET_AUXILIARY)

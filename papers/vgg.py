@@ -1,0 +1,286 @@
+"""VGG: Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
+arXiv 1409.1556, 2014; ICLR 2015.
+
+What was new: depth alone, from 11 to 19 layers with weights, with the smallest kernels that know
+left from right and up from down. Three 3x3 layers see what one 7x7 layer sees, with two more
+rectifications and 27 weights for each pair of maps instead of 49.
+
+Held against the paper here: the networks of Table 1, and what Tables 3 to 7 report of them on
+ILSVRC-2012, top-1 and top-5: 29.6 and 10.4 % error for A, 27.0 and 8.8 % for D, 27.3 and 9.0 % for
+E at one scale; 24.8 and 7.5 % for D and E at three scales. Of the shallow network (B with each pair
+of 3x3 layers replaced by one of 5x5) the paper says only that its top-1 error on a centre crop is
+7 % higher than that of B (section 4.1). How they are trained and tested is not here yet.
+
+Beyond the paper's own numbers: He et al. 2015 give 15.3 and 19.6 billion multiply-adds for D and E;
+the first leaves out the full layers (15.35 without them, 15.47 with them), the second has them
+(19.51 and 19.63).
+"""
+
+import math
+
+from repro.errors import UsageError, unknown
+from repro.lazy import keras, layers
+from repro.spec import Network, Reported
+
+# ------------------------------------------------------------------------------- the networks
+
+# Table 1: the maps of the five stages, between which there is a max-pooling ...
+MAPS = (64, 128, 256, 512, 512)
+# ... and the side of the kernel of each layer in each stage, by configuration. "shallow" is the
+# network that section 4.1 compares B with.
+CONFIGURATIONS = {
+    "A": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
+    "A-LRN": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
+    "B": ((3, 3), (3, 3), (3, 3), (3, 3), (3, 3)),
+    "C": ((3, 3), (3, 3), (3, 3, 1), (3, 3, 1), (3, 3, 1)),
+    "D": ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)),
+    "E": ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3)),
+    "shallow": ((5,), (5,), (5,), (5,), (5,)),
+}
+
+# Section 3.1. "published": Gaussian weights of variance 1e-2. "glorot": Glorot and Bengio 2010, of
+# which the authors found after the submission that it needs no pre-training.
+INITIALISATIONS = ("published", "glorot")
+
+
+def drawn(initialisation: str):
+    """How weights are drawn: a new initializer. Biases are zero in either case (section 3.1)."""
+    if initialisation == "published":
+        return keras.initializers.RandomNormal(stddev=math.sqrt(1e-2))
+    if initialisation == "glorot":
+        return keras.initializers.GlorotUniform()
+    raise unknown("initialisation", initialisation, INITIALISATIONS)
+
+
+def convolutions(x, stage: int, sides: tuple[int, ...], maps: int, initialisation: str):
+    """The layers conv<stage>_1, conv<stage>_2, ...: stride 1, the image's size kept, relu."""
+    for number, side in enumerate(sides, start=1):
+        x = keras.layers.Conv2D(
+            maps,
+            side,
+            padding="same",
+            activation="relu",
+            kernel_initializer=drawn(initialisation),
+            name=f"conv{stage}_{number}",
+        )(x)
+    return x
+
+
+def full(x, name: str, units: int, initialisation: str):
+    """A full layer with relu, half of its units dropped while training (section 3.1)."""
+    x = keras.layers.Dense(
+        units, activation="relu", kernel_initializer=drawn(initialisation), name=name
+    )(x)
+    return keras.layers.Dropout(0.5, name=f"{name}_dropout")(x)
+
+
+def vgg(configuration: str, initialisation: str = "published", classes: int = 1000):
+    """A column of Table 1: 224x224x3 in, five stages down to 7x7, three full layers, logits."""
+    if configuration not in CONFIGURATIONS:
+        raise unknown("configuration", configuration, CONFIGURATIONS)
+    x = images = keras.Input((224, 224, 3))
+    stages = zip(CONFIGURATIONS[configuration], MAPS, strict=True)
+    for stage, (sides, maps) in enumerate(stages, start=1):
+        x = convolutions(x, stage, sides, maps, initialisation)
+        if configuration == "A-LRN" and stage == 1:  # with the parameters of AlexNet (section 2.1)
+            x = layers.LocalResponseNormalization(
+                size=5, k=2.0, alpha=1e-4, beta=0.75, name="lrn1"
+            )(x)
+        x = keras.layers.MaxPooling2D(2, strides=2, name=f"pool{stage}")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = full(x, "fc6", 4096, initialisation)
+    x = full(x, "fc7", 4096, initialisation)
+    # Logits, in float32 whatever the precision is.
+    x = keras.layers.Dense(
+        classes, kernel_initializer=drawn(initialisation), dtype="float32", name="fc8"
+    )(x)
+    return keras.Model(images, x, name=NAMES[configuration])
+
+
+# Section 3.1: the first four convolutions and the three full layers of A. The paper counts them in
+# A; in a deeper network they are the layers of the same stage and place, which have their shapes.
+FROM_A = ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8")
+
+
+def from_a(model, a):
+    """Copies what the deeper networks begin with from a trained A into `model`; returns `model`.
+
+    Section 3.1. Raises UsageError, and copies nothing, where `model` lacks such a layer or has it
+    in another shape.
+    """
+    shapes = [{m.name: [w.shape for w in m.weights] for m in net.layers} for net in (a, model)]
+    for name in FROM_A:
+        if name not in shapes[1] or shapes[0][name] != shapes[1][name]:
+            raise UsageError(f"{model.name} cannot begin with the weights of A: {name} differs")
+    for name in FROM_A:
+        model.get_layer(name).set_weights(a.get_layer(name).get_weights())
+    return model
+
+
+def fully_convolutional(model):
+    """`model` for images of any size, with copies of its weights (section 3.2).
+
+    The full layers become convolutions of 7x7, 1x1 and 1x1. Images [batch, height, width, 3] of at
+    least 224x224 in, maps of class scores [batch, height, width, classes] out: 1x1 for 224x224,
+    then one more for every 32 pixels. Nothing is dropped.
+    """
+    x = images = keras.Input((None, None, 3))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer | keras.layers.Flatten | keras.layers.Dropout):
+            continue
+        if isinstance(layer, keras.layers.Dense):
+            side = math.isqrt(layer.kernel.shape[0] // x.shape[-1])
+            twin = keras.layers.Conv2D(
+                layer.units,
+                side,
+                activation=layer.activation,
+                kernel_initializer="zeros",
+                dtype=layer.dtype_policy,
+                name=layer.name,
+            )
+            kernel = (side, side, x.shape[-1], layer.units)
+        else:
+            twin = type(layer).from_config(layer.get_config())
+            kernel = layer.kernel.shape if layer.weights else ()
+        x = twin(x)
+        if layer.weights:
+            twin.kernel.assign(keras.ops.reshape(layer.kernel.value, kernel))
+            twin.bias.assign(layer.bias.value)
+    return keras.Model(images, x, name=f"{model.name}-fully-convolutional")
+
+
+NAMES = {
+    "A": "vgg-a",
+    "A-LRN": "vgg-a-lrn",
+    "B": "vgg-b",
+    "C": "vgg-c",
+    "D": "vgg-d",
+    "E": "vgg-e",
+    "shallow": "vgg-b-shallow",
+}
+# Table 2, in millions; A and A-LRN share a column.
+PARAMETERS = {"A": 133, "A-LRN": 133, "B": 133, "C": 134, "D": 138, "E": 144}
+
+# ------------------------------------------------------------------------------- what was reported
+
+# S is the shorter side to which images are scaled for training, Q that for testing; [256;512] is
+# drawn anew for each image. "dense": the fully convolutional form on the whole image and its mirror
+# image, the map of class scores averaged; "multi-crop": 50 crops at each scale (section 3.2).
+
+
+def scored(table: str, protocol: str, top1: float, top5: float) -> tuple[Reported, ...]:
+    """The errors on the validation images."""
+    source = f"{table}, validation images"
+    return (
+        Reported("test_error", top1, source, protocol),
+        Reported("test_top5_error", top5, source, protocol),
+    )
+
+
+AT_256, AT_384 = "dense, S=256, Q=256", "dense, S=384, Q=384"
+AT_JITTERED = "dense, S=[256;512], Q=384"
+SCALES_256, SCALES_384 = "dense, S=256, Q=224,256,288", "dense, S=384, Q=352,384,416"
+JITTERED = "S=[256;512], Q=256,384,512"
+
+# Table 3 (one scale), by configuration.
+TABLE_3 = {
+    "A": scored("Table 3", AT_256, 29.6, 10.4),
+    "A-LRN": scored("Table 3", AT_256, 29.7, 10.5),
+    "B": scored("Table 3", AT_256, 28.7, 9.9),
+    "C": (
+        *scored("Table 3", AT_256, 28.1, 9.4),
+        *scored("Table 3", AT_384, 28.1, 9.3),
+        *scored("Table 3", AT_JITTERED, 27.3, 8.8),
+    ),
+    "D": (
+        *scored("Table 3", AT_256, 27.0, 8.8),
+        *scored("Table 3", AT_384, 26.8, 8.7),
+        *scored("Table 3", AT_JITTERED, 25.6, 8.1),
+    ),
+    "E": (
+        *scored("Table 3", AT_256, 27.3, 9.0),
+        *scored("Table 3", AT_384, 26.9, 8.7),
+        *scored("Table 3", AT_JITTERED, 25.5, 8.0),
+    ),
+}
+# Table 4 (several scales); what Table 5 calls dense are the last rows of D and E.
+TABLE_4 = {
+    "B": scored("Table 4", SCALES_256, 28.2, 9.6),
+    "C": (
+        *scored("Table 4", SCALES_256, 27.7, 9.2),
+        *scored("Table 4", SCALES_384, 27.8, 9.2),
+        *scored("Table 4", f"dense, {JITTERED}", 26.3, 8.2),
+    ),
+    "D": (
+        *scored("Table 4", SCALES_256, 26.6, 8.6),
+        *scored("Table 4", SCALES_384, 26.5, 8.6),
+        *scored("Tables 4 and 5", f"dense, {JITTERED}", 24.8, 7.5),
+    ),
+    "E": (
+        *scored("Table 4", SCALES_256, 26.9, 8.7),
+        *scored("Table 4", SCALES_384, 26.7, 8.6),
+        *scored("Tables 4 and 5", f"dense, {JITTERED}", 24.8, 7.5),
+    ),
+}
+# Table 5: the other two ways of testing.
+TABLE_5 = {
+    "D": (
+        *scored("Table 5", f"multi-crop, {JITTERED}", 24.6, 7.5),
+        *scored("Table 5", f"multi-crop and dense, {JITTERED}", 24.4, 7.2),
+    ),
+    "E": (
+        *scored("Table 5", f"multi-crop, {JITTERED}", 24.6, 7.4),
+        *scored("Tables 5 and 7", f"multi-crop and dense, {JITTERED}", 24.4, 7.1),
+    ),
+}
+# On the test images; the paper gives top-5 errors only.
+ON_TEST_IMAGES = {
+    "E": (
+        Reported("test_top5_error", 7.3, "section 4.2, test images", f"dense, {JITTERED}"),
+        Reported(
+            "test_top5_error", 7.0, "Table 7, test images", f"multi-crop and dense, {JITTERED}"
+        ),
+    ),
+}
+
+# Table 6: several networks, the average of their softmax.
+SEVEN = "seven networks, the submission to ILSVRC-2014"
+D_AND_E = "two networks, D and E, S=[256;512]"
+TABLE_6 = tuple(
+    Reported(metric, value, f"Table 6, {images} images", protocol, chosen=networks)
+    for networks, protocol, images, metric, value in (
+        (SEVEN, "ensemble, dense", "validation", "test_error", 24.7),
+        (SEVEN, "ensemble, dense", "validation", "test_top5_error", 7.5),
+        (SEVEN, "ensemble, dense", "test", "test_top5_error", 7.3),
+        (D_AND_E, "ensemble, dense", "validation", "test_error", 24.0),
+        (D_AND_E, "ensemble, dense", "validation", "test_top5_error", 7.1),
+        (D_AND_E, "ensemble, dense", "test", "test_top5_error", 7.0),
+        (D_AND_E, "ensemble, multi-crop", "validation", "test_error", 23.9),
+        (D_AND_E, "ensemble, multi-crop", "validation", "test_top5_error", 7.2),
+        (D_AND_E, "ensemble, multi-crop and dense", "validation", "test_error", 23.7),
+        (D_AND_E, "ensemble, multi-crop and dense", "validation", "test_top5_error", 6.8),
+        (D_AND_E, "ensemble, multi-crop and dense", "test", "test_top5_error", 6.8),
+    )
+)
+
+NETWORKS = tuple(
+    Network(
+        name,
+        vgg,
+        options={"configuration": configuration, "initialisation": "published"},
+        choices={
+            "configuration": tuple(CONFIGURATIONS),
+            "initialisation": INITIALISATIONS,
+        },
+        published={"parameters": PARAMETERS[configuration] * 1_000_000}
+        if configuration in PARAMETERS
+        else {},
+        source="Table 2 (in millions)" if configuration in PARAMETERS else "",
+        reported=tuple(
+            number
+            for table in (TABLE_3, TABLE_4, TABLE_5, ON_TEST_IMAGES)
+            for number in table.get(configuration, ())
+        ),
+    )
+    for configuration, name in NAMES.items()
+)
