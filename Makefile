@@ -11,7 +11,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart reproduce-lenet5 reproduce-resnet test lint results bench ui
+.PHONY: help setup quickstart reproduce-lenet5 reproduce-resnet reproduce-densenet test lint results bench ui
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ reproduce-lenet5: $(READY)  ## LeNet-5 on MNIST as in 1998; EXPERIMENT= SCALE= S
 
 reproduce-resnet: $(READY)  ## ResNet-20 on CIFAR-10 as in 2015; EXPERIMENT= SCALE= SEEDS= choose another
 	$(VENV)/bin/repro run $(or $(EXPERIMENT),resnet20-cifar10) --scale $(SCALE) --seeds $(SEEDS)
+
+reproduce-densenet: $(READY)  ## DenseNet-40 on CIFAR-10 as in 2016; EXPERIMENT= SCALE= SEEDS= choose another
+	$(VENV)/bin/repro run $(or $(EXPERIMENT),densenet40-k12-cifar10) --scale $(SCALE) --seeds $(SEEDS)
 
 test: $(READY)  ## all tests (TESTS= chooses some); those on real data need TFDS_DATA_DIR
 	$(VENV)/bin/python -m pytest -q $(TESTS)

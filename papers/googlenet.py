@@ -18,7 +18,7 @@ depth multiplier 8), 4c (463K, 497K) and 5a (1072K and 54M, 1018K and 51M).
 
 from repro.errors import unknown
 from repro.lazy import keras, layers
-from repro.spec import Network, Reported
+from repro.spec import Network, Paper, Reported
 
 # ------------------------------------------------------------------------------- the network
 
@@ -187,3 +187,12 @@ GOOGLENET_AUXILIARY = Network(
     choices=GOOGLENET.choices,
 )
 NETWORKS = (GOOGLENET, GOOGLENET_AUXILIARY)
+
+PAPER = Paper(
+    name="googlenet",
+    title="Going Deeper with Convolutions",
+    citation="C. Szegedy, W. Liu, Y. Jia, P. Sermanet, S. Reed, D. Anguelov, D. Erhan, "
+    "V. Vanhoucke, A. Rabinovich. Going Deeper with Convolutions. arXiv:1409.4842, 2014.",
+    networks=NETWORKS,
+    reported=ENSEMBLES,
+)

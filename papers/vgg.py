@@ -20,7 +20,7 @@ import math
 
 from repro.errors import UsageError, unknown
 from repro.lazy import keras, layers
-from repro.spec import Network, Reported
+from repro.spec import Network, Paper, Reported
 
 # ------------------------------------------------------------------------------- the networks
 
@@ -283,4 +283,13 @@ NETWORKS = tuple(
         ),
     )
     for configuration, name in NAMES.items()
+)
+
+PAPER = Paper(
+    name="vgg",
+    title="Very Deep Convolutional Networks for Large-Scale Image Recognition",
+    citation="K. Simonyan, A. Zisserman. Very Deep Convolutional Networks for Large-Scale Image "
+    "Recognition. arXiv:1409.1556, 2014.",
+    networks=NETWORKS,
+    reported=TABLE_6,
 )

@@ -409,6 +409,18 @@ class LocallyConnected2D(keras.layers.Layer):
         return {**super().get_config(), **config}
 
 
+@keras.saving.register_keras_serializable("repro")
+class UnscaledDropout(keras.layers.Dropout):
+    """Dropout as first described: outputs are multiplied by 1 - rate in testing, not in training.
+
+    Krizhevsky et al. 2012, section 4.2. Keras' own divides what is kept by 1 - rate in training
+    instead: at the same rate and initial weights, the layers behind it train differently.
+    """
+
+    def call(self, x, training=False):
+        return super().call(x, training=training) * (1.0 - self.rate)
+
+
 def valid_convolution(x, kernel):
     """A valid convolution of stride 1.
 

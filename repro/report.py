@@ -294,7 +294,9 @@ def _index(papers: Sequence[spec.Paper], found: list[dict], speed: bool) -> str:
         )
     for paper in papers:
         rows = [r for r in verdict.table(found, paper.experiments) if r["main"]]
-        parts.append(f"## [{paper.title}]({paper.name}.md)\n\n{_verdict_table(rows)}")
+        parts.append(f"## [{paper.title}]({paper.name}.md)\n")
+        if rows:
+            parts.append(_verdict_table(rows))
         if _not_run_here(paper):
             parts.append(
                 f"Its numbers for other networks, not run here: [{paper.name}.md]"
@@ -315,9 +317,10 @@ def _paper_page(paper: spec.Paper, found: list[dict], root: Path) -> str:
     parts = [
         f"# {paper.title}\n\n{paper.citation}\n\n"
         "Made by `repro results`; how to read it stands in [README.md](README.md).\n",
-        "## Measured against the paper\n\n"
-        + _verdict_table([r for r in rows if r["main"]], cost=(found, paper.experiments)),
     ]
+    if paper.experiments:
+        table = _verdict_table([r for r in rows if r["main"]], cost=(found, paper.experiments))
+        parts.append(f"## Measured against the paper\n\n{table}")
     if _not_run_here(paper):
         parts.append(f"## {NO_EXPERIMENT}\n\n{_not_run_here(paper)}")
     varied = [r for r in rows if not r["main"] and r["verdict"] != verdict.STALE]
@@ -347,7 +350,8 @@ def _paper_page(paper: spec.Paper, found: list[dict], root: Path) -> str:
             + "\n".join(tables)
         )
     common = _common_deviations(paper)
-    parts.append("## Experiments\n")
+    if paper.experiments:
+        parts.append("## Experiments\n")
     if common:
         parts.append(_listed("Deviations from the paper that all of them share:", common))
     parts += [_section(experiment, common, found, root) for experiment in paper.experiments]
@@ -370,7 +374,7 @@ def _figure(
 
 def _common_deviations(paper: spec.Paper) -> list[str]:
     """Those that every experiment of the paper has; none where it has one experiment."""
-    first, *others = (experiment.deviations for experiment in paper.experiments)
+    first, *others = [experiment.deviations for experiment in paper.experiments] or [()]
     return [d for d in first if others and all(d in other for other in others)]
 
 

@@ -271,7 +271,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper: its citation, its experiments (the first is the headline), its claims, figures.
+    """A paper: its citation, networks, experiments (the first is the headline), claims, figures.
 
     `reported`: results of several networks together (ensembles), without an experiment yet.
     """
@@ -279,8 +279,8 @@ class Paper:
     name: str
     title: str
     citation: str
-    experiments: tuple[Experiment, ...]
-    networks: tuple[Network, ...]
+    experiments: tuple[Experiment, ...] = ()
+    networks: tuple[Network, ...] = ()
     claims: tuple[Claim, ...] = ()
     figures: tuple[Figure, ...] = ()
     reported: tuple[Reported, ...] = ()

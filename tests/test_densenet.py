@@ -8,10 +8,12 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from papers import densenet  # noqa: E402
-from repro import anatomy  # noqa: E402
+from repro import anatomy, catalog, spec, training  # noqa: E402
+from repro.data import preprocessing  # noqa: E402
 from repro.errors import UsageError  # noqa: E402
 
-NETWORKS = {n.name: n for n in densenet.NETWORKS}
+NETWORKS = {n.name: n for n in densenet.NETWORKS if not n.name.endswith("-dropout")}
+EXPERIMENTS = {e.name: e for e in densenet.PAPER.experiments}
 
 
 def unweighted(build, **options):
@@ -475,3 +477,68 @@ def test_table_3():
     (number,) = NETWORKS["densenet161"].reported
     assert (number.metric, number.value, number.protocol) == ("test_error", 22.2, "single-view")
     assert "repository" in number.source
+
+
+# ---------------------------------------------------------------- recipes
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_recipe_of_section_4_2(name):
+    experiment = EXPERIMENTS[name]
+    recipe, method = experiment.recipe, experiment.recipe.optimizer
+    assert (recipe.passes, recipe.iterations, recipe.batch) == (300, 0, 64)
+    assert recipe.data == spec.Data("cifar10")
+    assert (method.momentum, method.nesterov, method.weight_decay) == (0.9, True, 1e-4)
+    assert type(recipe.loss).__name__ == "SoftmaxCrossEntropy"
+    last = training.pass_ends(recipe, 50_000, "paper")[-1]
+    assert last == 300 * 50_000 // 64
+    half, three_quarters = last // 2, last * 3 // 4
+    rates = training.rates(recipe, last)
+    assert [rate for _, rate in rates] == [0.1, 0.01, 0.001]
+    assert [first for first, _ in rates] == pytest.approx([0, half, three_quarters], abs=1)
+
+
+def test_what_is_not_augmented_is_trained_with_dropout():
+    for name, experiment in EXPERIMENTS.items():
+        plain = name.endswith("-unaugmented")
+        assert experiment.network.options["dropout"] == (0.2 if plain else 0.0), name
+        assert (experiment.recipe.augmentation is None) == plain, name
+        if not plain:
+            crop = experiment.recipe.augmentation
+            assert (crop.pad, crop.flip, crop.outside) == (4, True, 0.0)
+        twin = NETWORKS[experiment.network.name.removesuffix("-dropout")]
+        assert {**experiment.network.options, "dropout": 0.0} == twin.options
+
+
+def test_images_are_normalised_by_the_mean_and_deviation_of_each_channel():
+    images = np.random.default_rng(2).integers(0, 256, (20, 32, 32, 3)).astype("uint8")
+    images[..., 1] //= 3
+    steps = preprocessing.fit(EXPERIMENTS["densenet40-k12-cifar10"].recipe.preprocessing, images)
+    found = preprocessing.apply(steps, images).reshape(-1, 3)
+    np.testing.assert_allclose(found.mean(axis=0, dtype="float64"), 0.0, atol=1e-4)
+    np.testing.assert_allclose(found.std(axis=0, dtype="float64"), 1.0, atol=1e-3)
+
+
+def test_each_experiment_is_held_to_its_column_of_table_2():
+    expected = {
+        "densenet40-k12": (5.24, 7.00),
+        "densenet100-k12": (4.10, 5.77),
+        "densenet100-k24": (3.74, 5.83),
+        "densenet-bc100-k12": (4.51, 5.92),
+        "densenet-bc250-k24": (3.62, 5.19),
+        "densenet-bc190-k40": (3.46,),
+    }
+    found = {}
+    for name, experiment in EXPERIMENTS.items():
+        (number,) = experiment.reported
+        found.setdefault(name.split("-cifar10")[0], []).append(number.value)
+    assert {name: tuple(values) for name, values in found.items()} == expected
+    assert densenet.PAPER.experiments[0].name == "densenet40-k12-cifar10"
+
+
+def test_the_claims_that_the_paper_itself_bears_out():
+    """Table 2, and for ResNet-110 Table 6 of He et al. 2015 (the mean, 6.61)."""
+    numbers = {e.name: e.reported[0].value for e in catalog.experiments() if e.reported}
+    for claim in densenet.PAPER.claims:
+        values = [numbers[name] for name in claim.needs]
+        assert values == sorted(values, reverse=True) and len(set(values)) > 1, claim.name

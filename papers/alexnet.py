@@ -1,0 +1,277 @@
+"""AlexNet: Krizhevsky, Sutskever, Hinton, "ImageNet Classification with Deep Convolutional Neural
+Networks", NIPS 2012.
+
+What was new: a convolutional network large enough for ImageNet, spread over two GPUs, which halved
+the errors of the year. Rectified units, which train several times faster than tanh; response
+normalisation across maps; pooling whose windows overlap; dropout in the full layers.
+
+Held against the paper here: the networks, and what it reports of them. On ILSVRC-2010, top-1 and
+top-5: 37.5 and 17.0 % test error; on the validation images of ILSVRC-2012: 40.7 and 18.2 %. With
+one GPU the errors are 1.7 and 1.2 points higher, without response normalisation 1.4 and 1.2, with
+windows that do not overlap 0.4 and 0.3. On CIFAR-10 a four-layer network has 13 % test error, with
+response normalisation 11 % (section 3.3), and rectified units reach 25 % training error six times
+faster than tanh (Figure 1). How all these are trained and tested is not here yet.
+
+The networks for CIFAR-10 are those of the layer files that come with cuda-convnet, the program of
+the first author, to which the paper refers for them: layers-conv-local-13pct and -11pct.
+
+Figure 2 gives the first layer 253,440 units; 96 maps of 55x55 are 290,400. Its input of 224x224
+gives no 55x55 maps with 11x11 kernels 4 apart: images of 227x227 pixels do, or a border.
+"""
+
+from repro.errors import UsageError, unknown
+from repro.lazy import keras, layers
+from repro.spec import Network, Reported
+
+# ------------------------------------------------------------------------------- the networks
+
+# The side of the images: what 55x55 maps take without a border.
+SIDE = 227
+
+# Section 3.4: the side of the windows, two pixels apart.
+POOLINGS = {"overlapping": 3, "non-overlapping": 2}
+
+
+def gaussian(std: float):
+    """Weights are drawn from a Gaussian of mean zero (section 5; the layer files of CIFAR-10)."""
+    return keras.initializers.RandomNormal(stddev=std)
+
+
+def convolution(x, name: str, maps: int, size: int, bias: float, towers: int = 1, **options):
+    """A convolution with relu. Of two towers, each makes half of the maps from half of the input.
+
+    A convolution with groups is the same, but slower on CPUs. The first tower's maps come first.
+    """
+    names = [name] if towers == 1 else [f"{name}_{tower}" for tower in range(1, towers + 1)]
+    inputs = [x] if towers == 1 else keras.ops.split(x, towers, axis=-1)
+    outputs = [
+        keras.layers.Conv2D(
+            maps // towers,
+            size,
+            activation="relu",
+            kernel_initializer=gaussian(0.01),
+            bias_initializer=keras.initializers.Constant(bias),
+            name=tower_name,
+            **options,
+        )(tower)
+        for tower_name, tower in zip(names, inputs, strict=True)
+    ]
+    return outputs[0] if towers == 1 else keras.layers.Concatenate(name=name)(outputs)
+
+
+def full(x, name: str, bias: float):
+    """4096 rectified units, half of them dropped while training (section 4.2)."""
+    x = keras.layers.Dense(
+        4096,
+        activation="relu",
+        kernel_initializer=gaussian(0.01),
+        bias_initializer=keras.initializers.Constant(bias),
+        name=name,
+    )(x)
+    return layers.UnscaledDropout(0.5, name=f"{name}_dropout")(x)
+
+
+def alexnet(
+    maps: tuple[int, int, int, int, int],
+    towers: int,
+    bias: float = 1.0,
+    pooling: str = "overlapping",
+    lrn: bool = True,
+    classes: int = 1000,
+):
+    """Section 3.5 and Figure 2: 227x227x3 in, five convolutions, three full layers, logits.
+
+    maps: how many each convolution makes. towers: on how many GPUs; with two, the second, fourth
+    and fifth convolution see the maps of their own GPU only. bias: where the biases of these three
+    and of the full hidden layers begin (section 5: 1), the others at 0. lrn: whether responses are
+    normalised (section 3.3). Raises UsageError for an unknown pooling or number of towers.
+    """
+    if pooling not in POOLINGS:
+        raise unknown("pooling", pooling, POOLINGS)
+    if towers not in (1, 2):
+        raise UsageError(f"towers={towers}: accepted is 1 or 2")
+
+    def pooled(x, name):
+        return keras.layers.MaxPooling2D(POOLINGS[pooling], strides=2, name=name)(x)
+
+    def normalised(x, name):
+        norm = layers.LocalResponseNormalization(size=5, k=2.0, alpha=1e-4, beta=0.75, name=name)
+        return norm(x) if lrn else x
+
+    images = keras.Input((SIDE, SIDE, 3))
+    x = convolution(images, "conv1", maps[0], 11, bias=0.0, strides=4)
+    x = pooled(normalised(x, "norm1"), "pool1")
+    x = convolution(x, "conv2", maps[1], 5, bias, towers, padding="same")
+    x = pooled(normalised(x, "norm2"), "pool2")
+    x = convolution(x, "conv3", maps[2], 3, bias=0.0, padding="same")
+    x = convolution(x, "conv4", maps[3], 3, bias, towers, padding="same")
+    x = convolution(x, "conv5", maps[4], 3, bias, towers, padding="same")
+    x = keras.layers.Flatten(name="flatten")(pooled(x, "pool5"))
+    x = full(full(x, "fc6", bias), "fc7", bias)
+    # Logits, in float32 whatever the precision is.
+    x = keras.layers.Dense(classes, kernel_initializer=gaussian(0.01), dtype="float32", name="fc8")(
+        x
+    )
+    return keras.Model(images, x, name="alexnet")
+
+
+# cuda-convnet, layers-conv-local-13pct and -11pct: how widely the initial weights are spread, for
+# inputs in grey levels from 0 to 255, less their mean.
+SPREAD = {"conv1": 1e-4, "conv2": 0.01, "local3": 0.04, "local4": 0.04, "fc10": 0.01}
+
+ACTIVATIONS = ("relu", "tanh")
+
+
+def four_layers(side: int, activation: str = "relu", lrn: bool = False, divided: bool = True):
+    """The networks for CIFAR-10: side x side x 3 in, two convolutions, two local layers, 10 logits.
+
+    Each convolution is followed by the response normalisation, if any, then by pooling with windows
+    that overlap each other and the border. The weights of the last two layers of 3x3 are not
+    shared. divided: cuda-convnet divides the scale of its files, 0.001, by the five maps. Raises
+    UsageError for an unknown activation.
+    """
+    if activation not in ACTIVATIONS:
+        raise unknown("activation", activation, ACTIVATIONS)
+
+    def active(x, name):
+        return keras.layers.Activation(activation, name=f"{name}_{activation}")(x)
+
+    x = images = keras.Input((side, side, 3))
+    for number in (1, 2):
+        name = f"conv{number}"
+        x = keras.layers.Conv2D(
+            64, 5, padding="same", kernel_initializer=gaussian(SPREAD[name]), name=name
+        )(x)
+        x = active(x, name)
+        if lrn:
+            alpha = 0.001 / 5 if divided else 0.001
+            x = layers.LocalResponseNormalization(
+                size=5, k=1.0, alpha=alpha, beta=0.75, name=f"rnorm{number}"
+            )(x)
+        x = layers.CeilMaxPooling2D(3, strides=2, name=f"pool{number}")(x)
+    for name in ("local3", "local4"):
+        x = layers.LocallyConnected2D(
+            32,
+            3,
+            padding="same",
+            kernel_initializer=gaussian(SPREAD[name]),
+            bias_initializer="zeros",
+            name=name,
+        )(x)
+        x = active(x, name)
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = keras.layers.Dense(
+        10, kernel_initializer=gaussian(SPREAD["fc10"]), dtype="float32", name="fc10"
+    )(x)
+    return keras.Model(images, x, name="alexnet-four-layers")
+
+
+# ------------------------------------------------------------------------------- what was reported
+
+
+def both(source: str, protocol: str, top1: float, top5: float, chosen: str = ""):
+    """A pair of errors, top-1 and top-5."""
+    return (
+        Reported("test_error", top1, source, protocol, chosen=chosen),
+        Reported("test_top5_error", top5, source, protocol, chosen=chosen),
+    )
+
+
+# Table 1, and the same network without the average over ten crops (a footnote to it).
+TABLE_1 = (
+    *both("Table 1, ILSVRC-2010 test images", "10-crop", 37.5, 17.0),
+    *both("section 6, a footnote, ILSVRC-2010 test images", "single-view", 39.0, 18.3),
+)
+# Table 2: the network of section 3.5 alone ...
+VALIDATION, TEST = (f"Table 2, ILSVRC-2012 {images} images" for images in ("validation", "test"))
+TABLE_2 = both(VALIDATION, "10-crop", 40.7, 18.2)
+# ... and what else it has: several networks, and some with a sixth convolution, trained on the
+# ImageNet of autumn 2011 first. Of the test images there are top-5 errors only.
+FIVE = "five networks"
+SIXTH = "one network with a sixth convolution, trained on ImageNet 2011 first"
+SEVEN = "seven networks, two of them with a sixth convolution, trained on ImageNet 2011 first"
+OTHERS = (
+    *both(VALIDATION, "ensemble, 10-crop", 38.1, 16.4, FIVE),
+    Reported("test_top5_error", 16.4, TEST, "ensemble, 10-crop", chosen=FIVE),
+    *both(VALIDATION, "10-crop", 39.0, 16.6, SIXTH),
+    *both(VALIDATION, "ensemble, 10-crop", 36.7, 15.4, SEVEN),
+    Reported("test_top5_error", 15.3, TEST, "ensemble, 10-crop", chosen=SEVEN),
+    *both("section 6, ImageNet 2009, 10,184 classes", "10-crop", 67.4, 40.9),
+)
+
+# Sections 3.2 to 3.4: by how many points the top-1 and the top-5 error fall with two GPUs, with
+# response normalisation, and with overlapping windows.
+TWO_GPUS, RESPONSE_NORMALISATION, OVERLAPPING = (1.7, 1.2), (1.4, 1.2), (0.4, 0.3)
+
+# Section 3.3, CIFAR-10, without and with response normalisation. cuda-convnet, which says so of its
+# networks too, averages over views of the test images.
+SECTION_3_3 = {
+    "alexnet-local": Reported("test_error", 13.0, "section 3.3", "10-crop"),
+    "alexnet-local-lrn": Reported("test_error", 11.0, "section 3.3", "10-crop"),
+}
+
+# Figure 1, CIFAR-10: rectified units reach this training error, in per cent, so many times faster.
+FIGURE_1_ERROR, FIGURE_1_RATIO = 25.0, 6.0
+
+# ------------------------------------------------------------------------------- by name
+
+ALEXNET = Network(
+    "alexnet",
+    alexnet,
+    options={
+        "maps": (96, 256, 384, 384, 256),
+        "towers": 2,
+        "bias": 1.0,
+        "pooling": "overlapping",
+        "lrn": True,
+    },
+    choices={"pooling": tuple(POOLINGS)},
+    published={"parameters": 60_000_000},
+    source="abstract (to one digit)",
+    reported=(*TABLE_1, *TABLE_2),
+)
+# What is usually built: each convolution sees all maps.
+SINGLE_TOWER = Network(
+    "alexnet-single-tower",
+    alexnet,
+    options={**ALEXNET.options, "towers": 1},
+    choices=ALEXNET.choices,
+)
+# Section 3.2, what two GPUs are compared with: half the maps, but in the last convolution.
+ONE_GPU = Network(
+    "alexnet-one-gpu",
+    alexnet,
+    options={**ALEXNET.options, "maps": (48, 128, 192, 192, 256), "towers": 1},
+    choices=ALEXNET.choices,
+)
+
+# Section 3.3: on crops of 24x24 pixels, as cuda-convnet trains them.
+LOCAL = Network(
+    "alexnet-local",
+    four_layers,
+    options={"side": 24, "activation": "relu", "lrn": False},
+    choices={"activation": ACTIVATIONS},
+)
+LOCAL_LRN = Network(
+    "alexnet-local-lrn",
+    four_layers,
+    options={**LOCAL.options, "lrn": True, "divided": True},
+    choices=LOCAL.choices,
+)
+# Figure 1: of the network the paper says only that it has four convolutional layers, and that it is
+# trained without regularisation of any kind. It is taken to be that of section 3.3 without response
+# normalisation, here on whole images, since crops regularise.
+RELU = Network(
+    "alexnet-four-layers-relu",
+    four_layers,
+    options={**LOCAL.options, "side": 32},
+    choices=LOCAL.choices,
+)
+TANH = Network(
+    "alexnet-four-layers-tanh",
+    four_layers,
+    options={**RELU.options, "activation": "tanh"},
+    choices=LOCAL.choices,
+)
+
+NETWORKS = (ALEXNET, SINGLE_TOWER, ONE_GPU, LOCAL, LOCAL_LRN, RELU, TANH)

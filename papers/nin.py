@@ -1,0 +1,233 @@
+"""NiN: Lin, Chen, Yan, "Network In Network", arXiv 1312.4400, 2013; ICLR 2014.
+
+What was new: mlpconv layers, in which a small multilayer perceptron slides over the image instead
+of a linear filter: a convolution and two of 1x1 ("cccp", cascaded cross-channel parametric
+pooling), each rectified. And global average pooling: the last mlpconv layer makes one map for each
+class, whose mean goes into the softmax, in place of fully connected layers.
+
+Held against the paper here: the networks, and what it reports of them, test errors in per cent.
+CIFAR-10 10.41, with translated and flipped images 8.81, without dropout 14.51; CIFAR-100 35.68;
+SVHN 2.35; MNIST 0.47. With a fully connected layer in place of global average pooling, on CIFAR-10:
+11.59, with dropout before it 10.88; on a conventional trunk 17.56 and 15.99, where global average
+pooling has 16.46: better than the fully connected layer alone, worse than with dropout. How all
+these are trained is not here yet.
+
+The widths, kernels, poolings, dropout and initial weights are those of the layer files that the
+authors published (a fork of cuda-convnet); the paper has no table of them.
+"""
+
+from repro.errors import UsageError, unknown
+from repro.lazy import keras, layers
+from repro.spec import Network, Reported
+
+# ------------------------------------------------------------------------------- the networks
+
+# Of each mlpconv layer: the side of its kernels, the maps of the convolution and of the two cccp.
+CIFAR_10 = ((5, 192, 160, 96), (5, 192, 192, 192), (3, 192, 192, 10))
+CIFAR_100 = ((5, 192, 160, 96), (5, 192, 192, 192), (3, 192, 192, 100))
+MNIST = ((5, 96, 64, 48), (5, 128, 96, 48), (5, 128, 96, 10))
+SVHN = ((5, 128, 96, 64), (5, 320, 256, 128), (5, 384, 256, 10))
+
+# How widely the initial weights of the same layers are spread.
+SPREAD = 0.05
+SPREAD_CIFAR_100 = ((0.001, 0.01, 0.01), (SPREAD,) * 3, (SPREAD,) * 3)
+# cuda-convnet's for such layers, of which the paper says nothing: the conventional trunk.
+SPREAD_CONVENTIONAL = {"conv1": 1e-4, "conv2": 0.01, "conv3": 0.01, "local4": 0.04, "fc": 0.01}
+
+# Section 4.6: what stands between the last maps and the softmax.
+HEADS = ("global-average", "fully-connected", "fully-connected-dropout")
+
+
+def gaussian(std: float):
+    return keras.initializers.RandomNormal(stddev=std)
+
+
+def convolution(x, name: str, maps: int, size: int, std: float):
+    """A convolution of stride 1 with relu; a border of zeros keeps the size."""
+    return keras.layers.Conv2D(
+        maps, size, padding="same", activation="relu", kernel_initializer=gaussian(std), name=name
+    )(x)
+
+
+def mlpconv(x, number: int, shape: tuple[int, int, int, int], spread: tuple[float, float, float]):
+    """conv<n>, cccp<2n-1> and cccp<2n> (section 3.1)."""
+    size, *maps = shape
+    names = (f"conv{number}", f"cccp{2 * number - 1}", f"cccp{2 * number}")
+    for name, side, m, std in zip(names, (size, 1, 1), maps, spread, strict=True):
+        x = convolution(x, name, m, side, std)
+    return x
+
+
+def classifier(x, head: str, spread: float):
+    """Logits from one map for each class, in float32 whatever the precision is."""
+    if head not in HEADS:
+        raise unknown("head", head, HEADS)
+    classes = x.shape[-1]
+    if head == "global-average":
+        return keras.layers.GlobalAveragePooling2D(dtype="float32", name="global_average")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    if head == "fully-connected-dropout":
+        x = layers.UnscaledDropout(0.5, name="fc_dropout")(x)
+    return keras.layers.Dense(
+        classes, kernel_initializer=gaussian(spread), dtype="float32", name="fc"
+    )(x)
+
+
+def nin(
+    mlpconvs: tuple[tuple[int, int, int, int], ...],
+    image: tuple[int, int, int] = (32, 32, 3),
+    spread: tuple[tuple[float, float, float], ...] = ((SPREAD,) * 3,) * 3,
+    dropout: float = 0.5,
+    head: str = "global-average",
+):
+    """Three mlpconv layers (section 4.1): an image in, halved twice, one logit for each class out.
+
+    Pooling with windows that overlap each other and the border, then dropout, follow all but the
+    last mlpconv layer. The last cccp is rectified too: with global average pooling no logit is
+    negative. dropout: the part that is dropped, 0 for none. Raises UsageError for an unknown head,
+    and for a part that is not below 1.
+    """
+    if not 0 <= dropout < 1:
+        raise UsageError(f"dropout={dropout}: accepted is a number from 0, below 1")
+    x = images = keras.Input(image)
+    for number, (shape, stds) in enumerate(zip(mlpconvs, spread, strict=True), start=1):
+        x = mlpconv(x, number, shape, stds)
+        if number < len(mlpconvs):
+            x = layers.CeilMaxPooling2D(3, strides=2, name=f"pool{number}")(x)
+            x = layers.UnscaledDropout(dropout, name=f"dropout{number}")(x)
+    return keras.Model(images, classifier(x, head, SPREAD), name="nin")
+
+
+def average_pooling(x, name: str):
+    """Means over windows of 3x3, 2 apart, of even sides; of the last, over what is inside.
+
+    As cuda-convnet has it. Keras' "same" is this on TensorFlow and JAX, but not on PyTorch.
+    """
+    side = x.shape[1] // 2
+    inside = [3] * (side - 1) + [2]  # pixels of each window along an axis
+    x = keras.layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(x)
+    x = keras.layers.AveragePooling2D(3, strides=2, name=name)(x)
+    scale = [[[9 / (rows * columns)] for columns in inside] for rows in inside]
+    return keras.layers.Rescaling(scale, name=f"{name}_inside")(x)
+
+
+def conventional(head: str, maps: int = 64, lrn: bool = True):
+    """A conventional trunk (section 4.6): 32x32x3 in, three convolutions, a local layer, 10 logits.
+
+    The paper takes that of Hinton et al., "Improving neural networks by preventing co-adaptation of
+    feature detectors", 2012, with ten maps in the local layer instead of sixteen, one for each
+    class. maps: those of each convolution. lrn: whether the first two poolings are followed by
+    response normalisation. Raises UsageError for an unknown head.
+    """
+    x = images = keras.Input((32, 32, 3))
+    for number in (1, 2, 3):
+        name = f"conv{number}"
+        x = convolution(x, name, maps, 5, SPREAD_CONVENTIONAL[name])
+        if number == 1:
+            x = layers.CeilMaxPooling2D(3, strides=2, name="pool1")(x)
+        else:
+            x = average_pooling(x, f"pool{number}")
+        if lrn and number < 3:
+            x = layers.LocalResponseNormalization(
+                size=9, k=1.0, alpha=0.001, beta=0.75, name=f"norm{number}"
+            )(x)
+    x = layers.LocallyConnected2D(
+        10,
+        3,
+        padding="same",
+        kernel_initializer=gaussian(SPREAD_CONVENTIONAL["local4"]),
+        bias_initializer="zeros",
+        name="local4",
+    )(x)
+    x = keras.layers.ReLU(name="local4_relu")(x)
+    x = classifier(x, head, SPREAD_CONVENTIONAL["fc"])
+    return keras.Model(images, x, name="nin-conventional")
+
+
+# ------------------------------------------------------------------------------- by name
+
+NIN_CIFAR_10 = Network(
+    "nin-cifar10",
+    nin,
+    options={"mlpconvs": CIFAR_10, "dropout": 0.5, "head": "global-average"},
+    choices={"head": HEADS},
+)
+NIN_CIFAR_100 = Network(
+    "nin-cifar100",
+    nin,
+    options={**NIN_CIFAR_10.options, "mlpconvs": CIFAR_100, "spread": SPREAD_CIFAR_100},
+    choices=NIN_CIFAR_10.choices,
+)
+NIN_MNIST = Network(
+    "nin-mnist",
+    nin,
+    options={**NIN_CIFAR_10.options, "mlpconvs": MNIST, "image": (28, 28, 1)},
+    choices=NIN_CIFAR_10.choices,
+)
+NIN_SVHN = Network(
+    "nin-svhn",
+    nin,
+    options={**NIN_CIFAR_10.options, "mlpconvs": SVHN},
+    choices=NIN_CIFAR_10.choices,
+)
+
+# Section 4.6, by head.
+SHORT = {
+    "global-average": "gap",
+    "fully-connected": "fc",
+    "fully-connected-dropout": "fc-dropout",
+}
+WITH_HEADS = {
+    "global-average": NIN_CIFAR_10,
+    **{
+        head: Network(
+            f"nin-cifar10-{SHORT[head]}",
+            nin,
+            options={**NIN_CIFAR_10.options, "head": head},
+            choices=NIN_CIFAR_10.choices,
+        )
+        for head in HEADS[1:]
+    },
+}
+CONVENTIONAL = {
+    head: Network(
+        f"nin-conventional-{SHORT[head]}",
+        conventional,
+        options={"head": head, "maps": 64, "lrn": True},
+        choices={"head": HEADS},
+    )
+    for head in HEADS
+}
+
+NETWORKS = (
+    NIN_CIFAR_10,
+    NIN_CIFAR_100,
+    NIN_MNIST,
+    NIN_SVHN,
+    *(WITH_HEADS[head] for head in HEADS[1:]),
+    *CONVENTIONAL.values(),
+)
+
+# ------------------------------------------------------------------------------- what was reported
+
+# Table 1, CIFAR-10: as the images are, and with translations and flips.
+TABLE_1 = {
+    "plain": Reported("test_error", 10.41, "Table 1"),
+    "augmented": Reported("test_error", 8.81, "Table 1"),
+}
+# Section 4.2, CIFAR-10 as the images are: without dropout between the mlpconv layers.
+WITHOUT_DROPOUT = Reported("test_error", 14.51, "section 4.2")
+TABLE_2 = Reported("test_error", 35.68, "Table 2")  # CIFAR-100
+TABLE_3 = Reported("test_error", 2.35, "Table 3")  # SVHN
+TABLE_4 = Reported("test_error", 0.47, "Table 4")  # MNIST
+# CIFAR-10, by head: on mlpconv layers, and on the conventional trunk.
+TABLE_5 = {
+    "global-average": Reported("test_error", 10.41, "Table 5"),
+    "fully-connected": Reported("test_error", 11.59, "Table 5"),
+    "fully-connected-dropout": Reported("test_error", 10.88, "Table 5"),
+}
+SECTION_4_6 = {
+    "global-average": Reported("test_error", 16.46, "section 4.6"),
+    "fully-connected": Reported("test_error", 17.56, "section 4.6"),
+    "fully-connected-dropout": Reported("test_error", 15.99, "section 4.6"),
+}

@@ -1,0 +1,493 @@
+"""The layers of Krizhevsky et al. 2012 against the same sums and maxima written as loops.
+
+The last test runs those of gradients and of the whole on Keras' other backends.
+"""
+
+import importlib.util
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from repro import anatomy, layers  # noqa: E402
+
+BACKEND = keras.backend.backend()
+# Of gradients in float64. Elsewhere Keras has float32 come out of a product of matrices.
+TOLERANCE = 1e-7 if BACKEND == "tensorflow" else 1e-5
+
+
+def normal(*shape, scale=1.0):
+    return np.random.default_rng(2012).normal(size=shape, scale=scale)
+
+
+def output(layer, x, dtype="float32"):
+    y = keras.ops.cast(layer(x.astype(dtype)), "float64" if dtype == "float64" else "float32")
+    return keras.ops.convert_to_numpy(keras.ops.stop_gradient(y))
+
+
+def gradients(layer, x, upstream):
+    """Of sum(upstream * layer(x)), in float64: by x, then by each of the layer's weights."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(layer(x) * upstream)
+        found = tape.gradient(total, [x, *[w.value for w in layer.weights]])
+    elif BACKEND == "jax":
+        import jax
+
+        if not layer.built:
+            layer.build(x.shape)
+
+        def total(x, weights):
+            return (layer.stateless_call(weights, [], x)[0] * upstream).sum()
+
+        both = jax.jit(jax.grad(total, (0, 1)))
+        by_x, by_weights = both(x, [w.value for w in layer.weights])
+        found = [by_x, *by_weights]
+    else:
+        import torch
+
+        x = torch.tensor(x, requires_grad=True)
+        (layer(x) * torch.tensor(upstream)).sum().backward()
+        found = [x.grad, *[w.value.grad for w in layer.weights]]
+    return [keras.ops.convert_to_numpy(g) for g in found]
+
+
+def assert_derivatives(function, at, upstream, found):
+    """`found` is the gradient of sum(upstream * function(at)): central differences on some."""
+    assert found.shape == at.shape
+    entries = np.random.default_rng(7).choice(at.size, size=min(at.size, 12), replace=False)
+    for entry in entries:
+        step = np.zeros(at.size)
+        step[entry] = 1e-5
+        step = step.reshape(at.shape)
+        slope = np.sum(upstream * (function(at + step) - function(at - step))) / 2e-5
+        np.testing.assert_allclose(found.ravel()[entry], slope, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+# ---------------------------------------------------------------- response normalisation
+
+
+def normalised_by_loops(a, size, k, alpha, beta):
+    """Section 3.3, with n = size: j runs from max(0, i - n/2) to min(N - 1, i + n/2)."""
+    b = np.zeros_like(a)
+    maps = a.shape[-1]
+    for i in range(maps):
+        total = np.zeros(a.shape[:-1])
+        for j in range(max(0, i - size // 2), min(maps - 1, i + size // 2) + 1):
+            total += a[..., j] ** 2
+        b[..., i] = a[..., i] / (k + alpha * total) ** beta
+    return b
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "k", "alpha", "beta"),
+    [
+        ((2, 3, 4, 12), 5, 2.0, 1e-4, 0.75),  # the paper's
+        ((1, 2, 2, 64), 5, 1.0, 0.001, 0.75),  # cuda-convnet's
+        ((2, 5, 1, 3), 5, 2.0, 1e-4, 0.75),  # fewer maps than the window
+        ((1, 1, 3, 1), 5, 2.0, 0.01, 0.75),
+        ((2, 2, 3, 7), 1, 1.0, 0.01, 0.75),
+        ((2, 2, 3, 7), 3, 0.5, 0.01, 0.5),
+        ((2, 2, 3, 9), 4, 1.0, 0.01, 1.0),
+        ((3, 20), 9, 2.0, 0.001, 0.75),  # maps alone
+    ],
+)
+def test_response_normalisation_is_the_formula_of_section_3_3(shape, size, k, alpha, beta):
+    a = normal(*shape, scale=60.0)  # about as large as first responses to grey levels
+    layer = layers.LocalResponseNormalization(size, k, alpha, beta)
+    b = output(layer, a)
+    expected = normalised_by_loops(a, size, k, alpha, beta)
+    np.testing.assert_allclose(b, expected, rtol=1e-5)
+    assert not np.allclose(b, a / k**beta, rtol=0.05)  # the neighbours do count
+    assert layer.compute_output_shape(shape) == b.shape
+    assert layer.weights == []
+
+
+def test_alpha_is_not_divided_by_the_size():
+    """Five maps of 10: 100 for each neighbour, times 0.01; three neighbours at the ends."""
+    layer = layers.LocalResponseNormalization(5, k=1.0, alpha=0.01, beta=1.0)
+    b = output(layer, np.full((1, 1, 1, 5), 10.0))
+    np.testing.assert_allclose(b[0, 0, 0], [10 / 4, 10 / 5, 10 / 6, 10 / 5, 10 / 4], rtol=1e-6)
+
+
+def test_the_numbers_of_section_3_3_are_the_defaults():
+    layer = layers.LocalResponseNormalization()
+    assert (layer.size, layer.k, layer.alpha, layer.beta) == (5, 2.0, 1e-4, 0.75)
+
+
+@pytest.mark.parametrize(("maps", "beta"), [(8, 0.75), (8, 0.5), (3, 0.75)])
+def test_the_gradient_of_response_normalisation(maps, beta):
+    a, upstream = normal(2, 2, 3, maps), normal(3, 2, 2, maps).transpose(1, 2, 0, 3)
+    layer = layers.LocalResponseNormalization(5, 1.0, 0.3, beta, dtype="float64")
+    (found,) = gradients(layer, a, upstream)
+    assert_derivatives(lambda a: normalised_by_loops(a, 5, 1.0, 0.3, beta), a, upstream, found)
+
+
+@pytest.mark.parametrize(
+    ("policy", "dtype", "tolerance"),
+    [("mixed_float16", "float16", 2**-10), ("mixed_bfloat16", "bfloat16", 2**-7)],
+)
+def test_response_normalisation_in_lower_precisions_loses_their_rounding_only(
+    policy, dtype, tolerance
+):
+    """The squares of 300 and more are too large for float16."""
+    a = np.arange(300.0, 340.0, 5.0).reshape(1, 1, 1, 8)  # exact in either
+    layer = layers.LocalResponseNormalization(dtype=policy)
+    b = output(layer, a)
+    assert keras.backend.standardize_dtype(layer(a).dtype) == dtype
+    a = output(keras.layers.Identity(dtype=policy), a).astype("float64")
+    expected = normalised_by_loops(a, 5, 2.0, 1e-4, 0.75)
+    np.testing.assert_allclose(b, expected, rtol=tolerance)
+
+
+# ---------------------------------------------------------------- overhanging pooling
+
+
+def windows_by_loops(x, pool, stride):
+    """(output position, its window of x) pairs; windows start inside and cover every pixel."""
+    starts = []
+    for axis in (0, 1):
+        positions, covered = [], 0
+        while covered < x.shape[1 + axis]:
+            positions.append(len(positions) * stride[axis])
+            covered = positions[-1] + pool[axis]
+        starts.append(positions)
+    for r, top in enumerate(starts[0]):
+        for c, left in enumerate(starts[1]):
+            rows, columns = slice(top, top + pool[0]), slice(left, left + pool[1])
+            yield (r, c), (slice(None), rows, columns)
+
+
+def pooled_by_loops(x, pool, stride):
+    cells = {
+        place: x[window].max(axis=(1, 2)) for place, window in windows_by_loops(x, pool, stride)
+    }
+    rows, columns = (max(place[axis] for place in cells) + 1 for axis in (0, 1))
+    return np.stack(
+        [np.stack([cells[r, c] for c in range(columns)], axis=1) for r in range(rows)], axis=1
+    )
+
+
+SIDES = [(2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 8), (8, 7), (9, 4)]
+POOLS = [((3, 3), (2, 2)), ((2, 2), (2, 2)), ((3, 3), (3, 3)), ((5, 5), (3, 3)), ((3, 2), (2, 1))]
+
+
+@pytest.mark.parametrize(
+    ("sides", "pool", "stride"),
+    [(sides, *p) for sides in SIDES for p in POOLS if min(sides) > p[0][0] - p[1][0]],
+)
+def test_the_last_windows_overhang_and_what_is_outside_never_wins(sides, pool, stride):
+    x = normal(2, *sides, 3)
+    x -= x.max() + 1  # every pixel is below zero
+    layer = layers.CeilMaxPooling2D(pool, strides=stride)
+    expected = pooled_by_loops(x, pool, stride).astype("float32")
+    found = output(layer, x)
+    np.testing.assert_array_equal(found, expected)
+    rule = tuple(math.ceil((n - p) / s) + 1 for n, p, s in zip(sides, pool, stride, strict=True))
+    assert found.shape[1:3] == rule
+    assert layer.compute_output_shape(x.shape) == found.shape
+
+
+@pytest.mark.parametrize(
+    ("side", "smaller"), [(32, 16), (16, 8), (8, 4), (28, 14), (14, 7), (24, 12), (12, 6), (55, 27)]
+)
+def test_the_sides_of_the_papers_networks(side, smaller):
+    """cuda-convnet's networks for CIFAR-10 and MNIST; AlexNet, where nothing overhangs."""
+    layer = layers.CeilMaxPooling2D(3, strides=2)
+    assert layer.compute_output_shape((None, side, side, 2)) == (None, smaller, smaller, 2)
+    assert output(layer, normal(1, side, side, 2)).shape == (1, smaller, smaller, 2)
+
+
+@pytest.mark.parametrize(
+    ("sides", "pool", "stride"),
+    [((5, 5), *POOLS[0]), ((6, 6), *POOLS[0]), ((7, 8), *POOLS[0]), ((5, 7), *POOLS[1])],
+)
+def test_the_gradient_goes_where_the_maximum_was(sides, pool, stride):
+    x = normal(2, *sides, 3)
+    layer = layers.CeilMaxPooling2D(pool, strides=stride, dtype="float64")
+    maxima = pooled_by_loops(x, pool, stride)
+    upstream = normal(*maxima.shape)
+    expected = np.zeros_like(x)
+    for (r, c), window in windows_by_loops(x, pool, stride):
+        won = x[window] == maxima[:, r, None, c, None]
+        expected[window] += won * upstream[:, r, None, c, None]
+    (found,) = gradients(layer, x, upstream)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_nothing_is_padded_where_the_pooling_of_keras_is_the_same(monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise AssertionError("padded")
+
+    monkeypatch.setattr(layers.ops, "pad", refuse)
+    layer = layers.CeilMaxPooling2D(3, strides=2)
+    for side in (32, 16, 8, 55, 27, 13):
+        output(layer, normal(1, side, side, 1))
+    for sides in ((7, 8), (8, 7)):
+        with pytest.raises(AssertionError, match="padded"):
+            layer(normal(1, *sides, 1))
+
+
+def test_images_of_unknown_size_are_pooled_and_normalised():
+    images = keras.Input((None, None, 2))
+    x = layers.CeilMaxPooling2D(3, strides=2)(layers.LocalResponseNormalization()(images))
+    model = keras.Model(images, x)
+    assert model.output_shape == (None, None, None, 2)
+    for sides in ((7, 8), (6, 6), (5, 5)):
+        x = normal(1, *sides, 2, scale=60.0)
+        expected = pooled_by_loops(normalised_by_loops(x, 5, 2.0, 1e-4, 0.75), (3, 3), (2, 2))
+        np.testing.assert_allclose(output(model, x), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pool_size": 2, "strides": 3}, "above the pool"),
+        ({"pool_size": (3, 2), "strides": (2, 3)}, "above the pool"),
+        ({"pool_size": 3, "padding": "same"}, "no padding"),
+        ({"pool_size": 3, "data_format": "channels_first"}, "last axis"),
+    ],
+)
+def test_a_pooling_that_this_is_not(options, message):
+    with pytest.raises(ValueError, match=message):
+        layers.CeilMaxPooling2D(**options)
+
+
+# ---------------------------------------------------------------- weights that are not shared
+
+
+def local_by_loops(x, kernel, bias, k, padding):
+    """Each position's own weights times its field, in the order row, column, map."""
+    if padding == "same":  # the odd zero after the image, as in Keras' convolution
+        x = np.pad(x, ((0, 0), ((k - 1) // 2, k // 2), ((k - 1) // 2, k // 2), (0, 0)))
+    y = np.zeros((len(x), *bias.shape))
+    for e, r, c, f in np.ndindex(*y.shape):
+        y[e, r, c, f] = bias[r, c, f]
+        weights = iter(kernel[r, c, :, f])
+        for i, j, m in np.ndindex(k, k, x.shape[-1]):
+            y[e, r, c, f] += x[e, r + i, c + j, m] * next(weights)
+    return y
+
+
+def local(filters, k, padding, **options):
+    return layers.LocallyConnected2D(
+        filters,
+        k,
+        padding,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.5, seed=1),
+        bias_initializer=keras.initializers.RandomNormal(stddev=0.5, seed=2),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(
+    ("shape", "k", "filters"),
+    [
+        ((3, 6, 6, 4), 3, 5),
+        ((2, 5, 4, 3), 3, 2),
+        ((2, 3, 3, 2), 3, 4),  # "valid": one position
+        ((1, 4, 5, 1), 2, 3),
+        ((2, 2, 3, 3), 1, 2),
+        ((1, 5, 7, 2), 5, 1),
+    ],
+)
+def test_each_position_has_its_own_weights_and_biases(shape, k, filters, padding):
+    x = normal(*shape)
+    layer = local(filters, k, padding)
+    y = output(layer, x)
+    kernel, bias = (w.astype("float64") for w in layer.get_weights())
+    lost = 0 if padding == "same" else k - 1
+    sides = (shape[1] - lost, shape[2] - lost)
+    assert kernel.shape == (*sides, k * k * shape[3], filters)
+    assert bias.shape == (*sides, filters)
+    assert y.shape == layer.compute_output_shape(shape) == (shape[0], *sides, filters)
+    expected = local_by_loops(x, kernel, bias, k, padding)
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("k", [3, 4])
+def test_with_the_same_weights_everywhere_it_is_a_convolution(k, padding):
+    x = normal(2, 6, 7, 3)
+    convolution = keras.layers.Conv2D(5, k, padding=padding, bias_initializer="random_normal")
+    expected = output(convolution, x)
+    kernel, bias = convolution.get_weights()
+    layer = local(5, k, padding)
+    layer.build(x.shape)
+    sides = expected.shape[1:3]
+    layer.set_weights(
+        [
+            np.broadcast_to(kernel.reshape(-1, 5), (*sides, k * k * 3, 5)),
+            np.broadcast_to(bias, (*sides, 5)),
+        ]
+    )
+    np.testing.assert_allclose(output(layer, x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_the_gradients_of_a_local_layer(padding):
+    x = normal(2, 4, 5, 3)
+    layer = local(2, 3, padding, dtype="float64")
+    layer.build(x.shape)
+    kernel, bias = layer.get_weights()
+    assert kernel.dtype == "float64"
+    upstream = normal(2, *bias.shape)
+    by_x, by_kernel, by_bias = gradients(layer, x, upstream)
+    for at, found, function in (
+        (x, by_x, lambda x: local_by_loops(x, kernel, bias, 3, padding)),
+        (kernel, by_kernel, lambda kernel: local_by_loops(x, kernel, bias, 3, padding)),
+        (bias, by_bias, lambda bias: local_by_loops(x, kernel, bias, 3, padding)),
+    ):
+        assert_derivatives(function, at, upstream, found)
+
+
+@pytest.mark.parametrize(
+    ("side", "maps", "parameters"),
+    [
+        # cuda-convnet's local3 and local4 on images of 24x24 pixels ...
+        (6, 64, 664_704),
+        (6, 32, 332_928),
+        # ... and of 32x32: 64 positions of 32 filters of 3x3xmaps, and as many biases.
+        (8, 64, 64 * 32 * (9 * 64 + 1)),
+        (8, 32, 64 * 32 * (9 * 32 + 1)),
+    ],
+)
+def test_the_parameters_of_cuda_convnets_local_layers(side, maps, parameters):
+    layer = layers.LocallyConnected2D(
+        32, 3, "same", kernel_initializer="zeros", bias_initializer="zeros"
+    )
+    layer.build((None, side, side, maps))
+    assert layer.count_params() == parameters
+
+
+def test_a_padding_that_there_is_not():
+    with pytest.raises(ValueError, match="'full' is neither"):
+        local(1, 3, "full")
+
+
+# ---------------------------------------------------------------- dropout
+
+
+def test_what_is_kept_is_not_scaled_in_training_but_all_is_in_testing():
+    """Section 4.2, of a rate of 0.5: in testing all outputs are multiplied by 0.5."""
+    x = np.arange(1.0, 4001.0).reshape(4, 1000)
+    for rate in (0.5, 0.2):
+        layer = layers.UnscaledDropout(rate, seed=1)
+        np.testing.assert_allclose(output(layer, x), x * (1 - rate), rtol=1e-6)
+        y = keras.ops.convert_to_numpy(layer(x.astype("float32"), training=True))
+        kept = y != 0
+        np.testing.assert_allclose(y[kept], x[kept], rtol=1e-6)
+        # 4,000 units: four standard deviations of the part that is dropped.
+        deviation = math.sqrt(rate * (1 - rate) / x.size)
+        assert abs(1 - kept.mean() - rate) < 4 * deviation
+
+
+def test_without_a_rate_nothing_is_dropped():
+    x = normal(3, 4)
+    layer = layers.UnscaledDropout(0.0)
+    for training in (True, False):
+        y = layer(x.astype("float32"), training=training)
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(y), x.astype("float32"))
+
+
+# ---------------------------------------------------------------- written down, and counted
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (layers.LocalResponseNormalization(3, 1.0, 0.01, 0.5, name="norm"), (2, 3, 3, 4)),
+        (layers.CeilMaxPooling2D((3, 2), (2, 1), name="pool"), (2, 6, 5, 4)),
+        (local(3, 2, "same", name="local"), (2, 3, 4, 2)),
+        (local(3, 2, "valid"), (2, 3, 4, 2)),
+        (layers.UnscaledDropout(0.25), (2, 3)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_layer_is_the_same_after_it_was_written_down(layer, shape):
+    x = normal(*shape)
+    y = output(layer, x)
+    for again in (
+        type(layer).from_config(layer.get_config()),
+        keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer)),
+    ):
+        assert again.get_config() == layer.get_config()
+        output(again, x)
+        again.set_weights(layer.get_weights())
+        np.testing.assert_array_equal(output(again, x), y)
+
+
+def network_of_the_three():
+    """9x8 pixels: 9x8, 9x8, 4x4 of 3/2 windows, 4x4 (same) and 2x2 (valid) positions."""
+    images = keras.Input((9, 8, 2))
+    x = keras.layers.Conv2D(6, 3, padding="same", name="conv")(images)
+    x = layers.LocalResponseNormalization(name="norm")(x)
+    x = layers.CeilMaxPooling2D(3, strides=2, name="pool")(x)
+    x = local(5, 3, "same", name="local")(x)
+    x = local(4, 3, "valid", name="last")(x)
+    return keras.Model(images, x)
+
+
+def test_what_a_network_of_the_three_computes():
+    model = network_of_the_three()
+    x = normal(2, 9, 8, 2, scale=60.0)
+    found = output(model, x)
+    weights = {layer.name: layer.get_weights() for layer in model.layers}
+    kernel, bias = weights["conv"]
+    same = [np.broadcast_to(kernel.reshape(-1, 6), (9, 8, 18, 6)), np.broadcast_to(bias, (9, 8, 6))]
+    x = normalised_by_loops(local_by_loops(x, *same, 3, "same"), 5, 2.0, 1e-4, 0.75)
+    x = pooled_by_loops(x, (3, 3), (2, 2))
+    x = local_by_loops(x, *weights["local"], 3, "same")
+    x = local_by_loops(x, *weights["last"], 3, "valid")
+    np.testing.assert_allclose(found, x, rtol=1e-4, atol=1e-4 * np.abs(x).max())
+
+
+def test_what_a_network_of_the_three_is_made_of():
+    found = anatomy.anatomy(network_of_the_three())
+    rows = {row["name"]: row for row in found["layers"]}
+    shapes = {"norm": [9, 8, 6], "pool": [4, 4, 6], "local": [4, 4, 5], "last": [2, 2, 4]}
+    assert {name: rows[name]["output_shape"] for name in shapes} == shapes
+    products = {"norm": 0, "pool": 0, "local": 16 * 9 * 6 * 5, "last": 4 * 9 * 5 * 4}
+    biases = {"norm": 0, "pool": 0, "local": 16 * 5, "last": 4 * 4}
+    for name in shapes:
+        assert rows[name]["multiply_adds"] == products[name]
+        # Without shared weights each connection has its own.
+        assert rows[name]["parameters"] == products[name] + biases[name]
+        assert rows[name]["connections"] == products[name] + biases[name]
+    fields = {name: rows[name]["receptive_field"] for name in shapes}
+    assert fields == {"norm": 3, "pool": 3 + 2, "local": 5 + 2 * 2, "last": 9 + 2 * 2}
+
+
+# ---------------------------------------------------------------- the other backends
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="starts the others from the default one")
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_same_holds_on_the_other_backends(backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed (an extra: pip install -e '.[{backend}]')")
+    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_ENABLE_X64": "1"}
+    # PyTorch's arrays do not know an argument that NumPy 2 passes.
+    known = "ignore:__array__ implementation:DeprecationWarning"
+    program = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    chosen = "gradient or lower_precisions or three_computes"
+    done = subprocess.run(
+        [*program, "-W", known, "-k", chosen, __file__],
+        cwd=Path(__file__).parent.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "12 passed" in done.stdout
