@@ -675,7 +675,9 @@ def _cost(cost: dict) -> str:
     source = f"as measured here ({runs} run{'' if runs == 1 else 's'})"
     if cost["estimated"]:
         source = "by the speed of short-scale runs here"
-    spent = "not measured" if minutes is None else f"{minutes:,.0f} minutes {source}"
+    spent = "not measured"
+    if minutes is not None:
+        spent = f"{minutes:,.{0 if minutes >= 10 else 1}f} minutes {source}"
     work = f"{cost['updates']:,} updates, {cost['images']:,} images ({cost['passes']:,g} passes)"
     return f"{work}; one run at paper scale: {spent}"
 
