@@ -10,7 +10,7 @@ from importlib import import_module
 from repro.errors import UsageError, unknown
 from repro.spec import Claim, Experiment, Network, Paper
 
-PAPERS = ("lenet5", "vgg", "googlenet", "resnet", "densenet")
+PAPERS = ("lenet5", "alexnet", "nin", "vgg", "googlenet", "resnet", "densenet")
 
 
 @cache

@@ -1,5 +1,6 @@
 """The papers' claims: statements that order experiments, judged from the recorded runs."""
 
+import math
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from itertools import pairwise
@@ -27,14 +28,16 @@ def judge(
     Each step's effect is the fall of the mean, with Welch's 95 % interval; it holds when the whole
     interval is a fall of at least the margin, does not when none of it is, and is inconclusive
     otherwise or where one side has a single run. The chain is as good as its worst step.
+    Where the claim says how many times lower, the effect is the ratio of the geometric means, and
+    its interval that of the difference of the mean logarithms.
     Short-scale runs speak only where the paper scale is incomplete; `scale` says so. The two are
     never mixed. With `scale` given only the runs of that scale speak.
 
     Returns claim (its name), statement, source, metric, protocol, unit (of the effect: "points",
-    or "" for what is not in per cent), margin, scale ("" where nothing ran), verdict (holds, does
-    not hold, inconclusive, not run), effect, low, high (of the step that decides: of those with
-    the claim's own verdict, that with the smallest effect),
-    steps, and missing (the experiments without a run at that scale).
+    "times", or "" for the fall of what is not in per cent), margin, times, scale ("" where nothing
+    ran), verdict (holds, does not hold, inconclusive, not run), effect, low, high (of the step that
+    decides: of those with the claim's own verdict, that with the smallest effect), steps, and
+    missing (the experiments without a run at that scale).
     `experiments` are the catalog's unless given. Raises UsageError when the claim needs an
     unknown experiment.
     """
@@ -51,8 +54,9 @@ def judge(
         "source": claim.source,
         "metric": claim.metric,
         "protocol": claim.protocol,
-        "unit": "points" if verdict.per_cent(claim.metric) else "",
+        "unit": _unit(claim),
         "margin": claim.margin,
+        "times": claim.times,
         "scale": scale,
         "verdict": worst,
         "effect": smallest.get("effect"),
@@ -61,6 +65,12 @@ def judge(
         "steps": steps,
         "missing": [e.name for e in needed if not measured.get(e.name)],
     }
+
+
+def _unit(claim: spec.Claim) -> str:
+    if claim.times is not None:
+        return "times"
+    return "points" if verdict.per_cent(claim.metric) else ""
 
 
 def words(judged: dict) -> str:
@@ -157,26 +167,29 @@ def _measured(
 
 def _step(claim: spec.Claim, higher: str, lower: str, measured: dict[str, list[float]]) -> dict:
     a, b = measured.get(higher, []), measured.get(lower, [])
+    step = {
+        "higher": higher,
+        "lower": lower,
+        "means": [fmean(a) if a else None, fmean(b) if b else None],
+        "n": [len(a), len(b)],
+    }
     effect = low = high = None
     if not (a and b):
         stands = verdict.NOT_RUN
     else:
+        least = claim.margin
+        if claim.times is not None:  # a ratio is a difference of logarithms
+            a, b, least = list(map(math.log, a)), list(map(math.log, b)), math.log(claim.times)
         effect = fmean(a) - fmean(b)
         stands = OPEN
         if min(len(a), len(b)) > 1:
             half = verdict.welch_half_width(stdev(a), len(a), stdev(b), len(b))
             low, high = effect - half, effect + half
-            if low > 0 and low >= claim.margin - verdict.ROUNDING:
+            if low > 0 and low >= least - verdict.ROUNDING:
                 stands = HOLDS
-            elif high <= 0 or high < claim.margin - verdict.ROUNDING:
+            elif high <= 0 or high < least - verdict.ROUNDING:
                 stands = FAILS
-    return {
-        "higher": higher,
-        "lower": lower,
-        "means": [fmean(a) if a else None, fmean(b) if b else None],
-        "n": [len(a), len(b)],
-        "effect": effect,
-        "low": low,
-        "high": high,
-        "verdict": stands,
-    }
+    found = {"effect": effect, "low": low, "high": high}
+    if claim.times is not None:
+        found = {k: None if v is None else math.exp(v) for k, v in found.items()}
+    return {**step, **found, "verdict": stands}

@@ -274,8 +274,9 @@ spread, Welch's interval of the difference.
 | not run | no finished run at paper scale |
 
 A claim compares experiments: its effect is the fall of the mean from each experiment to the next,
-in points where errors are compared, with Welch's 95 % interval; of several steps the smallest of
-those that decide is given. It holds when the whole interval is a fall (by the claim's margin), does not hold when none
+in points where errors are compared, with Welch's 95 % interval, or how many times lower the
+geometric mean is, where the claim says how many; of several steps the smallest of those that decide
+is given. It holds when the whole interval is a fall (by the claim's margin), does not hold when none
 of it is, and is inconclusive otherwise, or when an experiment has a single run. Short-scale runs
 speak only where paper-scale runs are missing, never together with them, and the verdict says so:
 what does not hold after a short training may well hold after a whole one.
@@ -618,8 +619,10 @@ def signed(points: float | None) -> str:
 
 
 def effect(judged: Mapping) -> str:
-    """The effect of a judged claim: '+0.326 points', or without the unit where it has none."""
+    """The effect of a judged claim: '+0.326 points', '5.9 times', '+0.120' where it has no unit."""
     unit = judged["unit"] if judged["effect"] is not None else ""
+    if unit == "times":
+        return f"{judged['effect']:.2f} times"
     return f"{signed(judged['effect'])} {unit}".rstrip()
 
 

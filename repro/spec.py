@@ -240,7 +240,10 @@ class Claim:
     """A statement of the paper that compares experiments.
 
     `needs` names the experiments; `metric` is compared after `protocol`. The claim holds when each
-    experiment of `needs` has a lower mean than the one before it, by at least `margin` points.
+    experiment of `needs` has a lower mean than the one before it, by at least `margin` points; or,
+    where `times` is given, one at least so many times lower, the means being geometric.
+
+    metric: one of result.json, or `passes_to_25`: after how many passes the running error was 25 %.
     """
 
     name: str
@@ -250,6 +253,7 @@ class Claim:
     metric: str = "test_error"
     protocol: str = "single-view"
     margin: float = 0.0
+    times: float | None = None
 
 
 @dataclass(frozen=True)

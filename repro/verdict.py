@@ -23,6 +23,8 @@ NOT_RUN = "not run"
 NOTHING_REPORTED = "nothing reported"
 STALE = "stale"
 
+PASSES_TO = "passes_to_"
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -213,8 +215,11 @@ def values(records: Iterable[dict], metric: str, protocol: str) -> list[float]:
 def value(record: dict, metric: str, protocol: str) -> float | None:
     """The final `metric` of one run, None where it has none. Raises DataError for nan.
 
-    The `running_error` is that seen while training in the last pass, whatever the protocol.
+    The `running_error` is that seen while training in the last pass, whatever the protocol;
+    `passes_to_25` says after how many passes it was 25 %.
     """
+    if metric.startswith(PASSES_TO):
+        return passes_to(float(metric.removeprefix(PASSES_TO)), record)
     number = ((record["result"] or {}).get("metrics") or {}).get(protocol, {}).get(metric)
     if number is None and metric == "running_error" and record["result"] and record["passes"]:
         number = record["passes"][-1].get(metric)
@@ -223,6 +228,21 @@ def value(record: dict, metric: str, protocol: str) -> float | None:
     if not math.isfinite(number):
         raise DataError(f"run {record['run']['id']} has a {metric} of {number}")
     return float(number)
+
+
+def passes_to(error: float, record: dict) -> float | None:
+    """After how many passes of a finished run the running error fell to `error` per cent.
+
+    That of a pass is a mean over it and counts for its middle; between two middles it goes by a
+    straight line. None where it never fell so far.
+    """
+    before = None
+    for line in record["passes"] if record["result"] else ():
+        middle, seen = line["pass"] - 0.5, line["running_error"]
+        if seen <= error:
+            return middle if before is None else middle - (error - seen) / (before - seen)
+        before = seen
+    return None
 
 
 def finished(record: dict) -> tuple[str, ...]:

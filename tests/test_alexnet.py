@@ -13,7 +13,7 @@ keras = pytest.importorskip("keras")
 from test_local_layers import normalised_by_loops, pooled_by_loops  # noqa: E402
 
 from papers import alexnet  # noqa: E402
-from repro import anatomy, layers  # noqa: E402
+from repro import anatomy, layers, optimizers, spec, training  # noqa: E402
 from repro.errors import UsageError  # noqa: E402
 
 NETWORKS = {n.name: n for n in alexnet.NETWORKS}
@@ -514,18 +514,10 @@ def test_tables_1_and_2():
     assert of_test_images == [16.4, 15.3]
 
 
-def test_what_the_parts_are_worth():
-    """Sections 3.2 to 3.4: points of top-1 and top-5 error."""
-    assert alexnet.TWO_GPUS == (1.7, 1.2)
-    assert alexnet.RESPONSE_NORMALISATION == (1.4, 1.2)
-    assert alexnet.OVERLAPPING == (0.4, 0.3)
-
-
 def test_the_numbers_for_cifar_10():
     found = {name: (r.metric, r.value) for name, r in alexnet.SECTION_3_3.items()}
     assert found == {"alexnet-local": (TOP1, 13.0), "alexnet-local-lrn": (TOP1, 11.0)}
     assert set(found) < set(NETWORKS)
-    assert (alexnet.FIGURE_1_ERROR, alexnet.FIGURE_1_RATIO) == (25.0, 6.0)
 
 
 def test_only_sixty_million_parameters_are_printed():
@@ -544,3 +536,59 @@ def test_networks_that_are_compared_differ_in_one_thing():
     assert different("alexnet-local", "alexnet-local-lrn") == {"lrn", "divided"}
     assert different("alexnet-four-layers-relu", "alexnet-four-layers-tanh") == {"activation"}
     assert different("alexnet-local", "alexnet-four-layers-relu") == {"side"}
+
+
+# ---------------------------------------------------------------- recipes
+
+EXPERIMENTS = {e.name: e for e in alexnet.PAPER.experiments}
+ON_CROPS = ("alexnet-local-cifar10", "alexnet-local-lrn-cifar10")
+
+
+@pytest.mark.parametrize("name", ON_CROPS)
+def test_the_recipe_of_cuda_convnets_parameter_files(name):
+    """epsW 0.001, epsB 0.002, momentum 0.9; wc 0.004 where weights are not shared, and for fc10."""
+    recipe = EXPERIMENTS[name].recipe
+    model = alexnet.four_layers(24, lrn="lrn" in name)
+    found = {}
+    for layer in model.layers:
+        for variable in layer.trainable_variables:
+            rate, decay = optimizers.factor_and_decay(recipe.optimizer, variable)
+            found[f"{layer.name} {variable.name}"] = (0.001 * rate, decay)
+    decayed = {"local3", "local4", "fc10"}
+    for layer in ("conv1", "conv2", *decayed):
+        expected = 0.004 if layer in decayed else 0.0
+        assert found.pop(f"{layer} kernel") == (0.001, expected)
+        assert found.pop(f"{layer} bias") == (0.002, 0.0)
+    assert not found
+    assert (recipe.batch, recipe.optimizer.momentum) == (128, 0.9)
+    assert (recipe.augmentation.side, recipe.augmentation.flip) == (24, True)
+
+
+def test_as_many_updates_as_the_files_make():
+    """300 passes over 40,000 images, 150 over 50,000, and ten each at a tenth and a hundredth."""
+    recipe = EXPERIMENTS[ON_CROPS[0]].recipe
+    whole = 300 * 40_000 + 150 * 50_000
+    last = training.pass_ends(recipe, 50_000, "paper")[-1]
+    assert last == pytest.approx((whole + 20 * 50_000) / 128, abs=1)
+    first = [first * 128 for first, _ in training.rates(recipe, last)]
+    assert first == pytest.approx([0, whole, whole + 10 * 50_000], abs=128)
+    assert [rate for _, rate in recipe.optimizer.rate.steps] == [1e-3, 1e-4, 1e-5]
+
+
+def test_ten_views_of_a_test_image_and_the_error_of_section_3_3():
+    for name, value in zip(ON_CROPS, (13.0, 11.0), strict=True):
+        experiment = EXPERIMENTS[name]
+        assert experiment.protocols == ("10-crop", "single-view")
+        assert [(r.value, r.protocol) for r in experiment.reported] == [(value, "10-crop")]
+
+
+def test_figure_1_is_trained_without_regularisation_of_any_kind():
+    pair = [EXPERIMENTS[f"alexnet-four-layers-{kind}-cifar10"] for kind in ("tanh", "relu")]
+    for experiment in pair:
+        recipe = experiment.recipe
+        assert recipe.augmentation is None and recipe.data == spec.Data("cifar10")
+        model = experiment.network.build(**experiment.network.options)
+        for variable in model.trainable_variables:
+            assert optimizers.factor_and_decay(recipe.optimizer, variable)[1] == 0
+    (claim,) = (c for c in alexnet.CLAIMS if c.metric == "passes_to_25")
+    assert claim.needs == tuple(e.name for e in pair)

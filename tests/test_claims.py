@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from run_records import experiment, record
+from run_records import experiment, passes, record
 
 from repro import claims
 from repro.errors import UsageError
@@ -66,6 +66,37 @@ def test_the_margin_is_part_of_the_claim(margin, expected):
     claim = Claim("pair", "By far.", "Figure 6", ("fewer", "more"), margin=margin)
     records = runs(A, [1.9, 2.0, 2.1]) + runs(B, [0.9, 1.0, 1.1])  # 1.0 +- 0.227
     assert judge(claim, records)["verdict"] == expected
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"), [(4.5, "holds"), (6.0, "inconclusive"), (8.0, "does not hold")]
+)
+def test_how_many_times_lower(times, expected):
+    claim = Claim("pair", "Several times.", "Figure 1", ("fewer", "more"), times=times)
+    judged = judge(claim, runs(A, [30.0, 33.0, 36.3]) + runs(B, [5.0, 5.5, 6.05]))
+    # Both sides are 1, 1.1 and 1.21 times their smallest: the logarithms have s = log 1.1.
+    half = 2.776445 * math.log(1.1) * math.sqrt(2 / 3)
+    assert (judged["verdict"], judged["unit"]) == (expected, "times")
+    assert judged["effect"] == pytest.approx(6.0)
+    assert judged["low"] == pytest.approx(6.0 * math.exp(-half), abs=1e-5)
+    assert judged["high"] == pytest.approx(6.0 * math.exp(half), abs=1e-5)
+
+
+def test_after_how_many_passes_the_training_error_is_reached():
+    claim = Claim("pair", "Sooner.", "Figure 1", ("fewer", "more"), "passes_to_25", times=1.5)
+    slow = runs(A, [9.0] * 2)
+    fast = runs(B, [9.0] * 2)
+    for run in slow:  # 35 % at 2.5 passes and 15 % at 3.5: 25 % in their middle
+        run["passes"] = passes({}, [60.0, 45.0, 35.0, 15.0])
+    for run in fast:
+        run["passes"] = passes({}, [30.0, 20.0, 26.0, 10.0])
+    judged = judge(claim, slow + fast)
+    assert judged["steps"][0]["means"] == pytest.approx([3.0, 1.0])
+    assert (judged["verdict"], judged["effect"]) == ("holds", pytest.approx(3.0))
+    slow[0]["passes"] = passes({}, [60.0, 45.0, 35.0, 25.1])  # never: the run says nothing
+    assert judge(claim, slow + fast)["steps"][0]["n"] == [1, 2]
+    slow[1]["passes"] = passes({}, [20.0, 15.0])  # in the first pass: its middle at the latest
+    assert judge(claim, slow + fast)["steps"][0]["means"][0] == 0.5
 
 
 def test_runs_that_agree_exactly():

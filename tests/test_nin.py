@@ -1,0 +1,349 @@
+"""NiN (Lin et al. 2013): what the paper and the authors' layer files say of its networks."""
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from test_local_layers import normalised_by_loops, pooled_by_loops  # noqa: E402
+
+from papers import nin  # noqa: E402
+from repro import anatomy, layers, spec, training  # noqa: E402
+from repro.data import preprocessing  # noqa: E402
+from repro.errors import UsageError  # noqa: E402
+
+NETWORKS = {n.name: n for n in nin.PAPER.networks}
+EXPERIMENTS = {e.name: e for e in nin.PAPER.experiments}
+
+
+def test_describing_imports_no_keras():
+    program = "import sys, papers.nin; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not {"keras", "tensorflow", "numpy"} & set(done.stdout.split())
+
+
+# ---------------------------------------------------------------- counted
+
+# Parameters and multiply-adds, counted by hand from the layer files.
+COUNTS = {
+    "nin-cifar10": (966_986, 222_486_528),
+    "nin-cifar100": (984_356, 223_592_448),
+    "nin-mnist": (349_674, 50_699_712),
+    "nin-svhn": (1_986_026, 274_235_392),
+}
+
+# By layer: the shape of the output, parameters, multiply-adds.
+CIFAR_10 = {
+    "conv1": ([32, 32, 192], 14_592, 14_745_600),
+    "cccp1": ([32, 32, 160], 30_880, 31_457_280),
+    "cccp2": ([32, 32, 96], 15_456, 15_728_640),
+    "pool1": ([16, 16, 96], 0, 0),
+    "conv2": ([16, 16, 192], 460_992, 117_964_800),
+    "cccp3": ([16, 16, 192], 37_056, 9_437_184),
+    "cccp4": ([16, 16, 192], 37_056, 9_437_184),
+    "pool2": ([8, 8, 192], 0, 0),
+    "conv3": ([8, 8, 192], 331_968, 21_233_664),
+    "cccp5": ([8, 8, 192], 37_056, 2_359_296),
+    "cccp6": ([8, 8, 10], 1_930, 122_880),
+    "global_average": ([10], 0, 0),
+}
+LAYERS = {
+    "nin-cifar10": CIFAR_10,
+    "nin-cifar100": {
+        **CIFAR_10,
+        "cccp6": ([8, 8, 100], 19_300, 1_228_800),
+        "global_average": ([100], 0, 0),
+    },
+    "nin-mnist": {
+        "conv1": ([28, 28, 96], 2_496, 1_881_600),
+        "cccp1": ([28, 28, 64], 6_208, 4_816_896),
+        "cccp2": ([28, 28, 48], 3_120, 2_408_448),
+        "pool1": ([14, 14, 48], 0, 0),
+        "conv2": ([14, 14, 128], 153_728, 30_105_600),
+        "cccp3": ([14, 14, 96], 12_384, 2_408_448),
+        "cccp4": ([14, 14, 48], 4_656, 903_168),
+        "pool2": ([7, 7, 48], 0, 0),
+        "conv3": ([7, 7, 128], 153_728, 7_526_400),
+        "cccp5": ([7, 7, 96], 12_384, 602_112),
+        "cccp6": ([7, 7, 10], 970, 47_040),
+        "global_average": ([10], 0, 0),
+    },
+    "nin-svhn": {
+        "conv1": ([32, 32, 128], 9_728, 9_830_400),
+        "cccp1": ([32, 32, 96], 12_384, 12_582_912),
+        "cccp2": ([32, 32, 64], 6_208, 6_291_456),
+        "pool1": ([16, 16, 64], 0, 0),
+        "conv2": ([16, 16, 320], 512_320, 131_072_000),
+        "cccp3": ([16, 16, 256], 82_176, 20_971_520),
+        "cccp4": ([16, 16, 128], 32_896, 8_388_608),
+        "pool2": ([8, 8, 128], 0, 0),
+        "conv3": ([8, 8, 384], 1_229_184, 78_643_200),
+        "cccp5": ([8, 8, 256], 98_560, 6_291_456),
+        "cccp6": ([8, 8, 10], 2_570, 163_840),
+        "global_average": ([10], 0, 0),
+    },
+}
+
+
+@cache
+def counted(name):
+    network = NETWORKS[name]
+    found = anatomy.anatomy(network.build(**network.options))
+    keras.backend.clear_session()
+    return found
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_parameters_and_multiply_adds_of_each_network(name):
+    found = counted(name)
+    assert (found["parameters"], found["multiply_adds"]) == COUNTS[name]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_each_layer_in_order(name):
+    rows = [row for row in counted(name)["layers"] if "dropout" not in row["name"]]
+    found = {r["name"]: (r["output_shape"], r["parameters"], r["multiply_adds"]) for r in rows}
+    assert found == LAYERS[name]
+    assert list(found) == list(LAYERS[name])
+
+
+def test_a_fully_connected_head_takes_every_pixel_of_the_last_maps():
+    for head in ("fc", "fc-dropout"):
+        found = counted(f"nin-cifar10-{head}")
+        more = 8 * 8 * 10 * 10  # weights of the layer that global average pooling does without
+        assert found["parameters"] == 966_986 + more + 10
+        assert found["multiply_adds"] == 222_486_528 + more
+
+
+def test_the_conventional_trunk():
+    """Section 4.6: three convolutions and a local layer of ten maps, one for each class."""
+    rows = {row["name"]: row for row in counted("nin-conventional-gap")["layers"]}
+    shapes = {name: rows[name]["output_shape"] for name in rows if rows[name]["parameters"]}
+    assert shapes == {
+        "conv1": [32, 32, 64],
+        "conv2": [16, 16, 64],
+        "conv3": [8, 8, 64],
+        "local4": [4, 4, 10],
+    }
+    assert rows["conv1"]["parameters"] == 5 * 5 * 3 * 64 + 64
+    assert rows["conv3"]["parameters"] == 5 * 5 * 64 * 64 + 64
+    assert rows["local4"]["parameters"] == 4 * 4 * (3 * 3 * 64 + 1) * 10
+    more = counted("nin-conventional-fc")["parameters"]
+    assert more - counted("nin-conventional-gap")["parameters"] == 4 * 4 * 10 * 10 + 10
+
+
+# ---------------------------------------------------------------- what it computes
+
+
+def built(name, **changed):
+    network = NETWORKS[name]
+    return network.build(**{**network.options, **changed})
+
+
+def test_every_convolution_is_rectified_the_last_cccp_too():
+    """With global average pooling, no logit is negative."""
+    model = built("nin-cifar10")
+    rectified = [m.name for m in model.layers if isinstance(m, keras.layers.Conv2D)]
+    assert len(rectified) == 9
+    assert all(m.activation is keras.activations.relu for m in map(model.get_layer, rectified))
+    images = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
+    assert np.min(model.predict_on_batch(images)) >= 0
+
+
+def test_dropout_follows_both_poolings_and_halves_what_is_tested():
+    model = built("nin-cifar10")
+    dropouts = [m for m in model.layers if isinstance(m, keras.layers.Dropout)]
+    assert [(type(m), m.rate) for m in dropouts] == [(layers.UnscaledDropout, 0.5)] * 2
+    assert [m.input for m in dropouts] == [model.get_layer(f"pool{n}").output for n in (1, 2)]
+    ones = np.ones((2, 1000), "float32")
+    kept = keras.ops.convert_to_numpy(dropouts[0](ones, training=True))
+    assert set(np.unique(kept)) == {0.0, 1.0} and 0.4 < kept.mean() < 0.6
+    assert np.all(keras.ops.convert_to_numpy(dropouts[0](ones, training=False)) == 0.5)
+    without = [m for m in built("nin-cifar10-without-dropout").layers if m.name == "dropout1"]
+    assert without[0].rate == 0.0
+
+
+def test_only_the_head_with_dropout_drops_before_the_fully_connected_layer():
+    for head, expected in (("fc", 2), ("fc-dropout", 3)):
+        model = built(f"nin-cifar10-{head}")
+        dropouts = [m for m in model.layers if isinstance(m, keras.layers.Dropout)]
+        assert len(dropouts) == expected
+        before = dropouts[-1].output if head == "fc-dropout" else model.get_layer("flatten").output
+        assert model.get_layer("fc").input is before
+
+
+def averaged_by_loops(x):
+    """Means over 3x3 windows, 2 apart, the last over what is inside; sides are even."""
+    batch, height, width, maps = x.shape
+    y = np.empty((batch, height // 2, width // 2, maps))
+    for r, c in np.ndindex(height // 2, width // 2):
+        y[:, r, c] = x[:, 2 * r : 2 * r + 3, 2 * c : 2 * c + 3].mean(axis=(1, 2))
+    return y
+
+
+def convolved(x, kernel, bias):
+    pad = kernel.shape[0] // 2
+    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    views = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(1, 2))
+    return np.tensordot(views, kernel.transpose(2, 0, 1, 3), axes=3) + bias
+
+
+def given_weights(model, seed):
+    """Weights that let every layer show; returns them by layer."""
+    draw = np.random.default_rng(seed)
+    found = {}
+    for layer in model.layers:
+        if layer.weights:
+            kernel, bias = (w.shape for w in layer.weights)
+            fan_in = kernel[-2] if len(kernel) == 4 and "local" in layer.name else np.prod(kernel)
+            fan_in = fan_in if "local" in layer.name else fan_in / kernel[-1]
+            values = [
+                draw.normal(0, np.sqrt(2 / fan_in), kernel).astype("float32"),
+                draw.normal(0, 0.1, bias).astype("float32"),
+            ]
+            layer.set_weights(values)
+            found[layer.name] = [v.astype("float64") for v in values]
+    return found
+
+
+def test_the_network_computes_what_section_3_describes():
+    model = nin.nin(((5, 6, 5, 4), (5, 6, 6, 6), (3, 6, 6, 7)), image=(14, 14, 3))
+    weights = given_weights(model, 1)
+    x = images = np.random.default_rng(2).normal(size=(2, 14, 14, 3)).astype("float32")
+    for number in (1, 2, 3):
+        for name in (f"conv{number}", f"cccp{2 * number - 1}", f"cccp{2 * number}"):
+            x = np.maximum(convolved(x, *weights[name]), 0)
+        if number < 3:
+            x = 0.5 * pooled_by_loops(x, (3, 3), (2, 2))
+    expected = x.mean(axis=(1, 2))
+    assert expected.shape == (2, 7) and expected.std() > 0.01
+    np.testing.assert_allclose(model.predict_on_batch(images), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", nin.HEADS)
+def test_the_conventional_trunk_computes_what_is_said_of_it(head):
+    model = nin.conventional(head, maps=6)
+    weights = given_weights(model, 3)
+    x = images = np.random.default_rng(4).normal(size=(2, 32, 32, 3)).astype("float32")
+    for number in (1, 2, 3):
+        x = np.maximum(convolved(x, *weights[f"conv{number}"]), 0)
+        x = pooled_by_loops(x, (3, 3), (2, 2)) if number == 1 else averaged_by_loops(x)
+        if number < 3:
+            x = normalised_by_loops(x, size=9, k=1.0, alpha=0.001, beta=0.75)
+    kernel, bias = weights["local4"]
+    x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    y = np.empty((2, 4, 4, 10))
+    for r, c in np.ndindex(4, 4):
+        patch = x[:, r : r + 3, c : c + 3].reshape(2, -1)
+        y[:, r, c] = np.maximum(patch @ kernel[r, c] + bias[r, c], 0)
+    if head == "global-average":
+        expected = y.mean(axis=(1, 2))
+    else:
+        y = y.reshape(2, -1) * (0.5 if "dropout" in head else 1.0)
+        expected = y @ weights["fc"][0] + weights["fc"][1]
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(model.predict_on_batch(images), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_spread_of_the_layer_files():
+    keras.utils.set_random_seed(1)
+    for name, special in (
+        ("nin-cifar10", {}),
+        ("nin-mnist", {}),
+        ("nin-cifar100", {"conv1": 0.001, "cccp1": 0.01, "cccp2": 0.01}),
+    ):
+        for layer in built(name).layers:
+            if layer.weights:
+                kernel, bias = layer.get_weights()
+                z = kernel.ravel() / special.get(layer.name, 0.05)
+                assert abs(z.mean()) < 4 / np.sqrt(len(z)), (name, layer.name)
+                assert abs(z.std() - 1) < 4 / np.sqrt(len(z)), (name, layer.name)
+                assert not np.any(bias)
+
+
+def test_logits_stay_float32_in_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        for head in nin.HEADS:
+            model = nin.nin(((3, 4, 4, 4), (3, 4, 4, 5)), (8, 8, 3), ((0.1,) * 3,) * 2, head=head)
+            assert (model.output.dtype, model.layers[1].compute_dtype) == ("float32", "bfloat16")
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_options_that_there_are_not():
+    shape = ((3, 4, 4, 4), (3, 4, 4, 5), (3, 4, 4, 5))
+    with pytest.raises(UsageError, match=r"unknown head 'max'.*global-average"):
+        nin.nin(shape, head="max")
+    with pytest.raises(UsageError, match=r"dropout=1\.0: accepted is a number from 0, below 1"):
+        nin.nin(shape, dropout=1.0)
+
+
+# ---------------------------------------------------------------- what was reported, and how
+
+
+def test_tables_1_to_5_and_the_text():
+    expected = {
+        "nin-cifar10": (10.41, "Table 1"),
+        "nin-cifar10-augmented": (8.81, "Table 1"),
+        "nin-cifar10-without-dropout": (14.51, "section 4.2"),
+        "nin-cifar10-fc": (11.59, "Table 5"),
+        "nin-cifar10-fc-dropout": (10.88, "Table 5"),
+        "nin-conventional-gap-cifar10": (16.46, "section 4.6"),
+        "nin-conventional-fc-cifar10": (17.56, "section 4.6"),
+        "nin-conventional-fc-dropout-cifar10": (15.99, "section 4.6"),
+        "nin-mnist": (0.47, "Table 4"),
+    }
+    found = {e.name: (e.reported[0].value, e.reported[0].source) for e in EXPERIMENTS.values()}
+    assert found == expected
+    without = {n.name: [r.value for r in n.reported] for n in NETWORKS.values() if n.reported}
+    assert without == {"nin-cifar100": [35.68], "nin-svhn": [2.35]}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_recipe(name):
+    """Half of the decay and twice the rates of the authors' file, whose loss is doubled."""
+    recipe = EXPERIMENTS[name].recipe
+    method = recipe.optimizer
+    assert (method.momentum, method.weight_decay, recipe.batch) == (0.9, 0.0005, 128)
+    assert [rate for _, rate in method.rate.steps] == [0.02, 0.002, 0.0002]
+    assert [(g.variables, g.rate, g.weight_decay) for g in method.groups] == [("*/bias", 2.0, 0.0)]
+    assert recipe.data == spec.Data("mnist" if name == "nin-mnist" else "cifar10")
+    assert (recipe.augmentation is not None) == (name == "nin-cifar10-augmented")
+    last = training.pass_ends(recipe, 50_000, "paper")[-1]
+    assert training.rates(recipe, last)[-1][0] < last
+
+
+def test_images_are_contrast_normalised_then_whitened():
+    steps = EXPERIMENTS["nin-cifar10"].recipe.preprocessing
+    assert [type(step).__name__ for step in steps] == [
+        *("GlobalContrastNormalization", "ZCAWhitening")
+    ]
+    assert (steps[0].scale, steps[1].regularisation) == (55.0, 0.1)
+    digits = np.array([0, 51, 255], "uint8").reshape(1, 3, 1, 1)
+    (step,) = preprocessing.fit(EXPERIMENTS["nin-mnist"].recipe.preprocessing, digits)
+    np.testing.assert_allclose(step(digits).ravel(), [0.0, 0.2, 1.0], atol=1e-6)
+
+
+def test_the_claims_that_the_paper_itself_bears_out():
+    numbers = {e.name: e.reported[0].value for e in EXPERIMENTS.values()}
+    for claim in nin.CLAIMS:
+        values = [numbers[name] for name in claim.needs]
+        assert values == sorted(values, reverse=True) and len(set(values)) == len(values)
+
+
+def test_heads_are_compared_on_one_trunk():
+    for claim in nin.CLAIMS[1:]:
+        trunks = {EXPERIMENTS[name].network.build for name in claim.needs}
+        assert len(trunks) == 1, claim.name
