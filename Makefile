@@ -10,11 +10,14 @@ PORT ?= 5000
 VENV := .venv
 READY := $(VENV)/.ready
 
+PAPERS := lenet5 alexnet nin vgg googlenet resnet densenet
+
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart reproduce-lenet5 reproduce-resnet reproduce-densenet test lint results bench ui
+.PHONY: help setup quickstart test lint results bench ui $(addprefix reproduce-,$(PAPERS))
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
+	@echo "  Of reproduce-..., EXPERIMENT= SCALE= SEEDS= choose another run."
 
 setup: $(READY)  ## the environment, in .venv, from requirements.lock
 
@@ -31,13 +34,25 @@ $(READY): requirements.lock pyproject.toml
 quickstart: $(READY)  ## LeNet-5 on scikit-learn's digits: no data to download, a minute
 	$(VENV)/bin/repro run lenet5-digits --scale paper
 
-reproduce-lenet5: $(READY)  ## LeNet-5 on MNIST as in 1998; EXPERIMENT= SCALE= SEEDS= choose another
+reproduce-lenet5: $(READY)  ## LeNet-5 on MNIST as in 1998
 	$(VENV)/bin/repro run $(or $(EXPERIMENT),lenet5-mnist) --scale $(SCALE) --seeds $(SEEDS)
 
-reproduce-resnet: $(READY)  ## ResNet-20 on CIFAR-10 as in 2015; EXPERIMENT= SCALE= SEEDS= choose another
+reproduce-alexnet: $(READY)  ## AlexNet's small network on CIFAR-10 as in 2012
+	$(VENV)/bin/repro run $(or $(EXPERIMENT),alexnet-local-cifar10) --scale $(SCALE) --seeds $(SEEDS)
+
+reproduce-nin: $(READY)  ## NiN on CIFAR-10 as in 2013
+	$(VENV)/bin/repro run $(or $(EXPERIMENT),nin-cifar10) --scale $(SCALE) --seeds $(SEEDS)
+
+reproduce-vgg: $(READY)  ## VGG-D on ImageNet as in 2014; EXPERIMENT=vgg-a-imagenette runs without it
+	$(VENV)/bin/repro run $(or $(EXPERIMENT),vgg-d-imagenet) --scale $(SCALE) --seeds $(SEEDS)
+
+reproduce-googlenet: $(READY)  ## GoogLeNet on ImageNet as in 2014; EXPERIMENT=googlenet-imagenette runs without it
+	$(VENV)/bin/repro run $(or $(EXPERIMENT),googlenet-imagenet) --scale $(SCALE) --seeds $(SEEDS)
+
+reproduce-resnet: $(READY)  ## ResNet-20 on CIFAR-10 as in 2015
 	$(VENV)/bin/repro run $(or $(EXPERIMENT),resnet20-cifar10) --scale $(SCALE) --seeds $(SEEDS)
 
-reproduce-densenet: $(READY)  ## DenseNet-40 on CIFAR-10 as in 2016; EXPERIMENT= SCALE= SEEDS= choose another
+reproduce-densenet: $(READY)  ## DenseNet-40 on CIFAR-10 as in 2016
 	$(VENV)/bin/repro run $(or $(EXPERIMENT),densenet40-k12-cifar10) --scale $(SCALE) --seeds $(SEEDS)
 
 test: $(READY)  ## all tests (TESTS= chooses some); those on real data need TFDS_DATA_DIR

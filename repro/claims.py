@@ -185,9 +185,9 @@ def _step(claim: spec.Claim, higher: str, lower: str, measured: dict[str, list[f
         if min(len(a), len(b)) > 1:
             half = verdict.welch_half_width(stdev(a), len(a), stdev(b), len(b))
             low, high = effect - half, effect + half
-            if low > 0 and low >= least - verdict.ROUNDING:
+            if low >= least - verdict.ROUNDING and (low > 0 or least < 0):
                 stands = HOLDS
-            elif high <= 0 or high < least - verdict.ROUNDING:
+            elif high < least - verdict.ROUNDING or (high <= 0 <= least):
                 stands = FAILS
     found = {"effect": effect, "low": low, "high": high}
     if claim.times is not None:

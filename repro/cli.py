@@ -396,13 +396,16 @@ def data(
         if json:
             console.print_json(problems)
         else:
-            for name, found in problems.items():
-                print("\n".join(f"{name}: {line}" for line in found or ["ok"]))
+            for row in here:
+                part = {k: v for k, v in _counts(row).items() if v != row["official"][k]}
+                well = f"ok, {_value(part)}" if part else "ok"
+                for line in problems[row["name"]] or [well]:
+                    print(f"{row['name']}: {line}")
         return 3 if any(problems.values()) else 0
     if json:
         return console.print_json(sets)
     columns = ("name", "version", "title", "state", "examples", "path")
-    rows = [[_value(row[c]) for c in columns] for row in sets]
+    rows = [[_value({**row, "examples": _counts(row)}[c]) for c in columns] for row in sets]
     console.print_table(columns, rows)
 
 
@@ -462,6 +465,12 @@ def _prepare(dataset: str) -> None:
 
     with console.Counter(f"preparing {dataset}", "examples") as counter:
         datasets.prepare(dataset, counter)
+
+
+def _counts(row: dict) -> dict:
+    """Examples per split of a dataset: "6,000 of 9,469" where only some are here."""
+    here, official = row["examples"], row["official"]
+    return {k: n if n == official[k] else f"{n:,} of {official[k]:,}" for k, n in here.items()}
 
 
 def _train(resolved: spec.Experiment, wanted, overrides, options) -> list[dict]:

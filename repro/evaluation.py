@@ -6,13 +6,14 @@ from repro import backends
 from repro.data import photographs
 from repro.errors import UsageError, unknown
 from repro.lazy import keras
-from repro.losses import SoftmaxCrossEntropy
+from repro.losses import AuxiliaryCrossEntropy, SoftmaxCrossEntropy
 
 PROTOCOLS = {
     "single-view": "each image once, as it is, or the centre of one larger than the network takes",
     "10-crop": "the mean softmax of the four corners, the centre, and their mirror images",
 }
 BATCH = 200
+TOP_5_FROM = 100  # classes; of so many, the error of five guesses is measured too
 
 
 def check_protocol(name: str) -> None:
@@ -24,12 +25,20 @@ def scorer(model, loss, protocol="single-view"):
     """A function images [n, height, width, channels], labels [n] -> (losses [n], predictions [n]).
 
     The network is compiled. Images may be larger than it takes; which views of them it sees is the
-    protocol's. Raises UsageError where views are to be averaged and the network gives no softmax.
+    protocol's. Auxiliary classifiers have no part in it. Of a hundred classes or more the five most
+    probable ones are predicted: [n, 5], the first one first. Raises UsageError where views are to
+    be averaged and the network gives no softmax.
     """
     check_protocol(protocol)
     taken = model.input_shape[1:]
+    if isinstance(loss, AuxiliaryCrossEntropy):
+        model = keras.Model(model.inputs, model.get_layer(loss.own).output, name=model.name)
+        loss = SoftmaxCrossEntropy()
+    averaging = isinstance(loss, SoftmaxCrossEntropy)
+    if averaging and model.output_shape[-1] >= TOP_5_FROM:
+        loss = FiveGuesses()
     if protocol == "10-crop":
-        if not isinstance(loss, SoftmaxCrossEntropy):
+        if not averaging:
             raise UsageError(
                 f"--protocol {protocol} averages the softmax of views, {model.name} has none; "
                 "accepted here: single-view"
@@ -50,6 +59,13 @@ def scorer(model, loss, protocol="single-view"):
     return score_one
 
 
+class FiveGuesses(SoftmaxCrossEntropy):
+    """Cross entropy, with the five most probable classes as the prediction."""
+
+    def predict(self, logits):
+        return keras.ops.top_k(logits, 5)[1]
+
+
 def averaged(model, views: int):
     """The network on several views of each image: [batch, views, ...] -> logits [batch, classes].
 
@@ -63,7 +79,10 @@ def averaged(model, views: int):
 
 
 def evaluate(score, images: np.ndarray, labels: np.ndarray) -> dict:
-    """Error in per cent, mean loss, wrong and count, over all of `images` [n, ...]."""
+    """Error in per cent, mean loss, wrong and count, over all of `images` [n, ...].
+
+    Where `score` predicts five classes, also top5_error and top5_wrong: none of them is the label.
+    """
     losses, predictions = [], []
     for first in range(0, len(images), BATCH):
         part = slice(first, first + BATCH)
@@ -73,10 +92,15 @@ def evaluate(score, images: np.ndarray, labels: np.ndarray) -> dict:
     predicted = np.concatenate(predictions)
     if len(predicted) != len(labels):
         raise AssertionError(f"{len(predicted)} images were scored, there are {len(labels)}")
-    wrong = int(np.sum(predicted != labels))
-    return {
+    guesses = predicted.reshape(len(labels), -1)
+    wrong = int(np.sum(guesses[:, 0] != labels))
+    found = {
         "error": 100.0 * wrong / len(labels),
         "loss": float(np.mean(np.concatenate(losses))),
         "wrong": wrong,
         "count": len(labels),
     }
+    if guesses.shape[1] == 5:
+        missed = int(np.sum(np.all(guesses != labels[:, None], axis=1)))
+        found |= {"top5_error": 100.0 * missed / len(labels), "top5_wrong": missed}
+    return found

@@ -1,8 +1,8 @@
 """Losses of the papers: what is minimised, and how a class is chosen from the network's outputs.
 
-Each is called with `outputs` [batch, classes] and integer `labels` [batch], and returns one value
-per example; `predict` returns the chosen classes. `curvature` returns the first and second
-derivatives by the outputs, for recipes that need them.
+Each is called with `outputs` [batch, classes], one with those of several classifiers, and integer
+`labels` [batch], and returns one value per example; `predict` returns the chosen classes.
+`curvature` returns the first and second derivatives by the outputs, for recipes that need them.
 """
 
 from dataclasses import dataclass
@@ -80,3 +80,24 @@ class SoftmaxCrossEntropy:
 
     def predict(self, logits):
         return keras.ops.argmax(logits, axis=-1)
+
+
+@dataclass(frozen=True)
+class AuxiliaryCrossEntropy:
+    """The cross entropy of a network's own logits, and `weight` times that of each auxiliary head.
+
+    Szegedy et al. 2014, section 5. `outputs`: [batch, 1 + heads, classes], the network's own first.
+    own: the layer that its own logits come from; what lies beyond it in the heads is not tested.
+    """
+
+    weight: float
+    own: str
+
+    def __call__(self, outputs, labels):
+        ops = keras.ops
+        labels = ops.repeat(ops.expand_dims(labels, 1), outputs.shape[1], axis=1)
+        each = keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=True)
+        return each[:, 0] + self.weight * ops.sum(each[:, 1:], axis=1)
+
+    def predict(self, outputs):
+        return keras.ops.argmax(outputs[:, 0], axis=-1)

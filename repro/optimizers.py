@@ -17,18 +17,21 @@ class CoupledSGD(keras.optimizers.Optimizer):
 
     The decay goes through the momentum, as in the papers of these years; the `weight_decay` of
     Keras' optimizers is applied beside the update instead. See `repro.spec.SGD` for what differs
-    from one variable to another, and for Nesterov's momentum.
+    from one variable to another, for Nesterov's momentum, and for the averages of the weights.
     """
 
     def __init__(self, description: spec.SGD):
         super().__init__(learning_rate=0.0, name="coupled_sgd")
         self.description = description
+        self.averages = []  # of each variable, where the recipe tests those
 
     def build(self, variables):
         if self.built:
             return
         super().build(variables)
         self.velocities = self.add_optimizer_variables(variables, "velocity")
+        if self.description.averaging:
+            self.averages = self.add_optimizer_variables(variables, "average")
         self.how = [factor_and_decay(self.description, variable) for variable in variables]
 
     def update_step(self, gradient, variable, learning_rate):
@@ -42,6 +45,10 @@ class CoupledSGD(keras.optimizers.Optimizer):
         self.assign_add(
             variable, momentum * velocity - step if self.description.nesterov else velocity
         )
+        if self.averages:  # those begin with the first update: there nothing is kept
+            average = self.averages[index]
+            keep = self.description.averaging * ops.cast(self.iterations > 0, variable.dtype)
+            self.assign(average, keep * average + (1.0 - keep) * variable)
 
 
 def factor_and_decay(description: spec.SGD, variable) -> tuple[float, float]:

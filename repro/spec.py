@@ -144,6 +144,8 @@ class SGD:
     v <- momentum * v - rate * (gradient + weight_decay * w);  w <- w + v
 
     nesterov: the step is then momentum * v - rate * (gradient + weight_decay * w) with the new v.
+    averaging: tested are moving averages of the weights, a <- averaging * a + (1 - averaging) * w
+        after every update; 0 for the weights themselves.
     decayed: "all" variables, or "kernels" alone (no biases, no batch normalisation).
     groups: of those whose pattern fits a variable, the first holds for it, not `decayed`.
     """
@@ -154,6 +156,7 @@ class SGD:
     decayed: str = "all"
     warm_up: WarmUp | None = None
     nesterov: bool = False
+    averaging: float = 0.0
     groups: tuple[ParameterGroup, ...] = ()
 
     def __post_init__(self):
@@ -240,8 +243,9 @@ class Claim:
     """A statement of the paper that compares experiments.
 
     `needs` names the experiments; `metric` is compared after `protocol`. The claim holds when each
-    experiment of `needs` has a lower mean than the one before it, by at least `margin` points; or,
-    where `times` is given, one at least so many times lower, the means being geometric.
+    experiment of `needs` has a lower mean than the one before it, by at least `margin` points (of
+    a negative margin: is not higher by more than that); or, where `times` is given, one at least so
+    many times lower, the means being geometric.
 
     metric: one of result.json, or `passes_to_25`: after how many passes the running error was 25 %.
     """
@@ -312,6 +316,7 @@ def as_plain(value: Any) -> Any:
 NOT_TRAINED = ("initialisation", "tested_every", "training_error_measured")
 # Fields that came later: where they do nothing, earlier runs keep their digest.
 LATER = {"iterations": 0, "decayed": "all", "warm_up": None, "nesterov": False, "groups": []}
+LATER |= {"averaging": 0.0}
 
 
 def digest(experiment: Experiment) -> str:
@@ -379,7 +384,7 @@ def _typed(key: str, text: str, present: Any) -> Any:
         accepted = "true or false" if kind is bool else f"a value of type {kind.__name__}"
         raise UsageError(f"{key}={text}: accepted is {accepted} (now {present})") from None
     if kind in (int, float):
-        if key.endswith(".momentum") and value >= 1:
+        if key.endswith((".momentum", ".averaging")) and value >= 1:
             raise UsageError(f"{key}={text}: accepted is a number from 0, below 1 (now {present})")
         positive = key.split(".")[-1] in POSITIVE
         signed = key.endswith(".outside")

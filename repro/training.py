@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from repro import backends, catalog, checkpoint, distribution, evaluation, probes, spec
-from repro.data import augmentation, datasets, preprocessing
+from repro.data import augmentation, datasets, photographs, preprocessing
 from repro.data.batches import Batches
 from repro.errors import Interrupted, ReproError, RunError, UsageError, unknown
 from repro.journal import Journal
@@ -140,22 +140,17 @@ class Training:
 
         self.devices = distribution.choose(request["strategy"], recipe.batch)
 
-        # 2. The data, every example preprocessed once.
+        # 2. The data.
         self.data = datasets.facts(recipe.data.dataset)
         train = datasets.load(recipe.data.dataset, recipe.data.train)
         test = datasets.load(recipe.data.dataset, recipe.data.test)
-        steps = preprocessing.fit(recipe.preprocessing, train.images)
-        self.train_images = preprocessing.apply(steps, train.images)
-        self.test_images = preprocessing.apply(steps, test.images)
         self.train_labels, self.test_labels = train.labels, test.labels
-        self.batches = Batches(
-            self.train_images,
-            self.train_labels,
-            recipe.batch,
-            self.seed,
-            augmentation=augmentation.fit(recipe.augmentation, self.train_images),
-            fill=float(preprocessing.apply(steps, np.zeros_like(train.images[:1])).flat[0]),
+        many = isinstance(train.images, photographs.Photographs)
+        prepared = photographs.prepared if many else in_memory
+        self.train_images, self.test_images, examples, how = prepared(
+            recipe, train.images, test.images
         )
+        self.batches = Batches(examples, self.train_labels, recipe.batch, self.seed, **how)
         self.pass_ends = pass_ends(recipe, self.batches.size, self.scale)
 
         # 3. The network and its optimizer.
@@ -458,14 +453,15 @@ class Training:
             "loss": self.state["losses"] / examples,
             "running_error": 100.0 * self.state["wrong"] / examples,
         }
-        if (number + 1) % self.tested_every == 0 or self.update == self.pass_ends[-1]:
-            test = evaluation.evaluate(self.score, self.test_images, self.test_labels)
-            if not math.isfinite(test["loss"]):
-                raise RunError(self._not_finite(number))
-            line |= {"test_error": test["error"], "test_loss": test["loss"]}
-        if self.recipe.training_error_measured:
-            train = evaluation.evaluate(self.score, self.train_images, self.train_labels)
-            line["training_error"] = train["error"]
+        with self._tested_weights():
+            if (number + 1) % self.tested_every == 0 or self.update == self.pass_ends[-1]:
+                test = evaluation.evaluate(self.score, self.test_images, self.test_labels)
+                if not math.isfinite(test["loss"]):
+                    raise RunError(self._not_finite(number))
+                line |= {"test_error": test["error"], "test_loss": test["loss"]}
+            if self.recipe.training_error_measured:
+                train = evaluation.evaluate(self.score, self.train_images, self.train_labels)
+                line["training_error"] = train["error"]
         line["rate_min"], line["rate_max"] = self.state["rates"]
         line["images_per_second"] = examples / max(self.state["training_seconds"], 1e-9)
         line["seconds"] = self.seconds() - sum(p["seconds"] for p in self.journal.passes())
@@ -475,19 +471,34 @@ class Training:
         if time.monotonic() - self.synced_at > SECONDS_BETWEEN_SYNCS:
             self._track()
 
+    @contextlib.contextmanager
+    def _tested_weights(self):
+        """Within it the network has the averages of its weights, where the recipe tests those."""
+        averages = getattr(self.optimizer, "averages", ())
+        variables = self.model.trainable_variables[: len(averages)]  # all of them, or none
+        trained = [backends.as_numpy(variable) for variable in variables]
+        for variable, average in zip(variables, averages, strict=True):
+            variable.assign(backends.as_numpy(average))
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, trained, strict=True):
+                variable.assign(value)
+
     def final_metrics(self, protocol: str) -> dict:
-        """Test metrics, and training error where it is measured, with the present weights.
+        """Test metrics, and training error where it is measured, with the weights of this update.
 
         `running_error` is that of the last pass while it was trained.
         """
         score = self.score
         if protocol != self.experiment.protocols[0]:
             score = evaluation.scorer(self.model, self.recipe.loss, protocol)
-        test = evaluation.evaluate(score, self.test_images, self.test_labels)
-        metrics = {f"test_{key}": value for key, value in test.items()}
-        if self.recipe.training_error_measured:
-            train = evaluation.evaluate(score, self.train_images, self.train_labels)
-            metrics |= {f"training_{key}": value for key, value in train.items()}
+        with self._tested_weights():
+            test = evaluation.evaluate(score, self.test_images, self.test_labels)
+            metrics = {f"test_{key}": value for key, value in test.items()}
+            if self.recipe.training_error_measured:
+                train = evaluation.evaluate(score, self.train_images, self.train_labels)
+                metrics |= {f"training_{key}": value for key, value in train.items()}
         if passes := self.journal.passes():
             metrics["running_error"] = passes[-1]["running_error"]
         return metrics
@@ -498,7 +509,8 @@ class Training:
             self._draw()
         except (ImportError, OSError, ValueError) as error:  # no reason to lose what was trained
             self.progress({"event": "message", "text": f"the figures are not drawn: {error}"})
-        measured = probes.measure(self.experiment.probes, self.model, self.test_images)
+        with self._tested_weights():
+            measured = probes.measure(self.experiment.probes, self.model, self.test_images)
         means = probes.means(measured)
         result = {
             "metrics": {p: self.final_metrics(p) | means for p in self.experiment.protocols},
@@ -558,6 +570,14 @@ class Training:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def in_memory(recipe: spec.Recipe, train: np.ndarray, test: np.ndarray) -> tuple:
+    """The training and the test images, preprocessed once, and what `Batches` is to be given."""
+    steps = preprocessing.fit(recipe.preprocessing, train)
+    train, test, black = (preprocessing.apply(steps, x) for x in (train, test, 0 * train[:1]))
+    learnt = augmentation.fit(recipe.augmentation, train)
+    return train, test, train, {"augmentation": learnt, "fill": float(black.flat[0])}
 
 
 def outcome(journal: Journal, result: dict) -> dict:

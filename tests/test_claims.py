@@ -69,6 +69,16 @@ def test_the_margin_is_part_of_the_claim(margin, expected):
 
 
 @pytest.mark.parametrize(
+    ("margin", "expected"),
+    [(-0.4, "holds"), (-0.2, "inconclusive"), (0.0, "inconclusive"), (0.25, "does not hold")],
+)
+def test_a_negative_margin_is_how_much_worse_it_may_be(margin, expected):
+    claim = Claim("pair", "No worse.", "Table 3", ("fewer", "more"), margin=margin)
+    records = runs(A, [1.9, 2.0, 2.1]) + runs(B, [1.9, 2.0, 2.1])  # 0.0 +- 0.227
+    assert judge(claim, records)["verdict"] == expected
+
+
+@pytest.mark.parametrize(
     ("times", "expected"), [(4.5, "holds"), (6.0, "inconclusive"), (8.0, "does not hold")]
 )
 def test_how_many_times_lower(times, expected):

@@ -66,6 +66,44 @@ def test_a_network_is_scored_in_the_mode_for_testing():
     assert found["count"] == B + 7
 
 
+def test_of_a_hundred_classes_five_guesses_are_scored_too():
+    keras = pytest.importorskip("keras")
+    draw = np.random.default_rng(6)
+    images = draw.normal(size=(B + 9, 7)).astype("float32")
+    labels = draw.integers(0, 100, B + 9).astype("int32")
+    dense = keras.layers.Dense(100)
+    model = keras.Sequential([keras.Input((7,)), dense])
+    found = evaluation.evaluate(
+        evaluation.scorer(model, losses.SoftmaxCrossEntropy()), images, labels
+    )
+    kernel, bias = dense.get_weights()
+    logits = images @ kernel + bias
+    rank = np.sum(logits > logits[np.arange(len(labels)), labels][:, None], axis=1)
+    assert (found["wrong"], found["top5_wrong"]) == (np.sum(rank > 0), np.sum(rank > 4))
+    assert found["top5_error"] == pytest.approx(100 * np.mean(rank > 4))
+    assert 0 < found["top5_wrong"] < found["wrong"] < found["count"]
+    json.dumps(found)
+
+
+@pytest.mark.parametrize("protocol", evaluation.PROTOCOLS)
+def test_auxiliary_heads_have_no_part_in_the_score(protocol):
+    keras = pytest.importorskip("keras")
+    images = keras.Input((4, 4, 2))
+    flat = keras.layers.Flatten()(images)
+    own, head = (keras.layers.Dense(3, name=name)(flat) for name in ("own", "head"))
+    both = keras.Model(images, keras.ops.stack([own, head], axis=1))
+    alone = keras.Model(images, own)
+    loss = losses.AuxiliaryCrossEntropy(weight=0.3, own="own")
+    draw = np.random.default_rng(7)
+    pictures = draw.normal(size=(9, 6, 6, 2)).astype("float32")
+    labels = draw.integers(0, 3, 9).astype("int32")
+    ours, theirs = (
+        evaluation.evaluate(evaluation.scorer(model, how, protocol), pictures, labels)
+        for model, how in ((both, loss), (alone, losses.SoftmaxCrossEntropy()))
+    )
+    assert ours == pytest.approx(theirs)
+
+
 def looking(side):
     """A network of `side` x `side` pixels that tells its place in the image from a class."""
     keras = pytest.importorskip("keras")

@@ -16,6 +16,7 @@ WITH_CURVATURE = [
     losses.RightPenalty(),
     losses.SquaredError(),
 ]
+AUXILIARY = losses.AuxiliaryCrossEntropy(weight=0.3, own="linear")
 EVERY = [*WITH_CURVATURE, losses.SoftmaxCrossEntropy()]
 
 
@@ -95,3 +96,14 @@ def test_derivatives_by_the_outputs_are_those_of_the_loss(loss):
         np.testing.assert_allclose(
             d2[:, k], (at[2] - 2 * at[1] + at[0]) / h**2, rtol=1e-4, atol=1e-6
         )
+
+
+def test_auxiliary_heads_count_by_their_weight_and_predict_nothing():
+    """Szegedy et al. 2014, section 5: the losses of the heads are added with a weight of 0.3."""
+    logits = RNG.normal(size=(4, 3, 5))  # the network's own, and two heads
+    labels = np.array([0, 4, 2, 2], "int32")
+    right = np.take_along_axis(logits, labels[:, None, None], axis=2)[..., 0]
+    own, first, second = (np.log(np.exp(logits).sum(axis=2)) - right).T
+    expected = own + 0.3 * (first + second)
+    np.testing.assert_allclose(value(AUXILIARY, logits, labels), expected, rtol=1e-5)
+    np.testing.assert_array_equal(np.asarray(AUXILIARY.predict(logits)), logits[:, 0].argmax(-1))

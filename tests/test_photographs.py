@@ -1,21 +1,29 @@
-"""Photographs: resizing, the crops of training and of tests, and the changes of colour."""
+"""Photographs: kept as files, resized, cut for training and for tests, and changed in colour."""
+
+import io
 
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from repro.data import photographs
+from repro import evaluation
+from repro.data import photographs, preprocessing
 from repro.data.augmentation import Chain
+from repro.data.batches import Batches
 from repro.data.photographs import (
     InceptionCrop,
+    Lazily,
+    Photographs,
     PhotometricDistortions,
     ScaleJitter,
+    Square,
     centre_crop,
     rescale,
     resize,
     ten_crop,
 )
-from repro.errors import UsageError
+from repro.data.preprocessing import ChannelMean, Contrast, PerPixelMean
+from repro.errors import DataError, UsageError
 
 # Chi-squared stays below these in 999 of 1,000, by the degrees of freedom.
 CHI_SQUARED = {3: 16.3, 8: 26.1, 41: 74.8}
@@ -275,3 +283,211 @@ def test_the_three_distortions_follow_each_other_in_the_order_drawn(monkeypatch)
     apart = abs(found[:, None] - np.stack(wanted)).mean(axis=(2, 3, 4))  # found, wanted
     assert (np.diag(apart) < 1.5).all()
     np.testing.assert_array_equal(apart.argmin(axis=1), np.arange(6))
+
+
+# ---------------------------------------------------------------------------- kept as files
+
+
+def encoded(image, form="PNG", mode=None):
+    """The file of an image [H, W, 3], or of one that Pillow turned into another mode."""
+    picture = Image.fromarray(image)
+    stream = io.BytesIO()
+    (picture.convert(mode) if mode else picture).save(stream, form)
+    return stream.getvalue()
+
+
+def kept(files):
+    """Photographs of the given files."""
+    ends = np.cumsum([len(file) for file in files])
+    return Photographs(np.frombuffer(b"".join(files), np.uint8), ends.astype(np.int64))
+
+
+@pytest.fixture(scope="module")
+def album():
+    """150 images of sizes of their own, and Photographs of them, in a format without loss."""
+    random = np.random.default_rng(2)
+    images = [photograph(*random.integers(8, 15, 2), seed=seed) for seed in range(150)]
+    return images, kept([encoded(image) for image in images])
+
+
+def same(found, wanted):
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_photographs_are_a_sequence_that_decodes_what_is_asked_for(album):
+    images, files = album
+    assert len(files) == 150
+    for number in (0, 7, -1, np.int64(149)):
+        np.testing.assert_array_equal(files[number], images[number])
+        assert files[number].dtype == np.uint8
+    same(files[3:9], images[3:9])
+    same(files[-4:], images[-4:])
+    same(files[::50], images[::50])
+    assert files[5:5] == []
+    same(files[np.array([9, 0, 9, -2])], [images[i] for i in (9, 0, 9, 148)])
+    same(files[np.arange(150) % 60 == 3], [images[i] for i in (3, 63, 123)])
+    same(list(files), images)
+    for beyond in (150, -151, np.array([0, 150])):
+        with pytest.raises(IndexError):
+            files[beyond]
+
+
+def test_a_part_of_the_photographs_is_not_decoded(album):
+    images, files = album
+    broken = kept([b"none"] * 3 + [encoded(image) for image in images[3:10]] + [b"none"])
+    for part in (broken.part(3, 10), broken.part(1, 11).part(2, 9)):
+        assert isinstance(part, Photographs)
+        assert len(part) == 7
+        same(part[:], images[3:10])
+        assert np.shares_memory(part.encoded, broken.encoded)
+    assert len(files.part(0, 150)) == 150
+    assert len(files.part(40, 40)) == 0
+    assert files.part(2, 5).file(1) == encoded(images[3])
+
+
+@pytest.mark.parametrize(
+    ("colour", "mode", "wanted"),
+    [
+        ((200, 40, 90), None, (200, 40, 90)),
+        ((77, 77, 77), "L", (77, 77, 77)),
+        ((255, 0, 0), "CMYK", (255, 0, 0)),
+        ((255, 255, 255), "CMYK", (255, 255, 255)),
+    ],
+)
+def test_jpegs_are_rgb_whatever_their_file_holds(colour, mode, wanted):
+    file = encoded(np.full((9, 12, 3), colour, np.uint8), "JPEG", mode)
+    with Image.open(io.BytesIO(file)) as picture:
+        assert (picture.format, picture.mode) == ("JPEG", mode or "RGB")
+    found = kept([file])[0]
+    assert found.shape == (9, 12, 3)
+    assert found.dtype == np.uint8
+    np.testing.assert_allclose(found, np.full((9, 12, 3), wanted), atol=2)
+
+
+@pytest.mark.parametrize("ask", [lambda p: p[2], lambda p: p[:], lambda p: Square(4)(p)])
+@pytest.mark.parametrize("spoil", [lambda f: f[: len(f) // 2], lambda f: b"not a picture"])
+def test_a_photograph_that_cannot_be_decoded_is_named(spoil, ask):
+    files = [encoded(photograph(40, 30, seed=i), "JPEG") for i in range(6)]
+    files[4] = spoil(files[4])
+    with pytest.raises(DataError, match="photograph 4 ") as error:
+        ask(kept(files).part(2, 6))
+    assert "object at" not in str(error.value)
+
+
+def squared(image, side, how):
+    """As Krizhevsky et al. 2012, section 2, put it, in Pillow's words."""
+    height, width = image.shape[:2]
+    if height < width:
+        size = (round(side * width / height), side)
+    else:
+        size = (side, round(side * height / width))
+    left, top = (size[0] - side) // 2, (size[1] - side) // 2
+    picture = Image.fromarray(image).resize(size, how)
+    return np.asarray(picture.crop((left, top, left + side, top + side)))
+
+
+def test_a_square_is_the_middle_with_the_shorter_side_rescaled():
+    images = [photograph(*shape) for shape in ((30, 41), (52, 20), (16, 16), (9, 200))]
+    wanted = np.stack([squared(image, 16, Image.Resampling.BILINEAR) for image in images])
+    found = Square(16)(images)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, wanted)
+    files = kept([encoded(image) for image in images])
+    np.testing.assert_array_equal(Square(16)(files), wanted)
+    np.testing.assert_array_equal(Square(16)(files[1:3]), wanted[1:3])
+    cubic = np.stack([squared(image, 11, Image.Resampling.BICUBIC) for image in images])
+    np.testing.assert_array_equal(Square(11, "bicubic")(images), cubic)
+    assert Square(5)([]).shape == (0, 5, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [((0,), "side of 0"), ((8, "bilinaer"), "did you mean bilinear")]
+)
+def test_a_square_that_there_is_not_is_refused(arguments, words):
+    with pytest.raises(UsageError, match=words):
+        Square(*arguments)
+
+
+class Watched:
+    """Photographs, and how many of them were asked for at a time."""
+
+    def __init__(self, files):
+        self.files, self.asked = files, []
+
+    def __len__(self):
+        return len(self.files)
+
+    def __getitem__(self, index):
+        found = self.files[index]
+        self.asked.append(len(found))
+        return found
+
+
+@pytest.mark.parametrize("step", [ChannelMean, PerPixelMean])
+def test_means_are_learnt_from_photographs_of_which_some_are_held_at_a_time(album, step):
+    """Means by colour (Simonyan and Zisserman 2014), by pixel (Krizhevsky et al. 2012)."""
+    images, files = album
+    squares = np.stack([squared(image, 8, Image.Resampling.BILINEAR) for image in images])
+    mean = squares.mean(axis=(0, 1, 2) if step is ChannelMean else 0)
+    watched = Watched(files)
+    steps = preprocessing.fit((Square(8), step()), watched)
+    assert sum(watched.asked) == 150
+    assert max(watched.asked) < 100
+    found = preprocessing.apply(steps, files[:20])
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, (squares[:20] - mean) / 255, atol=1e-6)
+
+
+def test_colours_are_learnt_from_photographs_before_they_are_cut(album):
+    images, files = album
+    pixels = np.concatenate([image.reshape(-1, 3) for image in images]).astype(float)
+    (centre,) = preprocessing.fit((ChannelMean(),), files)
+    wanted = (images[5] - pixels.mean(axis=0)) / 255
+    np.testing.assert_allclose(centre(images[5]), wanted, atol=1e-6)
+    mean, covariance = preprocessing.colour_statistics(files)
+    np.testing.assert_allclose(mean, pixels.mean(axis=0))
+    np.testing.assert_allclose(covariance, np.cov(pixels.T, bias=True))
+
+
+@pytest.fixture(scope="module")
+def lazy(album):
+    """Photographs that are preprocessed when asked for, and the same at once, by hand."""
+    images, files = album
+    squares = np.stack([squared(image, 8, Image.Resampling.BILINEAR) for image in images])
+    wanted = squares.astype(np.float32) * np.float32(1 / 255) - np.float32(0.1)
+    return Lazily(files, (Square(8), Contrast(-0.1, 0.9))), wanted
+
+
+def test_lazy_images_are_like_an_array_of_them(lazy):
+    images, wanted = lazy
+    assert len(images) == 150
+    places = (0, -1, slice(3, 9), slice(140, 999), slice(0, 0), np.array([5, 2, 2]))
+    for place in places:
+        assert images[place].dtype == np.float32
+        np.testing.assert_allclose(images[place], wanted[place], atol=1e-6)
+    with pytest.raises(IndexError):
+        images[150]
+    images[0:2][:] = 0  # what was given is nobody else's
+    np.testing.assert_allclose(images[0:2], wanted[0:2], atol=1e-6)
+    array = Lazily(wanted, (Contrast(0.0, 510.0),))
+    np.testing.assert_allclose(array[10:12], 2 * wanted[10:12], rtol=1e-6)
+
+
+def test_lazy_images_go_through_batches_and_tests(lazy):
+    images, wanted = lazy
+    labels = np.arange(150) % 7
+    for first, updates in ((0, 3), (9, 2)):  # the second goes into the next pass
+        found = Batches(images, labels, 16, seed=1).chunk(first, updates)
+        array = Batches(wanted, labels, 16, seed=1).chunk(first, updates)
+        np.testing.assert_allclose(found[0], array[0], atol=1e-6)
+        np.testing.assert_array_equal(found[1], array[1])
+
+    def score(images, labels):
+        return images.mean(axis=(1, 2, 3)), np.where(images[:, 0, 0, 0] > 0.4, labels, -1)
+
+    result = evaluation.evaluate(score, images, labels)
+    assert result["count"] == 150
+    assert result["wrong"] == np.sum(wanted[:, 0, 0, 0] <= 0.4)
+    assert result["loss"] == pytest.approx(wanted.mean(), abs=1e-6)

@@ -7,7 +7,8 @@ import socket
 import numpy as np
 import pytest
 
-from repro import catalog, checkpoint, spec, tracking, training
+from repro import catalog, checkpoint, evaluation, spec, tracking, training
+from repro.data import datasets, preprocessing
 from repro.data.preprocessing import Contrast, Enlarge, PadTo
 from repro.errors import Interrupted, RunError, UsageError
 from repro.journal import Journal
@@ -223,6 +224,38 @@ def test_the_test_set_is_scored_as_often_as_the_recipe_says(untracked, tmp_path)
     journal = Journal.open(training.run(experiment, out=tmp_path)["run_dir"])
     scored = [line["pass"] for line in journal.passes() if "test_error" in line]
     assert scored == [3, 4]
+
+
+def test_averages_of_the_weights_are_tested_and_training_goes_on_without_them(untracked, tmp_path):
+    plain = modern_on_digits()
+    method = dataclasses.replace(plain.recipe.optimizer, averaging=0.95)
+    averaged = dataclasses.replace(
+        plain, recipe=dataclasses.replace(plain.recipe, optimizer=method)
+    )
+    runs = [
+        Journal.open(training.run(experiment, out=tmp_path / name)["run_dir"])
+        for name, experiment in (("plain", plain), ("averaged", averaged))
+    ]
+    lines = [journal.passes() for journal in runs]
+    for one, other in zip(*lines, strict=True):
+        assert one["loss"] == other["loss"] and one["test_loss"] != other["test_loss"]
+    # What the averages give, computed from the last checkpoint's numbers alone.
+    values = [checkpoint.latest(journal.checkpoints)[0] for journal in runs]
+    model = plain.network.build(**plain.network.options)
+    weights = len(model.variables)
+    for one, other in zip(values[0][:weights], values[1][:weights], strict=True):
+        np.testing.assert_array_equal(one, other)  # the checkpoint holds what is trained
+    averages = values[1][-len(model.trainable_variables) :]
+    for variable, average in zip(model.trainable_variables, averages, strict=True):
+        variable.assign(average)
+    recipe = plain.recipe
+    train, test = (datasets.load("digits", name) for name in ("train", "test"))
+    steps = preprocessing.fit(recipe.preprocessing, train.images)
+    score = evaluation.scorer(model, recipe.loss)
+    found = evaluation.evaluate(score, preprocessing.apply(steps, test.images), test.labels)
+    final = runs[1].result()["metrics"]["single-view"]
+    assert final["test_wrong"] == found["wrong"]
+    assert final["test_loss"] == pytest.approx(found["loss"], rel=1e-5)
 
 
 def test_a_batch_larger_than_a_pass_is_refused():

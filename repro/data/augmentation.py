@@ -18,7 +18,7 @@ the images and returns what is to be called.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,11 @@ from repro.lazy import numpy as np
 def fit(augmentation: Any, images: Sequence[np.ndarray]) -> Any:
     """The augmentation (None too), having learnt from the training `images` if it is to learn."""
     return augmentation.fit(images) if hasattr(augmentation, "fit") else augmentation
+
+
+def of_photographs(augmentation: Any) -> bool:
+    """Whether it takes photographs of any size, and cuts images of one size out of them."""
+    return getattr(augmentation, "of_photographs", False)
 
 
 @dataclass(frozen=True)
@@ -239,6 +244,10 @@ class Chain:
 
     steps: tuple[Any, ...]
 
+    @property
+    def of_photographs(self) -> bool:
+        return of_photographs(self.steps[0])
+
     def size(self, n: int) -> int:
         """Examples in the set made of `n` originals."""
         return max(step.size(n) for step in self.steps)
@@ -260,6 +269,25 @@ class Chain:
             # Under one seed the first draw of every step would be the same number.
             images = step(images, index, n, seed + (place << 32), epoch, fill)
         return images
+
+
+@dataclass(frozen=True)
+class Preprocessed(WithoutCopies):
+    """Preprocessing that waits for the crop: `steps`, having learnt, done to each example."""
+
+    steps: tuple[Callable, ...]
+
+    def __call__(
+        self,
+        images: np.ndarray,
+        index: np.ndarray,
+        n: int,
+        seed: int,
+        epoch: int,
+        fill: float,
+    ) -> np.ndarray:
+        """The examples `index`, preprocessed; nothing is drawn for it."""
+        return preprocessing.apply(self.steps, images)
 
 
 def warp(

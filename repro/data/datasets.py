@@ -4,6 +4,10 @@ A set of TensorFlow Datasets is converted once into NumPy arrays in the prepared
 (`$REPRO_DATA_DIR`, else `data/` below the working directory). From then on it is mapped into
 memory, and neither TensorFlow nor TensorFlow Datasets is needed. Every set is held to a digest of
 its content that is written here, so nothing else can pass under its name.
+
+Sets of photographs, each of its own size, are kept as the files that they came in, and decoded when
+they are asked for (`repro.data.photographs`). Not all of their splits can be held to a digest: of
+those only the number of examples is known.
 """
 
 import hashlib
@@ -12,13 +16,16 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from repro.data.photographs import Photographs
 from repro.errors import DataError, RunError, UsageError, unknown
 
 Progress = Callable[[int, int], None]
@@ -26,9 +33,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Split:
-    """Examples in stored order: images uint8 [N, H, W, C] and labels int32 [N]."""
+    """Examples in stored order: images uint8 [N, H, W, C], or photographs, and labels int32 [N]."""
 
-    images: np.ndarray
+    images: np.ndarray | Photographs
     labels: np.ndarray
 
 
@@ -36,8 +43,12 @@ class Split:
 class Dataset:
     """A dataset that the harness knows.
 
-    `content` pins what each split must hold, in any order: see `content_digest`.
-    `source` is "tfds" (`name` at `version` there) or "scikit-learn" (comes with that package).
+    shape: of an image; None for photographs, each of its own size.
+    content: what each split must hold, in any order: see `content_digest`. Of photographs, a split
+    without an entry is held to its number of `examples` alone; one that `partial` names may hold
+    fewer.
+    source: "tfds" (`tfds`, or else `name`, at `version` there) or "scikit-learn" (comes with that
+    package). archives: the files that TFDS makes the set of where a licence forbids to download it.
     """
 
     name: str
@@ -45,9 +56,12 @@ class Dataset:
     title: str
     source: str
     classes: int
-    shape: tuple[int, int, int]
+    shape: tuple[int, int, int] | None
     examples: Mapping[str, int]
     content: Mapping[str, str]
+    tfds: str | None = None
+    partial: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
 
 
 DATASETS = {
@@ -92,6 +106,32 @@ DATASETS = {
                 "test": "e408786c90b3992f58419513e1ffbbd1b908334bf0c3ff33cf8f7aa8e01d5123",
             },
         ),
+        Dataset(
+            name="imagenette",
+            version="1.0.0",
+            title="Imagenette: ten classes of ImageNet, 160 pixels",
+            source="tfds",
+            tfds="imagenette/160px-v2",
+            classes=10,
+            shape=None,
+            examples={"train": 9_469, "validation": 3_925},
+            content={
+                "validation": "cf1a72f6a6abecc704ab7a110d86bc74ccd36a72d21a1a64e0981bf735630f31"
+            },
+            partial=("train",),
+        ),
+        Dataset(
+            name="imagenet",
+            version="5.1.0",
+            title="ImageNet: photographs of ILSVRC 2012",
+            source="tfds",
+            tfds="imagenet2012",
+            classes=1000,
+            shape=None,
+            examples={"train": 1_281_167, "validation": 50_000},
+            content={},
+            archives=("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"),
+        ),
     )
 }
 
@@ -103,7 +143,9 @@ def load(dataset: str, split: str) -> Split:
     """A split, or a slice of one in stored order: `train`, `train[:15000]`, `test[-100:]`.
 
     Prepares the dataset first where that has not been done. What is returned is verified against
-    the digests made at preparation, and mapped into memory, read-only.
+    the digests made at preparation, and mapped into memory, read-only. Of photographs only the
+    digest of the labels and the sizes of the files are verified, since to read ImageNet takes
+    minutes; `check` reads them all.
 
     Raises UsageError for an unknown dataset or split and a malformed or empty slice or one that
     goes beyond the split; DataError for data that is missing, damaged, or not the dataset.
@@ -114,18 +156,24 @@ def load(dataset: str, split: str) -> Split:
         whole = _from_scikit_learn(known)[name]
     else:
         folder = prepare(dataset)
+        name, part = _parse(known, split)  # less may be here than was known before
         whole = _read_prepared(known, folder, name)
+    if isinstance(whole.images, Photographs):
+        return Split(whole.images.part(part.start, part.stop), whole.labels[part])
     return Split(whole.images[part], whole.labels[part])
 
 
 def count(dataset: str, split: str) -> int:
-    """How many examples a split, or a slice of one, has; reads no data. Raises UsageError."""
+    """How many examples a split, or a slice of one, has; reads no data. Raises UsageError.
+
+    Of a set that may be here in part it counts those that are here, once it is prepared.
+    """
     part = _parse(_known(dataset), split)[1]
     return part.stop - part.start
 
 
 def facts(dataset: str) -> dict:
-    """What the dataset is: name, version, title, classes, examples per split, digest.
+    """What the dataset is: name, version, title, classes, examples per split that are here, digest.
 
     `digest` names the arrays that are really there, values and order. It comes from the record of
     the preparation, which `load` holds the arrays to, so that this is cheap. Prepares the dataset
@@ -142,7 +190,7 @@ def facts(dataset: str) -> dict:
         "version": known.version,
         "title": known.title,
         "classes": known.classes,
-        "examples": dict(known.examples),
+        "examples": dict(_examples(known)),
         "digest": hashlib.sha256(text.encode()).hexdigest(),
     }
 
@@ -150,8 +198,9 @@ def facts(dataset: str) -> dict:
 def available() -> list[dict]:
     """Every dataset with its state, without reading it.
 
-    Keys: name, version, title, state, path (or None), examples per split. The state is "prepared",
-    "in TFDS_DATA_DIR", "comes with scikit-learn", or "missing".
+    Keys: name, version, title, state, path (or None), examples per split (those that are here, once
+    it is prepared), official (the examples of the whole set). The state is "prepared", "in
+    TFDS_DATA_DIR", "archives in TFDS_DATA_DIR", "comes with scikit-learn", or "missing".
     """
     return [
         {
@@ -160,7 +209,8 @@ def available() -> list[dict]:
             "title": known.title,
             "state": (where := _state(known))[0],
             "path": str(where[1]) if where[1] else None,
-            "examples": dict(known.examples),
+            "examples": dict(_examples(known)),
+            "official": dict(known.examples),
         }
         for known in DATASETS.values()
     ]
@@ -170,9 +220,9 @@ def prepare(name: str, progress: Progress | None = None) -> Path | None:
     """Gets the dataset ready and returns its folder (None where there is nothing to prepare).
 
     Does nothing where that has been done. Otherwise reads the set from `$TFDS_DATA_DIR`, without
-    the network; only where it is not there, downloads it (with a progress bar of its own). Then
-    `progress(done, total)` is called with the number of examples read. Several processes may
-    prepare at once: the first that ends wins.
+    the network; only where it is not there, downloads it, or makes it of the archives that were put
+    there (with a progress bar of its own). Then `progress(done, total)` is called with the number
+    of examples read. Several processes may prepare at once: the first that ends wins.
 
     Raises DataError for data that is missing, damaged or not the dataset; RunError where the
     prepared folder cannot be written.
@@ -182,10 +232,14 @@ def prepare(name: str, progress: Progress | None = None) -> Path | None:
         return None
     folder = _prepared_folder(known)
     if not folder.exists():
-        splits = _read_tfds(known, progress)
-        for split in splits:
-            _verify_content(known, split, splits[split], _tfds_folder(known))
-        _write_prepared(known, splits, folder)
+        builder = _tfds_builder(known)
+        if known.shape is None:
+            _write_photographs(known, builder, folder, progress)
+        else:
+            splits = _read_tfds(known, builder, progress)
+            for split in splits:
+                _verify_content(known, split, splits[split], _tfds_folder(known))
+            _write_prepared(known, splits, folder)
     return folder
 
 
@@ -210,7 +264,8 @@ def check(name: str) -> list[str]:
         return [f"{name} is not prepared{found}; do: repro data prepare {name}"]
     for split in known.examples:
         try:
-            _verify_content(known, split, _read_prepared(known, folder, split), folder)
+            whole = _read_prepared(known, folder, split, digests=True)
+            _verify_content(known, split, whole, folder)
         except DataError as error:
             problems.append(str(error))
     return list(dict.fromkeys(problems))
@@ -230,7 +285,7 @@ def _parse(known: Dataset, split: str) -> tuple[str, slice]:
     name, bracket, rest = split.partition("[")
     if name not in known.examples:
         raise unknown(f"split of {known.name}", name, known.examples)
-    total = known.examples[name]
+    total, official = _examples(known)[name], known.examples[name]
     if not bracket:
         return name, slice(0, total)
     match = re.fullmatch(r"(-?\d+)?:(-?\d+)?\]", rest)
@@ -238,11 +293,24 @@ def _parse(known: Dataset, split: str) -> tuple[str, slice]:
         raise UsageError(f"split '{split}': accepted are {name}, {name}[:N], {name}[-N:], [A:B]")
     ends = [None if end is None else int(end) for end in match.groups()]
     if any(end is not None and abs(end) > total for end in ends):
-        raise UsageError(f"split '{split}' goes beyond the {total:,} examples of {name}")
+        here = f", of which {total:,} are here" if total < official else ""
+        raise UsageError(f"split '{split}' goes beyond the {official:,} examples of {name}{here}")
     start, stop, _ = slice(*ends).indices(total)
     if start >= stop:
         raise UsageError(f"split '{split}' holds no examples")
     return name, slice(start, stop)
+
+
+def _examples(known: Dataset) -> Mapping[str, int]:
+    """Examples per split: those that were found if it is prepared, or else the official ones."""
+    if known.partial:
+        try:
+            record = json.loads((_prepared_folder(known) / "facts.json").read_text())
+            if not _miscounted(known, record["examples"]):
+                return record["examples"]
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # not prepared, or damaged, which is told where the data is read
+    return known.examples
 
 
 # ---------------------------------------------------------------------------- what is really there
@@ -251,28 +319,49 @@ def _parse(known: Dataset, split: str) -> tuple[str, slice]:
 def content_digest(split: Split) -> str:
     """Names the content of a split in any order: SHA-256 over the sorted SHA-256 of its examples.
 
-    An example is the bytes of its image, then its label as a little-endian int32.
+    An example is the bytes of its image, or the file of its photograph, then its label as a
+    little-endian int32.
     """
-    labels = split.labels.astype("<i4")
-    examples = (
-        hashlib.sha256(image.tobytes() + label.tobytes()).digest()
-        for image, label in zip(split.images, labels, strict=True)
-    )
+    images = split.images
+    if isinstance(images, Photographs):
+        contents = map(images.file, range(len(images)))
+    else:
+        contents = (image.tobytes() for image in images)
+    return _digest_of(map(_example_digest, contents, split.labels))
+
+
+def _example_digest(image: bytes, label: int) -> bytes:
+    return hashlib.sha256(image + np.asarray(label, "<i4").tobytes()).digest()
+
+
+def _digest_of(examples: Iterable[bytes]) -> str:
     return hashlib.sha256(b"".join(sorted(examples))).hexdigest()
 
 
 def _verify_content(known: Dataset, name: str, split: Split, where: object) -> None:
-    wanted = (known.examples[name], *known.shape)
-    if split.images.shape != wanted or split.labels.shape != wanted[:1]:
-        raise DataError(
-            f"{known.name} {known.version} {name} in {where} has images {split.images.shape} and "
-            f"{len(split.labels)} labels; wanted are images {wanted}"
-        )
-    if content_digest(split) != known.content[name]:
+    if known.shape is not None:
+        wanted = (known.examples[name], *known.shape)
+        if split.images.shape != wanted or split.labels.shape != wanted[:1]:
+            raise DataError(
+                f"{known.name} {known.version} {name} in {where} has images {split.images.shape} "
+                f"and {len(split.labels)} labels; wanted are images {wanted}"
+            )
+    if name in known.content:
+        _verify_digest(known, name, content_digest(split), where)
+
+
+def _verify_digest(known: Dataset, name: str, digest: str, where: object) -> None:
+    if digest != known.content.get(name, digest):
         raise DataError(
             f"{name} in {where} is not {known.title} ({known.name} {known.version}): "
             "its content differs from the official one; put the official files there"
         )
+
+
+def _miscounted(known: Dataset, counts: Mapping[str, int]) -> list[str]:
+    """The splits that hold more or fewer examples than they may."""
+    least = {n: 1 if n in known.partial else official for n, official in known.examples.items()}
+    return [n for n, most in known.examples.items() if not least[n] <= counts[n] <= most]
 
 
 def _state(known: Dataset) -> tuple[str, Path | None]:
@@ -282,6 +371,8 @@ def _state(known: Dataset) -> tuple[str, Path | None]:
         return "prepared", _prepared_folder(known)
     if (_tfds_folder(known) / "dataset_info.json").exists():
         return "in TFDS_DATA_DIR", _tfds_folder(known)
+    if known.archives and not _lacking_archives(known):
+        return "archives in TFDS_DATA_DIR", _archive_folder()
     return "missing", None
 
 
@@ -291,6 +382,13 @@ def _state(known: Dataset) -> tuple[str, Path | None]:
 def _prepared_folder(known: Dataset) -> Path:
     root = Path(os.environ.get("REPRO_DATA_DIR") or "data").expanduser()
     return root / f"{known.name}-{known.version}"
+
+
+def _kinds(known: Dataset) -> dict[str, type]:
+    """The arrays that a split is kept in, with their types."""
+    if known.shape is None:
+        return {"ends": np.int64, "labels": np.int32, "encoded": np.uint8}
+    return {"images": np.uint8, "labels": np.int32}
 
 
 def _arrays(splits: Mapping[str, Split]) -> Iterator[tuple[str, np.ndarray]]:
@@ -308,19 +406,101 @@ def _sha256(values: np.ndarray) -> str:
 
 
 def _write_prepared(known: Dataset, splits: Mapping[str, Split], folder: Path) -> None:
-    """Writes aside and renames, so that a folder under the final name is always whole."""
-    aside = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.preparing-", dir=folder.parent))
-        aside.chmod(0o755)  # mkdtemp keeps others out; prepared data may be shared
-        record = {"name": known.name, "version": known.version, "content": dict(known.content)}
-        record["arrays"] = _array_digests(splits)
+    record = {"name": known.name, "version": known.version, "content": dict(known.content)}
+    record["arrays"] = _array_digests(splits)
+    with _written_aside(folder) as aside:
         for array, values in _arrays(splits):
             file = aside / f"{array}.npy"
             np.save(file, values)
             record["arrays"][array]["bytes"] = file.stat().st_size
         (aside / "facts.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _write_photographs(
+    known: Dataset, builder: Any, folder: Path, progress: Progress | None
+) -> None:
+    """As they come from TFDS, so that never more than some are held; verified on the way."""
+    source = _tfds_folder(known)
+    counts = {name: builder.info.splits[name].num_examples for name in known.examples}
+    for name in _miscounted(known, counts):
+        raise DataError(
+            f"{name} in {source} is not {known.title}: it holds {counts[name]:,} of "
+            f"{known.examples[name]:,} examples; delete that folder and put the official files "
+            "there"
+        )
+    record = {"name": known.name, "version": known.version, "content": dict(known.content)}
+    record |= {"examples": counts, "arrays": {}}
+    total, done = sum(counts.values()), 0
+
+    def tell(read: int) -> None:
+        if progress:
+            progress(done + read, total)
+
+    with _written_aside(folder) as aside:
+        for name, count in counts.items():
+            record["arrays"] |= _write_files(known, builder, name, aside, tell)
+            done += count
+        (aside / "facts.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _write_files(
+    known: Dataset, builder: Any, name: str, aside: Path, tell: Callable[[int], None]
+) -> dict[str, dict]:
+    """One split, as it comes; the record of its arrays."""
+    source = _tfds_folder(known)
+    labels, contents = [], []
+
+    def files() -> Iterator[bytes]:
+        for batch in _tfds_batches(builder, name, source, encoded=True):
+            for image, label in zip(batch["image"], batch["label"], strict=True):
+                labels.append(label)
+                contents.append(_example_digest(image, label))
+                yield image
+            tell(len(labels))
+
+    ends, digest = _write_bytes(aside / f"{name}-encoded.npy", files())
+    count = builder.info.splits[name].num_examples
+    if len(labels) != count:
+        raise DataError(f"{name} in {source} holds {len(labels):,} of {count:,} examples")
+    if not 0 <= min(labels) <= max(labels) < known.classes:
+        raise DataError(f"{name} in {source} is not {known.title}: it has other classes")
+    _verify_digest(known, name, _digest_of(contents), source)
+    arrays = {f"{name}-encoded": {"sha256": digest}}
+    for kind, values in (("ends", ends), ("labels", labels)):
+        values = np.array(values, _kinds(known)[kind])
+        np.save(aside / f"{name}-{kind}.npy", values)
+        arrays[f"{name}-{kind}"] = {"sha256": _sha256(values)}
+    for array in arrays:
+        arrays[array]["bytes"] = (aside / f"{array}.npy").stat().st_size
+    return arrays
+
+
+def _write_bytes(file: Path, parts: Iterable[bytes]) -> tuple[list[int], str]:
+    """All parts one after the other as a uint8 array; the place where each ends, and the digest."""
+    header = {"descr": "|u1", "fortran_order": False}
+    ends, digest, size = [], hashlib.sha256(), 0
+    with open(file, "wb") as stream:
+        # NumPy leaves room for a length that is known later only.
+        np.lib.format.write_array_header_1_0(stream, {**header, "shape": (0,)})
+        for part in parts:
+            stream.write(part)
+            digest.update(part)
+            size += len(part)
+            ends.append(size)
+        stream.seek(0)
+        np.lib.format.write_array_header_1_0(stream, {**header, "shape": (size,)})
+    return ends, digest.hexdigest()
+
+
+@contextmanager
+def _written_aside(folder: Path) -> Iterator[Path]:
+    """A folder to write to, renamed at the end: one under the final name is always whole."""
+    aside = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.preparing-", dir=folder.parent))
+        aside.chmod(0o755)  # mkdtemp keeps others out; prepared data may be shared
+        yield aside
         try:
             aside.rename(folder)
         except OSError:
@@ -345,9 +525,11 @@ def _read_record(known: Dataset, folder: Path) -> dict:
     try:
         record = json.loads((folder / "facts.json").read_text())
         arrays, content = record["arrays"], record["content"]
-        wanted = {f"{split}-{kind}" for split in known.examples for kind in ("images", "labels")}
+        wanted = {f"{split}-{kind}" for split in known.examples for kind in _kinds(known)}
         if set(arrays) != wanted:
             raise KeyError("arrays")
+        if known.shape is None and _miscounted(known, record["examples"]):
+            raise KeyError("examples")
         sizes = {array: (arrays[array]["bytes"], arrays[array]["sha256"]) for array in arrays}
     except (OSError, ValueError, KeyError, TypeError):
         raise _damaged(folder, f"{folder / 'facts.json'} is missing or damaged") from None
@@ -362,21 +544,29 @@ def _read_record(known: Dataset, folder: Path) -> dict:
     return record
 
 
-def _read_prepared(known: Dataset, folder: Path, name: str) -> Split:
+def _read_prepared(known: Dataset, folder: Path, name: str, digests: bool = False) -> Split:
+    """A whole split, verified; the digest of photographs only where all `digests` are wanted."""
     record = _read_record(known, folder)
-    arrays = []
-    for kind, dtype in (("images", np.uint8), ("labels", np.int32)):
+    count = known.examples[name] if known.shape else record["examples"][name]
+    arrays = {}
+    for kind, dtype in _kinds(known).items():
         file = folder / f"{name}-{kind}.npy"
         try:
             values = np.load(file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError):
             raise _damaged(folder, f"{file} cannot be read") from None
-        shape = (known.examples[name], *(known.shape if kind == "images" else ()))
-        wanted = record["arrays"][f"{name}-{kind}"]["sha256"]
-        if values.dtype != dtype or values.shape != shape or _sha256(values) != wanted:
+        shape = {"images": (count, *(known.shape or ())), "ends": (count,), "labels": (count,)}
+        if kind == "encoded":
+            shape["encoded"] = (int(arrays["ends"][-1]),)
+        same = values.dtype == dtype and values.shape == shape[kind]
+        if same and (digests or kind != "encoded"):
+            same = _sha256(values) == record["arrays"][f"{name}-{kind}"]["sha256"]
+        if not same:
             raise _damaged(folder, f"{file} was altered since it was prepared")
-        arrays.append(values)
-    return Split(*arrays)
+        arrays[kind] = values
+    if known.shape is None:
+        return Split(Photographs(arrays["encoded"], arrays["ends"]), arrays["labels"])
+    return Split(**arrays)
 
 
 # ---------------------------------------------------------------------------- the sources
@@ -403,11 +593,16 @@ def _tfds_root() -> Path:
 
 
 def _tfds_folder(known: Dataset) -> Path:
-    return _tfds_root() / known.name / known.version
+    return _tfds_root() / _tfds_name(known) / known.version
 
 
-def _read_tfds(known: Dataset, progress: Progress | None) -> dict[str, Split]:
-    """Both splits in stored order, from local files; downloads them first where there are none."""
+def _tfds_name(known: Dataset) -> str:
+    """With the configuration, where there is one: `imagenette/160px-v2`."""
+    return known.tfds or known.name
+
+
+def _tfds_builder(known: Dataset) -> Any:
+    """What reads the set from local files; downloads them first where there are none."""
     lacking = [p for p in ("tensorflow", "tensorflow_datasets") if not find_spec(p)]
     if lacking:
         raise DataError(
@@ -425,11 +620,18 @@ def _read_tfds(known: Dataset, progress: Progress | None) -> dict[str, Split]:
     except Exception as error:  # of many types, from a damaged description
         raise DataError(f"{folder} cannot be read as a TFDS dataset: {_line(error)}") from error
     there = {*builder.info.splits, *(builder.info.features or ())}
-    if builder.name != known.name or not {*known.examples, "image", "label"} <= there:
+    wanted = {*known.examples, "image", "label"}
+    if builder.name != _tfds_name(known).split("/")[0] or not wanted <= there:
         raise DataError(
             f"{folder} is not {known.title}: it holds '{builder.name}' with "
             f"{', '.join(sorted(there)) or 'nothing'}"
         )
+    return builder
+
+
+def _read_tfds(known: Dataset, builder: Any, progress: Progress | None) -> dict[str, Split]:
+    """Both splits in stored order."""
+    folder = _tfds_folder(known)
     total, done, splits = sum(known.examples.values()), 0, {}
     for name, count in known.examples.items():
         images = np.empty((count, *known.shape), np.uint8)
@@ -454,16 +656,20 @@ def _read_tfds(known: Dataset, progress: Progress | None) -> dict[str, Split]:
     return splits
 
 
-def _tfds_batches(builder, name: str, folder: Path) -> Iterator[dict]:
+def _tfds_batches(
+    builder: Any, name: str, folder: Path, encoded: bool = False
+) -> Iterator[dict[str, np.ndarray]]:
+    """Some examples after the other; `encoded` ones, which are large, fewer and as files."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
     # Files one after the other, so that the stored order does not depend on how they are cut.
     order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    how = {"batch_size": 1000}
+    if encoded:
+        how = {"batch_size": 100, "decoders": {"image": tfds.decode.SkipDecoding()}}
     try:
-        examples = builder.as_dataset(
-            split=name, batch_size=1000, shuffle_files=False, read_config=order
-        )
+        examples = builder.as_dataset(split=name, shuffle_files=False, read_config=order, **how)
         yield from tfds.as_numpy(examples)
     except (tf.errors.OpError, ValueError, OSError) as error:
         info = builder.info.splits[name]
@@ -493,24 +699,49 @@ def _records(file: str) -> int:
 
 
 def _download(known: Dataset) -> None:
-    """Lets TFDS fetch the official files and build its own; it draws its own progress bars."""
+    """Lets TFDS build its set of the official files, which it fetches where that is allowed.
+
+    It draws its own progress bars.
+    """
+    if lacking := _lacking_archives(known):
+        raise DataError(
+            f"{known.name} is missing, and needs a licence: register at image-net.org, put "
+            f"{' and '.join(lacking)} into {_archive_folder()}, then do: repro data prepare "
+            f"{known.name}; imagenette, ten of its classes, is there without"
+        )
     import tensorflow_datasets as tfds
 
+    settings = tfds.download.DownloadConfig(
+        try_download_gcs=False, manual_dir=_archive_folder() if known.archives else None
+    )
     try:
         builder = tfds.builder(
-            f"{known.name}:{known.version}", data_dir=str(_tfds_root()), try_gcs=False
+            f"{_tfds_name(known)}:{known.version}", data_dir=str(_tfds_root()), try_gcs=False
         )
-        _reach(next(iter(builder.url_infos)))
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-        )
+        if not known.archives:
+            _reach(next(iter(builder.url_infos)))
+        builder.download_and_prepare(download_config=settings)
     except Exception as error:  # network, disk, checksum: each has its own type
+        if known.archives:
+            raise DataError(
+                f"{known.name} could not be made of {' and '.join(known.archives)} in "
+                f"{_archive_folder()} ({_line(error)}); put the whole files there"
+            ) from error
         raise DataError(
             f"{known.name} is missing and could not be downloaded ({_line(error)}); wanted is the "
             f"folder {_tfds_folder(known)} with dataset_info.json, features.json and the tfrecord "
             f"files of {' and '.join(known.examples)}: copy it there from a machine that has it "
             f"(or set TFDS_DATA_DIR), or copy a prepared {_prepared_folder(known)}"
         ) from error
+
+
+def _archive_folder() -> Path:
+    """Where TFDS looks for what people must fetch themselves."""
+    return _tfds_root() / "downloads" / "manual"
+
+
+def _lacking_archives(known: Dataset) -> list[str]:
+    return [name for name in known.archives if not (_archive_folder() / name).is_file()]
 
 
 def _reach(url: str) -> None:

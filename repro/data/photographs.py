@@ -1,20 +1,160 @@
-"""Photographs: crops of one size out of images of any size, and the crops that are scored in tests.
+"""Photographs: kept as files, decoded, and cut to one size for training and for tests.
 
 A photograph is uint8 [H, W, 3], its grey levels 0 to 255, and stays in them: what is to be learnt
-from the training images, their mean say, comes after the crop. `ScaleJitter`, `InceptionCrop` and
-`PhotometricDistortions` are augmentations (`repro.data.augmentation`): the same draws for the same
-example whatever batch it comes in. The first two take a sequence of photographs of any sizes and
-return float32 [B, side, side, 3].
+from the training images, their mean say, comes after the crop. `Photographs` holds the files of
+many; `Square` makes them images of one size, which `Lazily` preprocesses when they are asked for,
+so that a set need not fit into memory. `ScaleJitter`, `InceptionCrop` and `PhotometricDistortions`
+are augmentations (`repro.data.augmentation`): the same draws for the same example whatever batch it
+comes in. The first two take a sequence of photographs of any sizes and return float32 [B, side,
+side, 3].
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
+from repro.data import augmentation, preprocessing
 from repro.data.augmentation import WithoutCopies, draws
-from repro.errors import UsageError, unknown
+from repro.errors import DataError, UsageError, unknown
 from repro.lazy import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Photographs:
+    """The files of photographs, each of its own size, decoded when they are asked for.
+
+    encoded: uint8 [bytes], the files (JPEG, or what else Pillow reads) one after the other.
+    ends: int64 [N], the place after the last byte of each. first: the number of the first one in
+    the whole set, for messages.
+
+    An index gives a photograph, always in RGB: files may also be grey or in CMYK. A slice or an
+    array of indices gives a list of them, decoded side by side on all cores that the process may
+    use. Raises DataError for one that cannot be decoded.
+    """
+
+    encoded: np.ndarray
+    ends: np.ndarray
+    first: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray | list[np.ndarray]:
+        if isinstance(index, int | np.integer):
+            return self._decode(range(len(self))[index])
+        rows = range(len(self))[index] if isinstance(index, slice) else np.arange(len(self))[index]
+        return list(_threads().map(self._decode, rows))
+
+    def part(self, start: int, stop: int) -> Photographs:
+        """Those from `start` to `stop` (exclusive), not decoded; 0 <= start <= stop <= N."""
+        begin, end = self._begin(start), self._begin(stop)
+        return Photographs(
+            self.encoded[begin:end], self.ends[start:stop] - begin, self.first + start
+        )
+
+    def file(self, number: int) -> bytes:
+        """A photograph as it is kept; 0 <= number < N."""
+        return self.encoded[self._begin(number) : self._begin(number + 1)].tobytes()
+
+    def _begin(self, number: int) -> int:
+        return int(self.ends[number - 1]) if number else 0
+
+    def _decode(self, number: int) -> np.ndarray:
+        from PIL import Image, UnidentifiedImageError
+
+        try:
+            with Image.open(io.BytesIO(self.file(number))) as image:
+                return np.asarray(image.convert("RGB"))
+        except Exception as error:  # of many types, from a damaged file
+            unknown_format = isinstance(error, UnidentifiedImageError)  # its text is an address
+            why = "it is in no format that Pillow knows" if unknown_format else error
+            raise DataError(f"photograph {self.first + number} cannot be decoded: {why}") from error
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadPoolExecutor:
+    """Shared by all: Pillow decodes and resizes without holding Python's lock."""
+    many = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if many else os.cpu_count() or 1
+    return ThreadPoolExecutor(cores, thread_name_prefix="repro-photographs")
+
+
+@dataclass(frozen=True)
+class Square:
+    """Preprocessing: the shorter side rescaled to `side` pixels, then the middle of the longer one.
+
+    Krizhevsky et al. 2012, section 2, with a side of 256. Called with photographs [H, W, 3] of any
+    sizes (`Photographs`, or a list), it gives uint8 [N, side, side, 3].
+
+    Raises UsageError for a side below 1 or an unknown interpolation.
+    """
+
+    side: int
+    interpolation: str = "bilinear"
+
+    def __post_init__(self):
+        if self.side < 1:
+            raise UsageError(f"Square: a side of {self.side}: accepted is a number from 1")
+        if self.interpolation not in INTERPOLATIONS:
+            raise unknown("interpolation", self.interpolation, INTERPOLATIONS)
+
+    def __call__(self, photographs: Sequence[np.ndarray]) -> np.ndarray:
+        squares = np.empty((len(photographs), self.side, self.side, 3), np.uint8)
+
+        def fill(number: int) -> None:  # decodes too, so that few are held at a time
+            image = rescale(photographs[number], self.side, self.interpolation)
+            squares[number] = centre_crop(image, self.side)
+
+        for _ in _threads().map(fill, range(len(photographs))):
+            pass  # raises what a thread raised
+        return squares
+
+
+@dataclass(frozen=True, eq=False)
+class Lazily:
+    """Images of one size that are preprocessed each time that they are asked for.
+
+    images: an array [N, ...] or `Photographs`. steps: as `preprocessing.fit` returns them.
+    An index gives a float32 array [H, W, C]; a slice or an array of indices one of [n, H, W, C].
+    """
+
+    images: Sequence[np.ndarray]
+    steps: Sequence[Callable]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray:
+        if isinstance(index, int | np.integer):
+            number = range(len(self))[index]
+            return self[number : number + 1][0]
+        return preprocessing.apply(self.steps, self.images[index])
+
+
+def prepared(recipe: Any, train: Photographs, test: Photographs) -> tuple:
+    """The training and the test images, preprocessed as they are asked for; what `Batches` takes.
+
+    Where the augmentation of the recipe cuts its crops out of whole photographs, they take the
+    place of the squares in training, and what follows `Square` in the preprocessing is done to
+    them. Otherwise the squares are augmented. Raises UsageError for preprocessing without `Square`.
+    """
+    if not (recipe.preprocessing and isinstance(recipe.preprocessing[0], Square)):
+        raise UsageError("recipe.preprocessing: photographs need Square first")
+    steps = preprocessing.fit(recipe.preprocessing, train)
+    squares, tested = Lazily(train, steps), Lazily(test, steps)
+    if not augmentation.of_photographs(recipe.augmentation):
+        how = {"augmentation": augmentation.fit(recipe.augmentation, squares)}
+        return squares, tested, squares, how
+    cut = augmentation.fit(recipe.augmentation, train)
+    cut = augmentation.Chain((cut, augmentation.Preprocessed(tuple(steps[1:]))))
+    return squares, tested, train, {"augmentation": cut}
+
 
 # What Pillow calls each way of resizing. Going down, all but the nearest pixel also smooth.
 INTERPOLATIONS = {"nearest": "NEAREST", "bilinear": "BILINEAR", "bicubic": "BICUBIC", "area": "BOX"}
@@ -68,6 +208,11 @@ def _crop(images: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
     return images[..., top : top + side, left : left + side, :]
 
 
+def _cut_each(cut: Callable, images: Sequence[np.ndarray], drawn: np.ndarray) -> np.ndarray:
+    """cut(photograph, its own draws) for each of them, side by side; drawn: [draws, B]."""
+    return np.stack(list(_threads().map(cut, images, drawn.T))).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class ScaleJitter(WithoutCopies):
     """The photograph rescaled, then a crop of `side` x `side` pixels, mirrored or not.
@@ -82,6 +227,8 @@ class ScaleJitter(WithoutCopies):
     side: int = 224
     smallest: int = 256
     largest: int = 512
+
+    of_photographs = True
 
     def __post_init__(self):
         if not self.side <= self.smallest <= self.largest:
@@ -100,15 +247,16 @@ class ScaleJitter(WithoutCopies):
         fill: float,
     ) -> np.ndarray:
         """The examples `index`; the background `fill` has no part in it."""
-        crops = np.empty((len(index), self.side, self.side, 3), np.float32)
-        for place, (scale, down, right, mirror) in enumerate(draws(4, seed, index, epoch).T):
-            shorter = self.smallest + int((self.largest - self.smallest + 1) * scale)
-            image = rescale(images[place], shorter)
+
+        def cut(image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+            scale, down, right, mirror = drawn
+            image = rescale(image, self.smallest + int((self.largest - self.smallest + 1) * scale))
             top = int((image.shape[0] - self.side + 1) * down)
             left = int((image.shape[1] - self.side + 1) * right)
             crop = _crop(image, top, left, self.side)
-            crops[place] = crop[:, ::-1] if mirror < 0.5 else crop
-        return crops
+            return crop[:, ::-1] if mirror < 0.5 else crop
+
+        return _cut_each(cut, images, draws(4, seed, index, epoch))
 
 
 # How many areas and shapes are drawn, of which the first that fits is taken.
@@ -131,6 +279,8 @@ class InceptionCrop(WithoutCopies):
     flip: bool = True
     interpolations: tuple[str, ...] = ("bilinear", "area", "nearest", "bicubic")
 
+    of_photographs = True
+
     def __call__(
         self,
         images: Sequence[np.ndarray],
@@ -141,17 +291,18 @@ class InceptionCrop(WithoutCopies):
         fill: float,
     ) -> np.ndarray:
         """The examples `index`; the background `fill` has no part in it."""
-        crops = np.empty((len(index), self.side, self.side, 3), np.float32)
-        for place, drawn in enumerate(draws(4 + 2 * TRIES, seed, index, epoch).T):
+
+        def cut(image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
             down, right, mirror, way = drawn[:4]
-            height, width = self._shape(*images[place].shape[:2], *np.split(drawn[4:], 2))
-            top = int((images[place].shape[0] - height + 1) * down)
-            left = int((images[place].shape[1] - width + 1) * right)
-            part = images[place][top : top + height, left : left + width]
+            height, width = self._shape(*image.shape[:2], *np.split(drawn[4:], 2))
+            top = int((image.shape[0] - height + 1) * down)
+            left = int((image.shape[1] - width + 1) * right)
+            part = image[top : top + height, left : left + width]
             interpolation = self.interpolations[int(len(self.interpolations) * way)]
             crop = resize(part, self.side, self.side, interpolation)
-            crops[place] = crop[:, ::-1] if self.flip and mirror < 0.5 else crop
-        return crops
+            return crop[:, ::-1] if self.flip and mirror < 0.5 else crop
+
+        return _cut_each(cut, images, draws(4 + 2 * TRIES, seed, index, epoch))
 
     def _shape(
         self, height: int, width: int, area: np.ndarray, shape: np.ndarray

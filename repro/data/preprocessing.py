@@ -21,12 +21,21 @@ from repro.errors import UsageError
 from repro.lazy import numpy as np
 
 
-def fit(preprocessing: tuple[Any, ...], images: np.ndarray) -> list[Callable]:
-    """The steps, those that learn from the training `images` having learnt from them alone."""
+def fit(preprocessing: tuple[Any, ...], images: Sequence[np.ndarray]) -> list[Callable]:
+    """The steps, those that learn from the training `images` having learnt from them alone.
+
+    images: an array [N, ...], or `Photographs`, of which only some are held at a time.
+    """
+    from repro.data.photographs import Lazily
+
     steps: list[Callable] = []
     for step in preprocessing:
         if hasattr(step, "fit"):
-            step = step.fit(apply(steps, images))
+            if isinstance(images, np.ndarray):
+                seen = apply(steps, images)
+            else:
+                seen = Lazily(images, tuple(steps)) if steps else images
+            step = step.fit(seen)
         steps.append(step)
     return steps
 
@@ -66,8 +75,9 @@ class PerPixelMean:
 
     scale: float = 255.0
 
-    def fit(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        return _centred(np.mean(images, axis=0, dtype=np.float64), self.scale)
+    def fit(self, images: Sequence[np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+        total = sum(np.sum(block, axis=0) for block in _blocks(images))
+        return _centred(total / len(images), self.scale)
 
 
 @dataclass(frozen=True)
@@ -328,8 +338,9 @@ def _separable(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.
     return np.ascontiguousarray(np.moveaxis(rows @ planes @ columns.T, 1, 3))
 
 
-# Images handled at a time where all of them would not fit into memory in float64.
-_BLOCK = 1000
+# Images handled at a time where all of them would not fit into memory in float64: rows of an array,
+# and photographs, which are larger.
+_BLOCK, _FEW = 1000, 64
 
 
 def colour_statistics(images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -348,11 +359,12 @@ def colour_statistics(images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndar
 
 
 def _blocks(images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """Some images at a time in float64: rows of an array, or else one image after the other."""
-    together = _BLOCK if isinstance(images, np.ndarray) else 1
+    """Some images at a time in float64, [n, ...]; of a list of any sizes one after the other."""
+    together = _BLOCK if isinstance(images, np.ndarray) else _FEW
     for start in range(0, len(images), together):
-        block = images[start : start + together] if together > 1 else images[start]
-        yield np.asarray(block, np.float64)
+        some = images[start : start + together]
+        for block in [some] if isinstance(some, np.ndarray) else [image[None] for image in some]:
+            yield np.asarray(block, np.float64)
 
 
 def _centred(mean: np.ndarray, scale: float | np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,0 +1,59 @@
+"""Every network learns: all weights get a gradient, and a few images are learnt by heart.
+
+A few networks of each paper on each backend; with REPRO_EVERY_NETWORK=1 all of them (an hour on
+two cores).
+"""
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from repro import backends, catalog
+
+# The smallest of each kind.
+SOME = (
+    *("lenet5-modern", "alexnet-local-lrn", "alexnet-four-layers-tanh"),
+    *("nin-mnist", "nin-conventional-fc-dropout", "resnet20", "densenet-bc100-k12"),
+)
+EVERY = os.environ.get("REPRO_EVERY_NETWORK") == "1"
+# Trained by another method, on other losses (tests/test_optimizers.py, tests/test_lenet5.py).
+OF_1998 = ("lenet5", "lenet1", "linear", "fully-connected-300", "fully-connected-300-100")
+# Ten thousand operations: hours to compile, and nothing in it that ResNet-110 does not have.
+TOO_DEEP = ("resnet1202",)
+
+
+def networks() -> list[str]:
+    names = [network.name for paper in catalog.papers() for network in paper.networks]
+    return [name for name in names if name not in (*OF_1998, *TOO_DEEP)]
+
+
+NETWORKS = networks() if EVERY else SOME
+
+
+@cache
+def found(backend: str) -> dict[str, dict]:
+    """What every_network.py finds on `backend`, by network; one process for all of them."""
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("every_network.py"), *NETWORKS],
+        env={**os.environ, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return {line["network"]: line for line in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("backend", backends.NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_learns_two_images_by_heart(name, backend):
+    if not backends.installed(backend):
+        pytest.skip(f"{backend} is not installed")
+    line = found(backend)[name]
+    assert line["without a gradient"] == []
+    assert line["finite"]
+    assert line["loss at last"] < 0.05 and line["updates"] <= 121

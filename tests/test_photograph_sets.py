@@ -1,0 +1,403 @@
+"""Sets of photographs: kept as the files that they came in, and told when only a part is here."""
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import shutil
+import struct
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from repro import cli
+from repro.data import datasets
+from repro.data.datasets import Dataset
+from repro.data.photographs import Photographs
+from repro.errors import DataError, RunError, UsageError
+
+
+def jpeg(seed, height=40, width=50):
+    """The file of a smooth picture, another for each seed."""
+    corners = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(corners).resize((width, height)).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+FILES = {
+    "train": [jpeg(i, 20 + i, 30 - i) for i in range(7)],
+    "validation": [jpeg(50 + i) for i in range(5)],
+}
+LABELS = {"train": [3, 1, 0, 0, 2, 1, 3], "validation": [2, 2, 0, 1, 3]}
+
+
+def digest(files, labels):
+    """SHA-256 over the sorted SHA-256 of the examples: the file, the label in four bytes."""
+    examples = [
+        hashlib.sha256(file + struct.pack("<i", label)).digest()
+        for file, label in zip(files, labels, strict=True)
+    ]
+    return hashlib.sha256(b"".join(sorted(examples))).hexdigest()
+
+
+@pytest.fixture
+def snaps(tmp_path, monkeypatch):
+    """A set "snaps", of whose nine training photographs seven are here, and what TFDS holds of it.
+
+    What is held, {split: (files, labels)}, may be changed before the set is prepared.
+    """
+    held = {name: (list(FILES[name]), list(LABELS[name])) for name in FILES}
+
+    def builder(known):
+        splits = {name: SimpleNamespace(num_examples=len(held[name][0])) for name in held}
+        return SimpleNamespace(info=SimpleNamespace(splits=splits))
+
+    def batches(builder, name, folder, encoded):
+        files, labels = held[name]
+        for first in range(0, len(files), 3):
+            rows = slice(first, first + 3)
+            yield {"image": np.array(files[rows], object), "label": np.array(labels[rows])}
+
+    known = Dataset(
+        name="snaps",
+        version="2.0.0",
+        title="Snaps of four kinds",
+        source="tfds",
+        classes=4,
+        shape=None,
+        examples={"train": 9, "validation": 5},
+        content={"validation": digest(FILES["validation"], LABELS["validation"])},
+        partial=("train",),
+    )
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "prepared"))
+    monkeypatch.setitem(datasets.DATASETS, "snaps", known)
+    monkeypatch.setattr(datasets, "_tfds_builder", builder)
+    monkeypatch.setattr(datasets, "_tfds_batches", batches)
+    return held
+
+
+def prepared(file):
+    return Path(os.environ["REPRO_DATA_DIR"]) / "snaps-2.0.0" / file
+
+
+def test_photographs_arrive_as_they_are_stored(snaps):
+    for name, files in FILES.items():
+        split = datasets.load("snaps", name)
+        assert isinstance(split.images, Photographs)
+        assert isinstance(split.images.encoded, np.memmap)
+        assert split.labels.dtype == np.int32
+        assert split.labels.tolist() == LABELS[name]
+        assert [split.images.file(i) for i in range(len(split.images))] == files
+        for file, image in zip(files, split.images[:], strict=True):
+            np.testing.assert_array_equal(image, np.asarray(Image.open(io.BytesIO(file))))
+
+
+def test_prepared_photographs_need_no_tfds_and_are_plain_arrays(snaps, monkeypatch):
+    steps = []
+    folder = datasets.prepare("snaps", lambda done, total: steps.append((done, total)))
+    assert steps == [(3, 12), (6, 12), (7, 12), (10, 12), (12, 12)]
+    assert [path.name for path in folder.parent.iterdir()] == ["snaps-2.0.0"]
+    monkeypatch.setattr(datasets, "_tfds_builder", None)
+    assert datasets.check("snaps") == []
+    assert len(datasets.load("snaps", "validation").images) == 5
+    encoded = np.load(prepared("train-encoded.npy"))
+    assert encoded.dtype == np.uint8
+    assert encoded.tobytes() == b"".join(FILES["train"])
+    assert (
+        np.load(prepared("train-ends.npy")).tolist()
+        == np.cumsum([len(file) for file in FILES["train"]]).tolist()
+    )
+
+
+def test_slices_are_taken_without_decoding_and_end_where_what_is_here_ends(snaps):
+    assert datasets.count("snaps", "train") == 9  # nothing is known yet but the official number
+    datasets.prepare("snaps")
+    assert datasets.count("snaps", "train") == 7
+    assert datasets.count("snaps", "train[-2:]") == 2
+    for part, rows in (("[2:6]", slice(2, 6)), ("[-2:]", slice(5, 7)), ("[:7]", slice(0, 7))):
+        split = datasets.load("snaps", f"train{part}")
+        assert isinstance(split.images, Photographs)
+        assert [split.images.file(i) for i in range(len(split.images))] == FILES["train"][rows]
+        assert split.labels.tolist() == LABELS["train"][rows]
+    for ask in (datasets.load, datasets.count):
+        with pytest.raises(UsageError, match="beyond the 9 examples of train, of which 7 are here"):
+            ask("snaps", "train[:8]")
+
+
+def test_a_slice_of_what_is_not_here_is_told_once_that_is_known(snaps):
+    with pytest.raises(UsageError, match="7 are here"):
+        datasets.load("snaps", "train[:8]")
+    with pytest.raises(UsageError, match="beyond the 5 examples of validation"):
+        datasets.load("snaps", "validation[:6]")
+
+
+def test_a_part_of_a_set_is_told(snaps, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    datasets.prepare("snaps")
+    assert datasets.facts("snaps")["examples"] == {"train": 7, "validation": 5}
+    row = next(row for row in datasets.available() if row["name"] == "snaps")
+    assert row["examples"] == {"train": 7, "validation": 5}
+    assert row["official"] == {"train": 9, "validation": 5}
+    for arguments in (["data", "list", "snaps"], ["data", "check", "snaps"]):
+        assert cli.main(arguments) == 0
+        assert "train 7 of 9" in capsys.readouterr().out
+
+
+def test_the_digest_names_what_is_here(snaps):
+    whole = datasets.facts("snaps")["digest"]
+    shutil.rmtree(prepared(""))
+    assert datasets.facts("snaps")["digest"] == whole
+    shutil.rmtree(prepared(""))
+    for values in snaps["train"]:
+        values.pop()
+    assert datasets.facts("snaps")["digest"] != whole
+
+
+def swapped(files, labels):
+    labels[0], labels[4] = labels[4], labels[0]
+
+
+FOREIGN = {
+    "another photograph": lambda files, labels: files.__setitem__(3, jpeg(99)),
+    "another label": swapped,
+    "too few": lambda files, labels: (files.pop(), labels.pop()),
+    "too many": lambda files, labels: (files.append(jpeg(99)), labels.append(1)),
+}
+
+
+@pytest.mark.parametrize("how", FOREIGN)
+def test_another_content_or_number_is_refused(snaps, how):
+    FOREIGN[how](*snaps["validation"])
+    with pytest.raises(DataError, match=r"validation in .* is not Snaps of four kinds"):
+        datasets.load("snaps", "train")
+    assert list(prepared("").parent.glob("*")) == []
+
+
+def test_the_order_of_the_photographs_does_not_matter(snaps):
+    for values in snaps["validation"]:
+        values.reverse()
+    assert datasets.load("snaps", "validation").labels.tolist() == LABELS["validation"][::-1]
+    assert datasets.check("snaps") == []
+
+
+@pytest.mark.parametrize("label", [-1, 4])
+def test_a_split_that_is_only_counted_has_no_other_classes(snaps, label):
+    snaps["train"][1][3] = label
+    with pytest.raises(DataError, match="other classes"):
+        datasets.prepare("snaps")
+
+
+@pytest.mark.parametrize("count", [0, 10])
+def test_a_part_is_at_least_one_and_at_most_all(snaps, count):
+    snaps["train"] = ([jpeg(i) for i in range(count)], [1] * count)
+    with pytest.raises(DataError, match=f"{count} of 9 examples"):
+        datasets.prepare("snaps")
+
+
+def test_photographs_that_cannot_be_written(snaps, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "file"))
+    with pytest.raises(RunError, match="REPRO_DATA_DIR"):
+        datasets.prepare("snaps")
+
+
+# ---------------------------------------------------------------------------- spoilt photographs
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+
+
+SPOIL = {
+    "truncated": lambda file: os.truncate(file, file.stat().st_size - 1),
+    "emptied": lambda file: file.write_bytes(b""),
+    "removed": lambda file: file.unlink(),
+    "replaced": lambda file: np.save(file, np.zeros(3)),
+}
+ARRAYS = ("train-encoded.npy", "train-ends.npy", "train-labels.npy")
+
+
+@pytest.mark.parametrize("how", SPOIL)
+@pytest.mark.parametrize("array", ARRAYS)
+def test_spoilt_files_are_noticed(snaps, array, how):
+    datasets.prepare("snaps")
+    SPOIL[how](prepared(array))
+    with pytest.raises(DataError, match=f"{array}.*delete the folder .*snaps-2.0.0"):
+        datasets.load("snaps", "train")
+    assert array in datasets.check("snaps")[0]
+
+
+@pytest.mark.parametrize("array", ARRAYS)
+def test_altered_labels_are_noticed_at_once_and_photographs_by_the_check(snaps, array):
+    datasets.prepare("snaps")
+    flip(prepared(array))
+    if array == "train-encoded.npy":
+        datasets.load("snaps", "train")
+    else:
+        with pytest.raises(DataError, match=f"{array} was altered"):
+            datasets.load("snaps", "train")
+    problems = datasets.check("snaps")
+    assert len(problems) == 1
+    assert f"{array} was altered" in problems[0]
+
+
+@pytest.mark.parametrize("found", [{"train": 10, "validation": 5}, {"train": 7}, None, 7])
+def test_a_record_of_other_numbers_is_noticed(snaps, found):
+    datasets.prepare("snaps")
+    record = json.loads(prepared("facts.json").read_text())
+    prepared("facts.json").write_text(json.dumps({**record, "examples": found}))
+    with pytest.raises(DataError, match=r"facts\.json.*delete the folder"):
+        datasets.load("snaps", "train")
+    assert datasets.count("snaps", "train") == 9
+    assert datasets.check("snaps")
+
+
+# ---------------------------------------------------------------------------- ImageNet is missing
+
+
+def state():
+    return next(row for row in datasets.available() if row["name"] == "imagenet")["state"]
+
+
+@pytest.mark.parametrize("there", [(), ("ILSVRC2012_img_train.tar",)])
+def test_without_its_archives_imagenet_is_missing(there, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("tensorflow_datasets")
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "prepared"))
+    folder = tmp_path / "tfds" / "downloads" / "manual"
+    folder.mkdir(parents=True)
+    for name in there:
+        (folder / name).write_bytes(b"")
+    assert cli.main(["data", "prepare", "imagenet"]) == 3
+    error = capsys.readouterr().err
+    assert len(error.strip().splitlines()) == 1
+    for name in ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"):
+        assert (name in error) == (name not in there)
+    for words in ("licence", f"into {folder}", "repro data prepare imagenet", "imagenette"):
+        assert words in error
+    assert state() == "missing"
+
+
+# ---------------------------------------------------------------------------- ImageNet's archives
+
+
+def tar(files):
+    """An archive of {name: content}."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, content in files.items():
+            facts = tarfile.TarInfo(name)
+            facts.size = len(content)
+            archive.addfile(facts, io.BytesIO(content))
+    return stream.getvalue()
+
+
+# Classes are numbered in the order of their names; what the first photographs of the validation
+# split show is given by the challenge: a sea snake, an alp, a Shetland sheepdog.
+TRAIN = {"n01440764": 0, "n01443537": 1, "n01484850": 2}
+VALIDATION = [65, 970, 230]
+
+
+@pytest.fixture
+def archives(tmp_path, monkeypatch):
+    """The two archives of a tiny ImageNet in the folder where TFDS looks for them.
+
+    Gives the folder, and for each split which label a file has.
+    """
+    pytest.importorskip("tensorflow_datasets")
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "prepared"))
+    folder = tmp_path / "tfds" / "downloads" / "manual"
+    folder.mkdir(parents=True)
+    train, wanted = {}, {"train": {}, "validation": {}}
+    for name, label in TRAIN.items():
+        files = {f"{name}_{i}.JPEG": jpeg(10 * label + i, 30 + i, 40 - i) for i in range(2)}
+        train[f"{name}.tar"] = tar(files)
+        wanted["train"] |= dict.fromkeys(files.values(), label)
+    names = [f"ILSVRC2012_val_{i:08}.JPEG" for i in (1, 2, 3)]
+    files = {name: jpeg(100 + i) for i, name in enumerate(names)}
+    wanted["validation"] = dict(zip(files.values(), VALIDATION, strict=True))
+    (folder / "ILSVRC2012_img_train.tar").write_bytes(tar(train))
+    (folder / "ILSVRC2012_img_val.tar").write_bytes(tar(files))
+    few = dataclasses.replace(datasets.DATASETS["imagenet"], examples={"train": 6, "validation": 3})
+    monkeypatch.setitem(datasets.DATASETS, "imagenet", few)
+    return folder, wanted
+
+
+def test_imagenet_is_made_of_its_two_archives(archives, monkeypatch):
+    folder, wanted = archives
+    assert state() == "archives in TFDS_DATA_DIR"
+    datasets.prepare("imagenet")
+    assert state() == "prepared"
+    assert datasets.check("imagenet") == []
+    for name, labels in wanted.items():
+        split = datasets.load("imagenet", name)
+        files = [split.images.file(i) for i in range(len(split.images))]
+        assert dict(zip(files, split.labels.tolist(), strict=True)) == labels
+        for file, image in zip(files, split.images, strict=True):
+            np.testing.assert_array_equal(image, np.asarray(Image.open(io.BytesIO(file))))
+    # The whole ImageNet is more.
+    official = {"train": 1_281_167, "validation": 50_000}
+    whole = dataclasses.replace(datasets.DATASETS["imagenet"], examples=official)
+    monkeypatch.setitem(datasets.DATASETS, "imagenet", whole)
+    monkeypatch.setenv("REPRO_DATA_DIR", str(folder.parent / "another"))
+    with pytest.raises(DataError, match="6 of 1,281,167 examples"):
+        datasets.prepare("imagenet")
+
+
+def test_a_truncated_archive_is_told(archives):
+    folder, _ = archives
+    file = folder / "ILSVRC2012_img_train.tar"
+    os.truncate(file, file.stat().st_size // 2)
+    with pytest.raises(DataError, match=r"ILSVRC2012_img_train\.tar .*put the whole files there"):
+        datasets.prepare("imagenet")
+    assert state() == "archives in TFDS_DATA_DIR"
+
+
+# ---------------------------------------------------------------------------- the real Imagenette
+
+
+@pytest.fixture(scope="module")
+def imagenette(real_data, tmp_path_factory):
+    """The folder of TFDS; what is prepared of it is kept for the tests of this module."""
+    folder = real_data("imagenette") / "160px-v2" / "1.0.0"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPRO_DATA_DIR", str(tmp_path_factory.mktemp("imagenette")))
+        datasets.prepare("imagenette")
+        yield folder
+
+
+def test_imagenette_is_imagenette(imagenette):
+    facts = json.loads((imagenette / "dataset_info.json").read_text())
+    stored = {s["name"]: sum(map(int, s["shardLengths"])) for s in facts["splits"]}
+    assert datasets.facts("imagenette")["examples"] == stored
+    assert datasets.check("imagenette") == []
+    # Photographs per class, as in the folders of the official archive.
+    counts = [387, 395, 357, 386, 409, 394, 389, 419, 399, 390]
+    validation = datasets.load("imagenette", "validation")
+    assert np.bincount(validation.labels).tolist() == counts
+    assert len(validation.images) == sum(counts) == 3925
+    train = datasets.load("imagenette", "train[:1000]")
+    assert isinstance(train.images, Photographs)
+    assert len(train.images) == len(train.labels) == 1000
+
+
+def test_photographs_are_decoded_as_tensorflow_decodes_them(imagenette):
+    tf = pytest.importorskip("tensorflow")
+    photographs = datasets.load("imagenette", "validation[:24]").images
+    for number, image in enumerate(photographs[:]):
+        wanted = tf.io.decode_jpeg(
+            photographs.file(number), channels=3, dct_method="INTEGER_ACCURATE"
+        ).numpy()
+        assert image.shape == wanted.shape
+        assert min(image.shape[:2]) == 160
+        assert np.abs(image.astype(float) - wanted).mean() < 1
