@@ -254,6 +254,13 @@ ONE_GPU = Network(
     options={**ALEXNET.options, "maps": (48, 128, 192, 192, 256), "towers": 1},
     choices=ALEXNET.choices,
 )
+VARIED = replace(ALEXNET, published={}, source="", reported=())
+WITHOUT_LRN = replace(VARIED, name="alexnet-without-lrn", options={**ALEXNET.options, "lrn": False})
+NON_OVERLAPPING = replace(
+    VARIED,
+    name="alexnet-non-overlapping",
+    options={**ALEXNET.options, "pooling": "non-overlapping"},
+)
 
 # Section 3.3: on crops of 24x24 pixels, as cuda-convnet trains them.
 LOCAL = Network(
@@ -284,7 +291,10 @@ TANH = Network(
     choices=LOCAL.choices,
 )
 
-NETWORKS = (ALEXNET, SINGLE_TOWER, ONE_GPU, LOCAL, LOCAL_LRN, RELU, TANH)
+NETWORKS = (
+    *(ALEXNET, SINGLE_TOWER, ONE_GPU, WITHOUT_LRN, NON_OVERLAPPING),
+    *(LOCAL, LOCAL_LRN, RELU, TANH),
+)
 
 # ------------------------------------------------------------------------------- the recipes
 
@@ -410,11 +420,9 @@ def of_figure_1(network: Network, title: str, rate: float, passes: int) -> Exper
     )
 
 
-def on_imagenet(
-    network: Network, title: str, reported: tuple[Reported, ...] = (), suffix: str = ""
-) -> Experiment:
+def on_imagenet(network: Network, title: str, reported: tuple[Reported, ...] = ()) -> Experiment:
     return Experiment(
-        name=f"{network.name}-imagenet{suffix}",
+        name=f"{network.name}-imagenet",
         title=f"{title} on ImageNet",
         network=network,
         recipe=IMAGENET,
@@ -435,13 +443,8 @@ TANH_CIFAR10 = of_figure_1(TANH, "Figure 1: tanh units", rate=0.001, passes=60)
 WHOLE = on_imagenet(ALEXNET, "AlexNet", TABLE_2)
 ONE_TOWER = on_imagenet(SINGLE_TOWER, "AlexNet in one tower")
 SMALLER = on_imagenet(ONE_GPU, "AlexNet on one GPU")
-WITHOUT_LRN, APART = (
-    on_imagenet(replace(ALEXNET, options={**ALEXNET.options, **changed}), title, suffix=suffix)
-    for changed, title, suffix in (
-        ({"lrn": False}, "AlexNet without response normalisation", "-without-lrn"),
-        ({"pooling": "non-overlapping"}, "AlexNet with windows apart", "-non-overlapping"),
-    )
-)
+UNNORMALISED = on_imagenet(WITHOUT_LRN, "AlexNet without response normalisation")
+APART = on_imagenet(NON_OVERLAPPING, "AlexNet with windows that do not overlap")
 
 # ------------------------------------------------------------------------------- the claims
 
@@ -474,7 +477,7 @@ CLAIMS = (
                 "response-normalisation",
                 "Response normalisation lowers the test error.",
                 "section 3.3 (by 1.4 points)",
-                WITHOUT_LRN,
+                UNNORMALISED,
             ),
             (
                 "overlapping-pooling",
@@ -499,7 +502,7 @@ PAPER = Paper(
     "Convolutional Neural Networks. Advances in Neural Information Processing Systems 25, 2012.",
     experiments=(
         *(LOCAL_CIFAR10, LOCAL_LRN_CIFAR10, RELU_CIFAR10, TANH_CIFAR10),
-        *(WHOLE, ONE_TOWER, SMALLER, WITHOUT_LRN, APART),
+        *(WHOLE, ONE_TOWER, SMALLER, UNNORMALISED, APART),
     ),
     networks=NETWORKS,
     claims=CLAIMS,

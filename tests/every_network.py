@@ -17,18 +17,13 @@ from repro.lazy import keras
 
 IMAGES, CLASSES = 2, 10  # as many images, and of so many of the classes
 NEAR_ZERO, UPDATES, CHUNK = 0.05, 120, 5
-# VGG as published begins with the weights of another network; without them its responses are huge.
-INSTEAD = {"initialisation": "glorot"}
 
 
 def check(name: str) -> dict:
     began = time.monotonic()
     network = catalog.network(name)
-    options = dict(network.options)
-    if options.get("initialisation") == "published":
-        options |= INSTEAD
     backends.here().set_seed(0)
-    model = network.build(**options)
+    model = network.build(**network.options)
     heads = len(model.output_shape) == 3
     loss = losses.AuxiliaryCrossEntropy(0.3, "linear") if heads else losses.SoftmaxCrossEntropy()
     optimizer = keras.optimizers.Adam(1e-3)

@@ -39,6 +39,8 @@ COUNTS = {
     "alexnet": (60_965_224, 724_406_816),
     "alexnet-single-tower": (62_378_344, 1_135_256_096),
     "alexnet-one-gpu": (59_798_312, 391_514_384),
+    "alexnet-without-lrn": (60_965_224, 724_406_816),
+    "alexnet-non-overlapping": (60_965_224, 724_406_816),
     "alexnet-local": (1_116_490, 18_517_248),
     "alexnet-local-lrn": (1_116_490, 18_517_248),
     "alexnet-four-layers-relu": (1_901_386, 32_919_552),
@@ -108,6 +110,7 @@ LAYERS = {
     "alexnet-four-layers-relu": WHOLE,
     "alexnet-four-layers-tanh": WHOLE,
 }
+LAYERS |= {name: LAYERS["alexnet"] for name in ("alexnet-without-lrn", "alexnet-non-overlapping")}
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def repro(*arguments: str) -> subprocess.CompletedProcess:
         ("show resnet50", ("resnet50 is a network", "repro anatomy resnet50")),
         ("run resnet20-cifar10 --set network.shortcut=Z", ("'Z'", "A, B, C, none")),
         ("anatomy lenet-5", ("'lenet-5'", "did you mean lenet5")),
-        ("verdict vgg-d-imagenet", ("'vgg-d-imagenet'", "accepted: ")),
+        ("verdict vgg-d-imgenet", ("'vgg-d-imgenet'", "did you mean vgg-d-imagenet?")),
         ("claims lenet5-distortion", ("did you mean lenet5-distortions",)),
         ("claims --scale smoke", ("'smoke'", "short, paper")),
         ("claims --seeds 5", ("--seeds 5", "--run")),

@@ -53,7 +53,7 @@ def image(height, width, seed=5):
 def a():
     """Network A with weights that let an image through without growing or vanishing."""
     keras.utils.set_random_seed(1)
-    return with_random_biases(vgg.vgg("A", initialisation="glorot"))
+    return with_random_biases(vgg.vgg("A"))
 
 
 # ---------------------------------------------------------------- counted
@@ -206,11 +206,12 @@ def beginnings(model):
             yield layer.name, draw, biases
 
 
-@pytest.mark.parametrize("name", ["vgg-a", "vgg-d", "vgg-b-shallow"])
-def test_weights_have_variance_0_01_and_biases_are_zero(name):
+@pytest.mark.parametrize("configuration", ["A", "D", "shallow"])
+def test_as_published_weights_have_variance_0_01_and_biases_are_zero(configuration):
     """Section 3.1: the variance is 1e-2, so the standard deviation is 0.1."""
     keras.utils.set_random_seed(1)
-    for layer, draw, biases in beginnings(model_of(name)):
+    model = unweighted(vgg.vgg, configuration=configuration, initialisation="published")
+    for layer, draw, biases in beginnings(model):
         error = 0.1 / np.sqrt(draw.size)
         assert abs(draw.mean()) < 4 * error and abs(draw.std() - 0.1) < 4 * error, layer
         assert not biases.any()
@@ -221,8 +222,7 @@ def test_weights_have_variance_0_01_and_biases_are_zero(name):
 def test_weights_after_glorot_are_uniform_by_fan_in_and_fan_out():
     """Glorot and Bengio 2010, equation 16."""
     keras.utils.set_random_seed(1)
-    model = unweighted(vgg.vgg, configuration="D", initialisation="glorot")
-    for layer, draw, biases in beginnings(model):
+    for layer, draw, biases in beginnings(model_of("vgg-d")):
         field = np.prod(draw.shape[:-2])
         limit = np.sqrt(6 / (field * (draw.shape[-2] + draw.shape[-1])))
         assert 0.99 * limit < np.abs(draw).max() <= limit * (1 + 1e-6), layer
@@ -240,7 +240,7 @@ def test_each_layer_draws_its_own_weights():
 def test_what_is_not_accepted():
     with pytest.raises(UsageError, match="unknown configuration 'F'; accepted: A, A-LRN, B,"):
         vgg.vgg("F")
-    with pytest.raises(UsageError, match="unknown initialisation 'he'; accepted: published, glo"):
+    with pytest.raises(UsageError, match="unknown initialisation 'he'; accepted: glorot, pub"):
         vgg.vgg("A", initialisation="he")
 
 
@@ -342,7 +342,7 @@ def test_d_and_e_are_those_of_keras_applications(configuration, elsewhere):
     function, and Table 1's columns above hold them.
     """
     keras.utils.set_random_seed(2)
-    model = with_random_biases(vgg.vgg(configuration, initialisation="glorot"))
+    model = with_random_biases(vgg.vgg(configuration))
     other = getattr(keras.applications, elsewhere)(weights=None, classifier_activation=None)
     other.set_weights(model.get_weights())
     crop = image(224, 224)
