@@ -17,6 +17,7 @@ from repro import anatomy, layers, optimizers, spec, training  # noqa: E402
 from repro.errors import UsageError  # noqa: E402
 
 NETWORKS = {n.name: n for n in alexnet.NETWORKS}
+EXPERIMENTS = {e.name: e for e in alexnet.PAPER.experiments}
 
 
 def test_describing_imports_no_keras():
@@ -498,6 +499,8 @@ def test_tables_1_and_2():
         (f"Table 1, {test_2010}", "10-crop", TOP5, 17.0),
         (f"section 6, a footnote, {test_2010}", "single-view", TOP1, 39.0),
         (f"section 6, a footnote, {test_2010}", "single-view", TOP5, 18.3),
+    ]
+    assert numbers(EXPERIMENTS["alexnet-imagenet"].reported) == [
         (validation, "10-crop", TOP1, 40.7),
         (validation, "10-crop", TOP5, 18.2),
     ]
@@ -543,7 +546,6 @@ def test_networks_that_are_compared_differ_in_one_thing():
 
 # ---------------------------------------------------------------- recipes
 
-EXPERIMENTS = {e.name: e for e in alexnet.PAPER.experiments}
 ON_CROPS = ("alexnet-local-cifar10", "alexnet-local-lrn-cifar10")
 
 
@@ -595,3 +597,17 @@ def test_figure_1_is_trained_without_regularisation_of_any_kind():
             assert optimizers.factor_and_decay(recipe.optimizer, variable)[1] == 0
     (claim,) = (c for c in alexnet.CLAIMS if c.metric == "passes_to_25")
     assert claim.needs == tuple(e.name for e in pair)
+
+
+def test_the_recipe_of_sections_2_4_and_5():
+    recipe = EXPERIMENTS["alexnet-imagenet"].recipe
+    method = recipe.optimizer
+    assert (recipe.batch, method.momentum, method.weight_decay) == (128, 0.9, 0.0005)
+    assert [rate for _, rate in method.rate.steps] == [1e-2, 1e-3, 1e-4, 1e-5]
+    assert sum(passes for passes, _ in method.rate.steps) == recipe.passes == 90
+    crop, colour = recipe.augmentation.steps
+    assert (crop.side, crop.flip, colour.deviation) == (227, True, 0.1)
+    assert recipe.preprocessing[0].side == 256
+    for experiment in EXPERIMENTS.values():
+        if experiment.name.endswith("imagenet"):
+            assert experiment.recipe == recipe

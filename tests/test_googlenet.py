@@ -166,6 +166,7 @@ def test_output_shapes():
     found = {r["name"]: r["output_shape"] for r in rows_of("googlenet-auxiliary")}
     assert {name: found[name] for name in SHAPES} == SHAPES
     alone = {r["name"]: r["output_shape"] for r in rows_of("googlenet")}
+    assert found.pop("stack") == [3, 1000]  # the network's own logits and those of both heads
     assert alone == {name: shape for name, shape in found.items() if not name.startswith("aux")}
 
 
@@ -396,7 +397,10 @@ def test_an_auxiliary_loss_counts_0_3():
 
 def test_tables_2_and_3():
     """Top-5 errors in per cent; neither table has a top-1 error."""
-    one = {r.protocol: (r.value, r.source) for r in NETWORKS["googlenet"].reported}
+    measured = googlenet.IMAGENET.reported  # the rest of the table is not measured yet
+    assert [r.protocol for r in measured] == list(googlenet.IMAGENET.protocols)
+    single = [*measured, *NETWORKS["googlenet"].reported]
+    one = {r.protocol: (r.value, r.source) for r in single}
     assert one == {
         "single-view": (10.07, "Table 3, validation images"),
         "10-crop": (9.15, "Table 3, validation images"),
@@ -409,7 +413,27 @@ def test_tables_2_and_3():
         ("ensemble, 144-crop", "Table 3, validation images"): 6.67,
         ("ensemble, 144-crop", "Table 2, test images"): 6.67,
     }
-    everything = [*NETWORKS["googlenet"].reported, *googlenet.ENSEMBLES]
+    everything = [*single, *googlenet.ENSEMBLES]
     assert {r.metric for r in everything} == {"test_top5_error"}
     assert all("seven" in r.chosen for r in googlenet.ENSEMBLES)
     assert NETWORKS["googlenet-auxiliary"].reported == ()
+
+
+# ---------------------------------------------------------------- the recipe
+
+
+def test_the_recipe_of_sections_5_and_6():
+    recipe = googlenet.IMAGENET.recipe
+    method = recipe.optimizer
+    assert (method.momentum, recipe.loss.weight) == (0.9, 0.3)
+    passed = 0
+    for passes, rate in method.rate.steps:  # 4 % less every 8 passes
+        assert rate == pytest.approx(0.01 * 0.96 ** (passed // 8))
+        passed += passes
+    assert passed >= recipe.passes
+    crop, distortions = recipe.augmentation.steps
+    assert (crop.side, crop.least) == (224, 0.08)
+    assert type(distortions).__name__ == "PhotometricDistortions"
+    assert method.averaging > 0  # Polyak
+    assert recipe.loss.own in {layer.name for layer in model_of("googlenet-auxiliary").layers}
+    assert googlenet.IMAGENETTE.recipe.optimizer == method
