@@ -16,7 +16,7 @@ from repro import backends, catalog, losses
 from repro.lazy import keras
 
 IMAGES, CLASSES = 2, 10  # as many images, and of so many of the classes
-NEAR_ZERO, UPDATES, CHUNK = 0.05, 120, 5
+NEAR_ZERO, UPDATES, CHUNK = 0.05, 300, 5
 
 
 def check(name: str) -> dict:
