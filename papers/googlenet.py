@@ -225,15 +225,19 @@ RECIPE = Recipe(
 # What differs from the paper, or what it leaves open.
 DEVIATIONS = (
     "The paper does not give the rate to begin with, the batch, the weight decay, the number of "
-    "passes nor how weights are drawn; here they are 0.01, 32, 0.0002, 250 and Glorot's.",
+    "passes nor how weights are drawn; here they are 0.01, 32, 0.0002, 250 and Glorot's, of which "
+    "the decay, the passes and the draw are those of replications in Caffe.",
     "The paper trains on many machines with asynchronous updates; here all examples of a batch "
     "make one update.",
-    "Polyak averaging is a moving average of the weights, of decay 0.9999 per update; the paper "
-    "does not say which form it takes.",
+    "Polyak averaging is the mean of the weights after each of the first 10,000 updates, then a "
+    "moving average of decay 0.9999; the paper does not say which form it takes.",
+    "Weight decay applies to the weights of convolutions and full layers, not to biases; the paper "
+    "does not mention it.",
+    "Half of the crops are mirrored; the paper does not mention mirroring in training.",
     "The first layer is a dense 7x7 convolution; Table 1 prints for it the parameters of a "
     "separable one.",
     "Responses are normalised as in AlexNet, after the first pooling and after the second "
-    "convolution, as Figure 3 shows; the paper gives no parameters.",
+    "convolution; that Figure 3 has them there has not been checked, and there are no parameters.",
     "Poolings of stride 2 have windows that reach beyond the image, and all borders are zeros, "
     "alike on both sides; the paper gives sizes only.",
     "Brightness, contrast and saturation vary by up to a half, in random order; the paper refers "

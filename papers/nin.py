@@ -8,9 +8,10 @@ class, whose mean goes into the softmax, in place of fully connected layers.
 Held against the paper here: the networks, and what it reports of them, test errors in per cent.
 CIFAR-10 10.41, with translated and flipped images 8.81, without dropout 14.51; CIFAR-100 35.68;
 SVHN 2.35; MNIST 0.47. With a fully connected layer in place of global average pooling, on CIFAR-10:
-11.59, with dropout before it 10.88; on a conventional trunk 17.56 and 15.99, where global average
-pooling has 16.46: better than the fully connected layer alone, worse than with dropout. On CIFAR-10
-and MNIST they are trained here; how they are trained on CIFAR-100 and SVHN is not here yet.
+11.59, with dropout before it 10.88 (two numbers that have not been checked); on a conventional
+trunk 17.56 and 15.99, where global average pooling has 16.46: better than the fully connected layer
+alone, worse than with dropout. On CIFAR-10 and MNIST they are trained here; how they are trained on
+CIFAR-100 and SVHN is not here yet.
 
 The widths, kernels, poolings, dropout and initial weights are those of the layer files that the
 authors published (a fork of cuda-convnet); the paper has no table of them.
@@ -213,8 +214,8 @@ NIN_SVHN = Network(
     reported=(TABLE_3,),
 )
 
-# Section 4.6, by head.
-SHORT = {
+# Section 4.6: how a network's name ends, by head.
+ENDING = {
     "global-average": "gap",
     "fully-connected": "fc",
     "fully-connected-dropout": "fc-dropout",
@@ -223,7 +224,7 @@ WITH_HEADS = {
     "global-average": NIN_CIFAR_10,
     **{
         head: Network(
-            f"nin-cifar10-{SHORT[head]}",
+            f"nin-cifar10-{ENDING[head]}",
             nin,
             options={**NIN_CIFAR_10.options, "head": head},
             choices=NIN_CIFAR_10.choices,
@@ -233,7 +234,7 @@ WITH_HEADS = {
 }
 CONVENTIONAL = {
     head: Network(
-        f"nin-conventional-{SHORT[head]}",
+        f"nin-conventional-{ENDING[head]}",
         conventional,
         options={"head": head, "maps": 64, "lrn": True},
         choices={"head": HEADS},
@@ -252,7 +253,7 @@ NETWORKS = (
 
 # ------------------------------------------------------------------------------- the recipes
 
-# The parameter file that the authors published is that of CIFAR-100, on which the paper uses the
+# Of the parameter files that the authors published, that of CIFAR-100, on which the paper uses the
 # settings of CIFAR-10: rates of 0.01 for weights and 0.02 for biases, weight decay 0.001, momentum
 # 0.9, and twice the cross entropy as the loss. So of the cross entropy itself the rate is 0.02, of
 # the decay, which the factor two does not touch, half as much.
@@ -285,15 +286,15 @@ OF_MNIST = replace(
 # What differs from the paper, or what it leaves open.
 DEVIATIONS = (
     "Rates, momentum and weight decay are those of the authors' parameter file for CIFAR-100; "
-    "those for the other sets are not published.",
+    "those for CIFAR-10 and MNIST are not published.",
     "The rate falls after 200 and 215 of 230 passes, and batches are of 128; the paper lowers it "
     "when the training accuracy no longer rises, twice, and does not say how long that takes.",
-    "The whole training set is trained on from the start; the authors set 10,000 images aside to "
-    "settle their settings, and then trained on all.",
     "Each pass is shuffled anew, and a batch may end one pass and begin the next; the paper does "
     "not say how its batches are made up.",
 )
 WHITENED = (
+    "The whole training set is trained on from the start; the authors set 10,000 images aside to "
+    "settle their settings, and then trained on all.",
     "Contrast normalisation and whitening have the constants of Pylearn2 (a contrast of 55, and "
     "0.1 added to the eigenvalues); the paper refers to others for both, who do not print them.",
 )
@@ -306,12 +307,13 @@ DROPPED_FULLY = (
     "Half of the inputs of the fully connected layer are dropped; the paper does not say how many.",
 )
 WITHOUT_A_TABLE = (
-    "The error held against is quoted from copies of the paper in which its Table 5 is an image.",
+    "The number that it is held against has not been checked: Table 5 is an image in every copy of "
+    "the paper that was read.",
 )
 TRUNK = (
-    "The widths, initial weights and normalisation of the conventional trunk are those that "
-    "cuda-convnet has for such layers; the paper says that there are three convolutions and one "
-    "local layer of ten maps.",
+    "The paper says of the conventional trunk that it is that of Hinton et al. 2012, three "
+    "convolutions and a local layer, of ten maps here. Its widths, poolings and normalisation are "
+    "as recalled from there, not checked; its initial weights are those of cuda-convnet.",
 )
 
 
@@ -340,7 +342,7 @@ TITLES = {
     "fully-connected-dropout": "dropout and a fully connected layer",
 }
 PLAIN = on_cifar10(NIN_CIFAR_10, "NiN", TABLE_1["plain"])
-WITH_COPIES = on_cifar10(
+SHIFTED = on_cifar10(
     NIN_CIFAR_10,
     "NiN, images moved and flipped,",
     TABLE_1["augmented"],
@@ -417,7 +419,7 @@ PAPER = Paper(
     citation="M. Lin, Q. Chen, S. Yan. Network In Network. arXiv:1312.4400, 2013.",
     experiments=(
         PLAIN,
-        WITH_COPIES,
+        SHIFTED,
         UNDROPPED,
         *OF_HEADS.values(),
         *OF_TRUNK.values(),

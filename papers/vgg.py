@@ -315,9 +315,13 @@ RECIPE = Recipe(
     initialisation="Glorot uniform, biases 0",
 )
 # S drawn from 256 to 512 for each image.
-JITTER = replace(RECIPE, augmentation=Chain((ScaleJitter(224, 256, 512), PCAColour(white=255.0))))
+JITTER = replace(
+    RECIPE,
+    preprocessing=(Square(384), ChannelMean(scale=1.0)),
+    augmentation=Chain((ScaleJitter(224, 256, 512), PCAColour(white=255.0))),
+)
 
-# As large a part of 128 pixels as 256 is of 224.
+# 146 is to 128 as 256 is to 224.
 SMALL = replace(
     RECIPE,
     data=Data("imagenette", test="validation"),
@@ -338,15 +342,22 @@ DEVIATIONS = (
     "Weights are drawn as Glorot and Bengio do, which the authors found to need no pre-training "
     "(section 3.1); the networks of the tables began with layers of A, the others drawn with a "
     "variance of 0.01.",
-    "The rate falls after 160,000, 260,000 and 320,000 of 370,000 iterations; the paper lowered it "
-    "three times when the error no longer fell, and does not say when that was.",
-    "A test image is the centre of the photograph rescaled to 256 pixels, or ten crops of that; "
-    "the tables apply the network densely to the whole photograph and its mirror image.",
+    "A test image is the centre of the rescaled photograph, or ten crops of that; the tables apply "
+    "the network densely to the whole photograph and its mirror image.",
     "Weight decay applies to all weights and biases; the paper does not say to what.",
     "Photographs are rescaled bilinearly; the paper does not say how.",
     "The colour shift is that of Krizhevsky et al. 2012, in units of white; the paper refers to "
     "them for it.",
-    "The mean that is subtracted is one colour; the paper says the mean RGB value.",
+    "The mean that is subtracted is one colour, as the paper's words say; that it is not one for "
+    "each pixel has not been checked.",
+)
+SCHEDULE = (
+    "The rate falls after 160,000, 260,000 and 320,000 of 370,000 iterations; the paper lowered it "
+    "three times when the error no longer fell, and does not say when that was.",
+)
+FROM_THE_START = (
+    "Scales are jittered from the start, in one training; the paper's networks go on from those "
+    "of S=384, which go on from those of S=256.",
 )
 LRN = (
     "Response normalisation follows the first convolution's relu, with the parameters of AlexNet; "
@@ -354,6 +365,7 @@ LRN = (
 )
 SMALLER = (
     "Ten classes instead of a thousand, 128 pixels instead of 224, batches of 32 instead of 256.",
+    "The rate falls after 32, 52 and 64 of 74 passes.",
 )
 
 
@@ -364,7 +376,12 @@ def on_imagenet(network: Network, recipe: Recipe = RECIPE, suffix: str = "") -> 
         network=network,
         recipe=recipe,
         protocols=("single-view", "10-crop"),
-        deviations=(*DEVIATIONS, *(LRN if "lrn" in network.name else ())),
+        deviations=(
+            *DEVIATIONS,
+            *SCHEDULE,
+            *(LRN if "lrn" in network.name else ()),
+            *(FROM_THE_START if suffix else ()),
+        ),
         note="Needs ImageNet, and a GPU. The paper prints no number for one crop or ten.",
     )
 

@@ -26,8 +26,9 @@ def judge(
 
     The claim is a chain: each experiment has a lower mean than the one before it, by `margin`.
     Each step's effect is the fall of the mean, with Welch's 95 % interval; it holds when the whole
-    interval is a fall of at least the margin, does not when none of it is, and is inconclusive
-    otherwise or where one side has a single run. The chain is as good as its worst step.
+    interval is a fall of at least the margin (negative: a rise of at most as much), does not when
+    none of it is, and is inconclusive otherwise, where one side has a single run, and where a run
+    never came to what is measured. The chain is as good as its worst step.
     Where the claim says how many times lower, the effect is the ratio of the geometric means, and
     its interval that of the difference of the mean logarithms.
     Short-scale runs speak only where the paper scale is incomplete; `scale` says so. The two are
@@ -167,15 +168,18 @@ def _measured(
 
 def _step(claim: spec.Claim, higher: str, lower: str, measured: dict[str, list[float]]) -> dict:
     a, b = measured.get(higher, []), measured.get(lower, [])
+    never = any(map(math.isinf, (*a, *b)))
     step = {
         "higher": higher,
         "lower": lower,
-        "means": [fmean(a) if a else None, fmean(b) if b else None],
+        "means": [fmean(x) if x and not any(map(math.isinf, x)) else None for x in (a, b)],
         "n": [len(a), len(b)],
     }
     effect = low = high = None
     if not (a and b):
         stands = verdict.NOT_RUN
+    elif never:  # the schedule of some run was too short to tell
+        stands = OPEN
     else:
         least = claim.margin
         if claim.times is not None:  # a ratio is a difference of logarithms

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from repro import __version__, catalog, spec
-from repro.errors import Interrupted, ReproError, UsageError, unknown
+from repro.errors import DataError, Interrupted, ReproError, UsageError, unknown
 
 RUNS = "runs"
 RESULTS = "results"
@@ -301,6 +301,7 @@ def claims(
     if seeds and not run:
         raise UsageError(f"--seeds {seeds}: goes with --run")
     chosen = [catalog.claim(claim)] if claim else list(catalog.claims())
+    left_out = False
     if run:
         _writable(Path(RUNS))
         there, wanted = report.gather(RESULTS, RUNS), {}
@@ -311,13 +312,19 @@ def claims(
             count = sum(map(len, wanted.values()))
             console.say(f"to train, {count} in all: {', '.join(wanted)}")
         for name, lacking in wanted.items():
-            _train_missing(catalog.experiment(name), scale or "paper", lacking)
+            try:
+                _train_missing(catalog.experiment(name), scale or "paper", lacking)
+            except DataError as error:  # the others can be trained
+                console.say(f"{name} is left out: {error}")
+                left_out = True
     records = report.gather(RESULTS, RUNS)
     rows = [claims.judge(one, records, scale=scale) for one in chosen]
     if json:
         console.print_json(rows)
     else:
         _print_claims(rows)
+    if left_out:
+        return 3
     return any(row["verdict"] == "does not hold" and row["scale"] == "paper" for row in rows)
 
 
@@ -624,7 +631,10 @@ def _print_claims(rows: list[dict]) -> None:
         facts = (row["claim"], row["statement"], row["source"], row["metric"])
         lines.append((*facts, effect, interval, claims.words(row)))
     console.print_table(columns, lines)
-    console.say("Effect: the fall of the mean between neighbours, with a 95 % interval.")
+    console.say(
+        "Effect: the fall of the mean between neighbours, or how many times it is lower, "
+        "with a 95 % interval."
+    )
 
 
 def _measured(row: dict) -> tuple[str, str]:

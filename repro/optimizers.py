@@ -45,9 +45,9 @@ class CoupledSGD(keras.optimizers.Optimizer):
         self.assign_add(
             variable, momentum * velocity - step if self.description.nesterov else velocity
         )
-        if self.averages:  # those begin with the first update: there nothing is kept
-            average = self.averages[index]
-            keep = self.description.averaging * ops.cast(self.iterations > 0, variable.dtype)
+        if self.averages:  # at first the mean of all, so that the initial weights do not linger
+            average, made = self.averages[index], ops.cast(self.iterations, variable.dtype)
+            keep = ops.minimum(self.description.averaging, made / (made + 1.0))
             self.assign(average, keep * average + (1.0 - keep) * variable)
 
 

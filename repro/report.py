@@ -276,8 +276,8 @@ spread, Welch's interval of the difference.
 A claim compares experiments: its effect is the fall of the mean from each experiment to the next,
 in points where errors are compared, with Welch's 95 % interval, or how many times lower the
 geometric mean is, where the claim says how many; of several steps the smallest of those that decide
-is given. It holds when the whole interval is a fall (by the claim's margin), does not hold when none
-of it is, and is inconclusive otherwise, or when an experiment has a single run. Short-scale runs
+is given. It holds when the whole interval is a fall (by the claim's margin; of a negative one, no
+rise beyond it), does not hold when none of it is, and is inconclusive otherwise, or when an experiment has a single run. Short-scale runs
 speak only where paper-scale runs are missing, never together with them, and the verdict says so:
 what does not hold after a short training may well hold after a whole one.
 """  # noqa: E501 - a table row is one line

@@ -144,8 +144,9 @@ class SGD:
     v <- momentum * v - rate * (gradient + weight_decay * w);  w <- w + v
 
     nesterov: the step is then momentum * v - rate * (gradient + weight_decay * w) with the new v.
-    averaging: tested are moving averages of the weights, a <- averaging * a + (1 - averaging) * w
-        after every update; 0 for the weights themselves.
+    averaging: tested are averages of the weights as they were after each update: the mean of all of
+        them at first, a <- averaging * a + (1 - averaging) * w once that reaches as far back; 0 for
+        the weights themselves.
     decayed: "all" variables, or "kernels" alone (no biases, no batch normalisation).
     groups: of those whose pattern fits a variable, the first holds for it, not `decayed`.
     """
@@ -185,7 +186,7 @@ class Recipe:
     iterations: how many updates are made, in papers that count those. One of the two is 0.
     pass_examples: examples in one pass; 0 stands for the whole training set (copies included).
     batch: examples per update, over all devices.
-    preprocessing: callables from `repro.data.preprocessing`, applied in order, once.
+    preprocessing: callables from `repro.data.preprocessing`, applied in order.
     augmentation: one of `repro.data.augmentation`, or None.
     loss: one of `repro.losses`.
     short_factor: at `short` scale the schedule is compressed so many times.
@@ -346,7 +347,7 @@ def settable(experiment: Experiment) -> dict[str, Any]:
             key = f"{prefix}{name}"
             if dataclasses.is_dataclass(inner):
                 walk(key + ".", inner)
-            elif name == "initialisation" or (name in ("passes", "iterations") and not inner):
+            elif key == "recipe.initialisation" or (name in ("passes", "iterations") and not inner):
                 continue
             elif isinstance(inner, bool | int | float | str):
                 keys[key] = inner

@@ -30,6 +30,7 @@ from repro.data.batches import Batches
 from repro.errors import Interrupted, ReproError, RunError, UsageError, unknown
 from repro.journal import Journal
 from repro.lazy import keras
+from repro.losses import AuxiliaryCrossEntropy
 
 SMOKE_PASSES, SMOKE_UPDATES = 2, 20
 CHUNK_UPDATES, CHUNK_BYTES = 1000, 32 * 2**20
@@ -166,6 +167,15 @@ class Training:
                 f"{experiment.network.name} takes images {self.model.input_shape[1:]}, "
                 f"{recipe.data.dataset} gives {shape} after preprocessing and augmentation"
             )
+        heads = isinstance(recipe.loss, AuxiliaryCrossEntropy)
+        if heads != (len(self.model.output_shape) == 3):
+            raise UsageError(
+                f"{experiment.network.name} gives outputs {self.model.output_shape[1:]}; with this "
+                f"loss, accepted is a network {'with' if heads else 'without'} auxiliary heads"
+            )
+        names = [layer.name for layer in self.model.layers]
+        if heads and recipe.loss.own not in names:
+            raise unknown("recipe.loss.own", recipe.loss.own, names)
         if experiment.probes:
             probes.responses(self.model)  # told now rather than after the training
         self.chunk = chunk_updates(recipe.batch, 4 * math.prod(shape), self.pass_ends)
@@ -486,7 +496,7 @@ class Training:
                 variable.assign(value)
 
     def final_metrics(self, protocol: str) -> dict:
-        """Test metrics, and training error where it is measured, with the weights of this update.
+        """Test metrics, and training error where it is measured, with the weights to be tested.
 
         `running_error` is that of the last pass while it was trained.
         """
@@ -506,7 +516,8 @@ class Training:
     def _finish(self) -> dict:
         passes = self.journal.passes()
         try:
-            self._draw()
+            with self._tested_weights():
+                self._draw()
         except (ImportError, OSError, ValueError) as error:  # no reason to lose what was trained
             self.progress({"event": "message", "text": f"the figures are not drawn: {error}"})
         with self._tested_weights():

@@ -49,7 +49,8 @@ class Group:
 
     `path` is the code path, such as "tensorflow single on CPU"; `compiler` what its updates are
     compiled with; `versions` are those of Keras and its backend, as (name, version) pairs: a change
-    of any may change accuracy, and must not hide among former runs. `stale`: made with a recipe
+    of any may change accuracy, and must not hide among former runs. `examples`: how many were
+    trained on, since some sets may be here in part. `stale`: made with a recipe
     that the catalog no longer has.
     """
 
@@ -60,6 +61,7 @@ class Group:
     versions: tuple[tuple[str, str], ...]
     digest: str
     stale: bool
+    examples: int = 0
 
     @property
     def plain(self) -> bool:
@@ -81,6 +83,8 @@ class Group:
             parts.append(f"recipe {self.digest}")
         if self.compiler and len({group.compiler for group in among}) > 1:
             parts.append(f"compiled by {self.compiler}")
+        if len({group.examples for group in among}) > 1:
+            parts.append(f"{self.examples:,} training images")
         if len({group.versions for group in among}) > 1:
             parts += [f"{name} {version}" for name, version in self.versions]
         return ", ".join(parts)
@@ -216,7 +220,7 @@ def value(record: dict, metric: str, protocol: str) -> float | None:
     """The final `metric` of one run, None where it has none. Raises DataError for nan.
 
     The `running_error` is that seen while training in the last pass, whatever the protocol;
-    `passes_to_25` says after how many passes it was 25 %.
+    `passes_to_25` says after how many passes it was 25 %, infinite for never.
     """
     if metric.startswith(PASSES_TO):
         return passes_to(float(metric.removeprefix(PASSES_TO)), record)
@@ -234,15 +238,20 @@ def passes_to(error: float, record: dict) -> float | None:
     """After how many passes of a finished run the running error fell to `error` per cent.
 
     That of a pass is a mean over it and counts for its middle; between two middles it goes by a
-    straight line. None where it never fell so far.
+    straight line. Infinite where it never fell so far, None where the run is not finished.
     """
-    before = None
-    for line in record["passes"] if record["result"] else ():
-        middle, seen = line["pass"] - 0.5, line["running_error"]
+    if not record["result"]:
+        return None
+    whole, start, before = record["passes"][0]["update"], 0, None
+    for line in record["passes"]:
+        middle, seen = (start + line["update"]) / 2 / whole, line["running_error"]
         if seen <= error:
-            return middle if before is None else middle - (error - seen) / (before - seen)
-        before = seen
-    return None
+            if before is None:
+                return middle
+            then, higher = before
+            return middle - (middle - then) * (error - seen) / (higher - seen)
+        start, before = line["update"], (middle, seen)
+    return math.inf
 
 
 def finished(record: dict) -> tuple[str, ...]:
@@ -267,6 +276,7 @@ def group_of(run: dict, experiment: spec.Experiment) -> Group:
         versions=tuple((k, versions[k]) for k in ("keras", run["backend"]) if k in versions),
         digest=run["digest"],
         stale=run["digest"] != _present_digest(experiment, run.get("overrides", ())),
+        examples=run.get("data", {}).get("train_examples", 0),
     )
 
 

@@ -1,5 +1,6 @@
 """Claims: an effect with Welch's interval decides, and short runs are named as such."""
 
+import json
 import math
 
 import pytest
@@ -103,10 +104,25 @@ def test_after_how_many_passes_the_training_error_is_reached():
     judged = judge(claim, slow + fast)
     assert judged["steps"][0]["means"] == pytest.approx([3.0, 1.0])
     assert (judged["verdict"], judged["effect"]) == ("holds", pytest.approx(3.0))
-    slow[0]["passes"] = passes({}, [60.0, 45.0, 35.0, 25.1])  # never: the run says nothing
-    assert judge(claim, slow + fast)["steps"][0]["n"] == [1, 2]
-    slow[1]["passes"] = passes({}, [20.0, 15.0])  # in the first pass: its middle at the latest
+    slow[0]["passes"] = slow[1]["passes"] = passes({}, [20.0, 15.0])  # its middle at the latest
     assert judge(claim, slow + fast)["steps"][0]["means"][0] == 0.5
+    slow[0]["passes"] = passes({}, [60.0, 35.0, 15.0])
+    slow[0]["passes"][2]["update"] = 2 * 391 + 196  # half a pass, or nearly: its middle at 2.25
+    first = judge(claim, [slow[0], slow[0] | {}, *fast])["steps"][0]["means"][0]
+    assert first == pytest.approx(1.5 + 0.75 / 2, abs=1e-3)
+
+
+def test_a_run_that_never_gets_there_leaves_it_open_and_is_not_asked_for_again():
+    claim = Claim("pair", "Sooner.", "Figure 1", ("fewer", "more"), "passes_to_25", times=1.5)
+    records = runs(A, [9.0] * 2) + runs(B, [9.0] * 2)
+    for run in records:
+        run["passes"] = passes({}, [60.0, 20.0])
+    records[0]["passes"] = passes({}, [60.0, 25.1])
+    judged = judge(claim, records)
+    assert (judged["verdict"], judged["effect"]) == ("inconclusive", None)
+    assert judged["steps"][0]["n"] == [2, 2] and judged["missing"] == []
+    assert json.loads(json.dumps(judged, allow_nan=False))["steps"][0]["means"][0] is None
+    assert claims.missing(claim, records, "paper", 2, (A, B, C)) == {}
 
 
 def test_runs_that_agree_exactly():

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from repro import catalog, cli, console, seeds, spec
+from repro.errors import DataError
 
 
 @pytest.fixture(autouse=True)
@@ -447,6 +448,24 @@ def test_claims_trains_what_is_missing_at_the_scale_that_is_asked_for(monkeypatc
         for seed in ("0", "1")
     ]
     assert "not run" in capsys.readouterr().out  # the paper's scale does not speak for the short
+
+
+def test_claims_trains_the_others_where_the_data_of_some_is_missing(monkeypatch, capsys):
+    trained = []
+
+    def prepare(dataset):
+        if dataset == "imagenet":
+            raise DataError("imagenet is missing")
+
+    def train(experiment, missing, overrides, options):
+        trained.append(experiment.recipe.data.dataset)
+
+    monkeypatch.setattr(cli, "_prepare", prepare)
+    monkeypatch.setattr(cli, "_train", train)
+    assert cli.main(["claims", "--run", "--seeds", "2"]) == 3
+    assert "cifar10" in trained and "imagenet" not in trained
+    assert trained[-1] == "cifar10"  # DenseNet's, after those on ImageNet
+    assert "vgg-a-imagenet is left out: imagenet is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -74,16 +74,15 @@ def test_nesterov_takes_the_gradient_one_step_ahead():
         np.testing.assert_allclose(weight.numpy(), [w + momentum * v], rtol=1e-5)
 
 
-def test_averages_of_the_weights_begin_with_the_first_update():
+def test_averages_of_the_weights_are_plain_means_at_first():
     description = spec.SGD(spec.Steps(((1, 0.1),)), momentum=0.5, averaging=0.75)
     sgd = optimizers.build(description)
     gradients = RNG.normal(size=(5, 3))
     weights = updates(sgd, np.ones(3), gradients, [0.1] * 5)
     without = optimizers.build(spec.SGD(spec.Steps(((1, 0.1),)), momentum=0.5))
     np.testing.assert_array_equal(weights, updates(without, np.ones(3), gradients, [0.1] * 5))
-    average = weights[0]
-    for weight in weights[1:]:
-        average = 0.75 * average + 0.25 * weight
+    average = weights[:4].mean(axis=0)  # after four updates a quarter of it is the last one
+    average = 0.75 * average + 0.25 * weights[4]
     np.testing.assert_allclose(sgd.averages[0].numpy(), average, rtol=1e-6)
     assert without.averages == []
 

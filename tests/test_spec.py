@@ -195,3 +195,11 @@ def test_what_lies_outside_of_an_image_may_be_below_zero():
         catalog.experiment("resnet20-cifar10"), ["recipe.augmentation.outside=-0.5"]
     )
     assert changed.recipe.augmentation.outside == -0.5
+
+
+def test_how_weights_are_drawn_can_be_chosen_where_the_network_has_a_choice():
+    experiment = catalog.experiment("vgg-d-imagenet")
+    chosen = spec.override(experiment, ["network.initialisation=published"])
+    assert chosen.network.options["initialisation"] == "published"
+    assert spec.digest(chosen) != spec.digest(experiment)
+    assert "recipe.initialisation" not in spec.settable(experiment)  # it is a description

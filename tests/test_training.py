@@ -12,6 +12,7 @@ from repro.data import datasets, preprocessing
 from repro.data.preprocessing import Contrast, Enlarge, PadTo
 from repro.errors import Interrupted, RunError, UsageError
 from repro.journal import Journal
+from repro.losses import AuxiliaryCrossEntropy
 
 SPOKEN_OF_TIME = {"seconds", "images_per_second"}
 
@@ -521,3 +522,30 @@ def test_a_tracking_server_that_refuses_costs_nothing_but_a_later_sync(tmp_path,
     numbers = sum(len(line) - 1 for line in journal.passes())  # all of a line but its pass
     assert tracking.sync(journal.path)["points"] >= numbers
     assert tracking.sync(journal.path)["points"] == 0
+
+
+@pytest.mark.parametrize(
+    ("loss", "complaint"),
+    [
+        (AuxiliaryCrossEntropy(0.3, own="dense"), "accepted is a network with auxiliary heads"),
+        (None, "accepted is a network without auxiliary heads"),
+        (AuxiliaryCrossEntropy(0.3, own="linaer"), "'linaer' .did you mean linear"),
+    ],
+)
+def test_heads_and_loss_must_fit_together(loss, complaint, untracked, tmp_path):
+    plain = modern_on_digits()
+    if loss is None or loss.own == "linaer":
+        plain = dataclasses.replace(plain, network=spec.Network("headed", headed))
+    if loss is not None:
+        plain = dataclasses.replace(plain, recipe=dataclasses.replace(plain.recipe, loss=loss))
+    with pytest.raises(UsageError, match=complaint):
+        training.run(plain, out=tmp_path)
+
+
+def headed():
+    import keras
+
+    images = keras.Input((32, 32, 1))
+    flat = keras.layers.Flatten()(images)
+    own, head = (keras.layers.Dense(10, name=name)(flat) for name in ("linear", "head"))
+    return keras.Model(images, keras.ops.stack([own, head], axis=1))

@@ -178,6 +178,7 @@ def test_only_paper_runs_are_compared_with_the_paper(scale):
         {"versions": {"keras": "3.16.0", "tensorflow": "2.21.0"}},
         {"versions": {"keras": "3.15.1", "tensorflow": "2.22.0"}},
         {"compiler": "graph"},
+        {"data": {"name": "mnist", "train_examples": 6_000, "test_examples": 10_000}},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -7,7 +7,7 @@ configure(batch)      the number of threads, settled before the backend starts; 
 found()               the devices that a run may take: all GPUs, or else the CPUs
 gpus()                what kinds of GPU there are
 Devices               the devices of one run, and the compiled loop over the updates of a chunk
-scorer(model, loss)   a compiled function images [n, ...], labels [n] -> (losses [n], classes [n])
+scorer(model, loss)   a compiled function images [n, ...], labels [n] -> (losses [n], predictions)
 set_seed(seed)        what initial weights are drawn from
 out_of_memory(error)  whether an exception means that memory ran out
 

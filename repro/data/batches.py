@@ -19,7 +19,8 @@ from repro.errors import UsageError
 class Batches:
     """The endless stream of batches of one run.
 
-    images: float32 [N, ...], preprocessed. labels: [N].
+    images: float32 [N, ...], preprocessed; or photographs, for an augmentation that takes those.
+    labels: [N].
     batch: examples per update. seed: an integer from 0.
     augmentation: one of `repro.data.augmentation`, or None; `fill` is the background value that it
     puts where a moved image leaves a gap.

@@ -1,4 +1,4 @@
-"""Preprocessing: what is done to every image once, before training and before testing.
+"""Preprocessing: what is done alike to every image, before training and before testing.
 
 Each is a frozen dataclass, called with images [N, H, W, C]; it returns [N, H', W', C] in float32
 (`PadTo` keeps the type that it gets). One that learns from the training images has a method `fit`
