@@ -13,7 +13,8 @@ the order of their curves. The ImageNet networks of Table 1 are here with the nu
 5; how they are trained and tested is not.
 
 `make reproduce-resnet` trains ResNet-20 on CIFAR-10 as the paper does: 64,000 updates, 164 passes
-over 50,000 images. What differs from the paper stands in `deviations`.
+over 50,000 images, two and a half hours on two cores of a server processor (at 900 images a
+second). At short scale it takes five minutes, and networks of 56 layers fifteen. What differs from the paper stands in `deviations`.
 """
 
 from dataclasses import replace
@@ -25,6 +26,7 @@ from repro.lazy import keras, layers
 from repro.losses import SoftmaxCrossEntropy
 from repro.spec import (
     SGD,
+    Band,
     Claim,
     Data,
     Experiment,
@@ -367,6 +369,19 @@ WARM_UP = (
 )
 
 
+# Measured here at short scale, two seeds each: the mean of the test errors. One more run falls
+# within 10.7 points of it (95 %), the spread being 3.15 points over the four pairs together.
+AT_SHORT_SCALE = {"resnet20": 26.2, "plain20": 26.8, "resnet56": 47.0, "plain56": 71.5}
+
+
+def short_band(network: str) -> tuple[Band, ...]:
+    if network not in AT_SHORT_SCALE:
+        return ()
+    mean = AT_SHORT_SCALE[network]
+    low, high = round(mean - 10.7, 1), round(mean + 10.7, 1)
+    return (Band("short", "test_error", low, high, f"two seeds, {mean}; of one more run, 95 %"),)
+
+
 def on_cifar10(
     network: Network,
     title: str,
@@ -382,6 +397,7 @@ def on_cifar10(
         network=network,
         recipe=recipe,
         reported=reported,
+        bands=short_band(network.name),
         deviations=(*DEVIATIONS, *deviations),
         note=note,
         probes=("layer_response",),
@@ -459,6 +475,7 @@ OF_PROJECTED = {
 RESNET20_DEVELOPMENT = replace(
     OF_RESNETS[20],
     name="resnet20-cifar10-dev",
+    bands=(),
     title="ResNet-20 on 45,000 images of CIFAR-10, tested on the other 5,000",
     recipe=DEVELOPMENT,
     reported=(),

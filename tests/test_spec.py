@@ -164,6 +164,7 @@ def test_a_description_is_plain_json_that_names_its_classes():
         "decayed": "all",
         "warm_up": None,
         "nesterov": False,
+        "averaging": 0.0,
         "groups": [],
     }
     assert plain["network"]["build"] == "build"
