@@ -14,7 +14,8 @@ the order of their curves. The ImageNet networks of Table 1 are here with the nu
 
 `make reproduce-resnet` trains ResNet-20 on CIFAR-10 as the paper does: 64,000 updates, 164 passes
 over 50,000 images, two and a half hours on two cores of a server processor (at 900 images a
-second). At short scale it takes five minutes, and networks of 56 layers fifteen. What differs from the paper stands in `deviations`.
+second). At short scale it takes five minutes, and networks of 56 layers fifteen. What differs from
+the paper stands in `deviations`.
 """
 
 from dataclasses import replace
