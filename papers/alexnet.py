@@ -387,6 +387,12 @@ ON_IMAGENET = (
     "The shift of colours is in units of white, and their components are those of the colours "
     "less the mean of their place; the paper gives no unit.",
     "Photographs are rescaled bilinearly; the paper does not say how.",
+    "Each pass is shuffled anew, and a batch may end one pass and begin the next; the paper does "
+    "not say how its batches are made up.",
+)
+ONE_TOWER = (
+    "Every convolution sees all maps; the paper's second, fourth and fifth see those of their own "
+    "GPU.",
 )
 FOUR_LAYERS = (
     "Figure 1 is of a four-layer network that the paper does not describe; here it is that of "
@@ -421,12 +427,6 @@ def of_figure_1(network: Network, title: str, rate: float, passes: int) -> Exper
         note="Figure 1 shows curves of the training error; the paper prints no number for one.",
         deviations=(*DEVIATIONS, *FOUR_LAYERS),
     )
-
-
-ONE_TOWER = (
-    "Every convolution sees all maps; the paper's second, fourth and fifth see those of their own "
-    "GPU.",
-)
 
 
 def on_imagenet(

@@ -246,6 +246,8 @@ DEVIATIONS = (
     "gives the range only. The prescription is that of after the competition.",
     "The view that is tested is the centre of the image rescaled to 256 pixels; the paper does "
     "not say how its single crop is taken.",
+    "Each pass is shuffled anew, and a batch may end one pass and begin the next; the paper does "
+    "not say how its batches are made up.",
     "Grey levels less the mean colour are divided by 128; the paper says that the mean is "
     "subtracted, not in which units.",
 )

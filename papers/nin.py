@@ -314,6 +314,7 @@ TRUNK = (
     "The paper says of the conventional trunk that it is that of Hinton et al. 2012, three "
     "convolutions and a local layer, of ten maps here. Its widths, poolings and normalisation are "
     "as recalled from there, not checked; its initial weights are those of cuda-convnet.",
+    "It is trained by the recipe of the other networks; the paper does not say by which.",
 )
 
 

@@ -13,9 +13,8 @@ the order of their curves. The ImageNet networks of Table 1 are here with the nu
 5; how they are trained and tested is not.
 
 `make reproduce-resnet` trains ResNet-20 on CIFAR-10 as the paper does: 64,000 updates, 164 passes
-over 50,000 images, two and a half hours on two cores of a server processor (at 900 images a
-second). At short scale it takes five minutes, and networks of 56 layers fifteen. What differs from
-the paper stands in `deviations`.
+over 50,000 images; results/ says how long that took on what (three hours on two cores, beside other
+work). What differs from the paper stands in `deviations`.
 """
 
 from dataclasses import replace
@@ -314,7 +313,7 @@ RECIPE = Recipe(
     iterations=64_000,
     batch=128,
     initialisation="Gaussian of variance 2 / fan-in, biases 0, gamma 1, beta 0",
-    # 2,000 updates. After 1,000, two seeds of ResNet-20 lay 11 points apart (42.6 and 31.7 %).
+    # 2,000 updates; see AT_SHORT_SCALE for how far apart seeds still lie.
     short_factor=32,
     tested_every=4,
 )

@@ -346,6 +346,8 @@ DEVIATIONS = (
     "the network densely to the whole photograph and its mirror image.",
     "Weight decay applies to all weights and biases; the paper does not say to what.",
     "Photographs are rescaled bilinearly; the paper does not say how.",
+    "Each pass is shuffled anew, and a batch may end one pass and begin the next; the paper does "
+    "not say how its batches are made up.",
     "The colour shift is that of Krizhevsky et al. 2012, in units of white; the paper refers to "
     "them for it.",
     "The mean that is subtracted is one colour, as the paper's words say; that it is not one for "

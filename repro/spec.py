@@ -316,8 +316,14 @@ def as_plain(value: Any) -> Any:
 # Fields of a recipe that describe what is done, or what is measured, but change no weight.
 NOT_TRAINED = ("initialisation", "tested_every", "training_error_measured")
 # Fields that came later: where they do nothing, earlier runs keep their digest.
-LATER = {"iterations": 0, "decayed": "all", "warm_up": None, "nesterov": False, "groups": []}
-LATER |= {"averaging": 0.0}
+LATER = {
+    "iterations": 0,
+    "decayed": "all",
+    "warm_up": None,
+    "nesterov": False,
+    "averaging": 0.0,
+    "groups": [],
+}
 
 
 def digest(experiment: Experiment) -> str:
