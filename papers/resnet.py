@@ -78,9 +78,10 @@ def relu(x, name: str):
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
-def option_a(x, maps: int, stride: int):
+def option_a(x, name: str, maps: int, stride: int):
     """Option A: every `stride`-th pixel both ways, then zeros up to `maps` maps; no parameters."""
-    x = x[:, ::stride, ::stride]
+    # The mean of a single pixel: on CPUs five times faster than x[:, ::stride, ::stride].
+    x = keras.layers.AveragePooling2D(1, strides=stride, name=f"{name}_subsampled")(x)
     return keras.ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, maps - x.shape[-1])))
 
 
@@ -89,7 +90,7 @@ def shortcut(x, name: str, maps: int, stride: int, option: str):
     changes = stride > 1 or x.shape[-1] != maps
     if option == "C" or (option == "B" and changes):
         return convolution(x, f"{name}_projection", maps, 1, stride)
-    return option_a(x, maps, stride) if changes else x
+    return option_a(x, name, maps, stride) if changes else x
 
 
 def building_block(x, name: str, maps: int, stride: int, option: str):

@@ -258,7 +258,9 @@ def test_where_the_strides_are():
     assert [convolutions[f"conv3_1{c}"].kernel_size for c in "abc"] == [(1, 1), (3, 3), (1, 1)]
     basic = resnet.cifar(2, "A")
     strided = {m.name for m in basic.layers if getattr(m, "strides", None) == (2, 2)}
-    assert strided == {"conv3_1a", "conv4_1a"}
+    assert strided == {
+        f"{block}{layer}" for block in ("conv3_1", "conv4_1") for layer in ("a", "_subsampled")
+    }
 
 
 @pytest.mark.parametrize("size", [3, 7])
@@ -281,7 +283,7 @@ def test_borders_are_as_wide_on_every_side(size):
 def test_option_a_takes_every_other_pixel_and_adds_maps_of_zeros(before, after):
     x = np.random.default_rng(3).normal(size=(2, 8, 8, before)).astype("float32")
     images = keras.Input(x.shape[1:])
-    model = keras.Model(images, resnet.option_a(images, after, 2))
+    model = keras.Model(images, resnet.option_a(images, "conv", after, 2))
     assert model.count_params() == 0
     expected = np.concatenate(
         [x[:, 0::2, 0::2], np.zeros((2, 4, 4, after - before), "float32")], axis=-1
