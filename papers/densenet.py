@@ -73,12 +73,13 @@ def dense_block(x, name: str, count: int, growth_rate: int, bottleneck: bool, dr
 
     bottleneck: a 1x1 convolution to 4 * growth_rate maps comes before each 3x3 (DenseNet-B).
     """
+    pieces = [x]
     for number in range(1, count + 1):
         layer, y = f"{name}_layer{number}", x
         if bottleneck:
             y = composite(y, f"{layer}_bottleneck", 4 * growth_rate, 1, dropout)
-        y = composite(y, layer, growth_rate, 3, dropout)
-        x = keras.layers.Concatenate(name=f"{layer}_concat")([x, y])
+        pieces.append(composite(y, layer, growth_rate, 3, dropout))
+        x = keras.layers.Concatenate(name=f"{layer}_concat")(pieces)
     return x
 
 
@@ -105,11 +106,26 @@ def dense_blocks(
     return keras.layers.Dense(classes, kernel_initializer=he(), dtype="float32", name=name)(x)
 
 
-def cifar(depth: int, growth_rate: int, bc: bool = False, classes: int = 10, dropout: float = 0.0):
+def built(images, logits, name: str, recompute: bool):
+    """The network; with `recompute`, what each convolution takes is not kept for the gradients."""
+    return layers.deep_model(
+        images, logits, name, layers.Recomputing if recompute else keras.Model
+    )
+
+
+def cifar(
+    depth: int,
+    growth_rate: int,
+    bc: bool = False,
+    classes: int = 10,
+    dropout: float = 0.0,
+    recompute: bool = False,
+):
     """The networks for CIFAR and SVHN: 32x32x3 in, three blocks of 32, 16 and 8 pixels, logits.
 
     depth: layers with weights, counting the first, the transitions and the last.
     dropout: the share of units dropped after every convolution but the first, while training.
+    recompute: for less memory, see `built`.
     Raises UsageError where the blocks cannot have equally many layers.
     """
     each = 2 if bc else 1
@@ -119,11 +135,12 @@ def cifar(depth: int, growth_rate: int, bc: bool = False, classes: int = 10, dro
     images = keras.Input((32, 32, 3))
     x = convolution(images, "conv1", 2 * growth_rate if bc else 16, 3)
     x = dense_blocks(x, (count,) * 3, growth_rate, bc, dropout, classes)
-    name = f"densenet{'-bc' if bc else ''}{depth}-k{growth_rate}"
-    return layers.deep_model(images, x, name=name)
+    return built(images, x, f"densenet{'-bc' if bc else ''}{depth}-k{growth_rate}", recompute)
 
 
-def imagenet(blocks: tuple[int, ...], growth_rate: int, classes: int = 1000):
+def imagenet(
+    blocks: tuple[int, ...], growth_rate: int, classes: int = 1000, recompute: bool = False
+):
     """The networks of Table 1, all DenseNet-BC: 224x224x3 in, blocks from 56x56 to 7x7, logits."""
     images = keras.Input((224, 224, 3))
     x = convolution(images, "conv1", 2 * growth_rate, 7, stride=2)
@@ -133,7 +150,7 @@ def imagenet(blocks: tuple[int, ...], growth_rate: int, classes: int = 1000):
     x = keras.layers.MaxPooling2D(3, strides=2, name="max_pool")(x)
     x = dense_blocks(x, blocks, growth_rate, True, 0.0, classes)
     name = "-".join(map(str, ("densenet", *blocks, f"k{growth_rate}")))
-    return layers.deep_model(images, x, name=name)
+    return built(images, x, name, recompute)
 
 
 # ------------------------------------------------------------------------------- what was reported

@@ -5,8 +5,11 @@ Each runs on every backend; all but one are plain Keras (`keras.ops`). The layer
 Levenberg-Marquardt method of that paper needs; see `repro.optimizers`.
 """
 
+import inspect
+import itertools
 import math
 import sys
+from collections import Counter
 
 import keras
 import numpy as np
@@ -457,8 +460,73 @@ def convolution_curvature(x, kernel, d2):
     return into, ops.transpose(by_map, (1, 2, 0, 3))
 
 
-def deep_model(inputs, outputs, name: str) -> keras.Model:
-    """keras.Model, also of thousands of layers one after the other.
+class Recomputing(keras.Model):
+    """A graph of layers which, in training, computes cheap layers again rather than keep their outputs.
+
+    Gradients need what every layer was given. Where maps are put side by side, normalised and
+    rectified before a convolution takes them, that is three more copies of all maps before it. Here
+    only what the convolution gives is kept; for the gradients, the layers between are computed a
+    second time from what was kept. Outputs, gradients and moving statistics are those of
+    `keras.Model`.
+    """
+
+    CHEAP = (keras.layers.Concatenate, keras.layers.BatchNormalization, keras.layers.ReLU)
+
+    def call(self, inputs, training=None, mask=None):
+        if not training:
+            return super().call(inputs, training=training, mask=mask)
+        known = {id(self.inputs[0]): inputs}
+        for chain in self._chains():
+            (result,) = chain[-1].output_tensors
+            known[id(result)] = self._recomputed(chain, known)
+        return known[id(self.outputs[0])]
+
+    def _chains(self):
+        """The nodes of the graph in the order of computation, cheap ones with the one they feed."""
+        nodes = [n for depth in sorted(self._nodes_by_depth)[::-1] for n in self._nodes_by_depth[depth]]
+        uses = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
+        waiting, chains = {}, []
+        for node in nodes:
+            if node.is_input:
+                continue
+            (result,) = node.output_tensors
+            before = [waiting.pop(id(t), []) for t in node.input_tensors]
+            chain = [*itertools.chain.from_iterable(before), node]
+            if isinstance(node.operation, self.CHEAP) and uses[id(result)] == 1:
+                waiting[id(result)] = chain
+            else:
+                chains.append(chain)
+        return chains + list(waiting.values())
+
+    def _recomputed(self, chain, known):
+        """What the last node of the chain gives; `known` has the tensors that come from outside."""
+        variables = [v for node in chain for v in getattr(node.operation, "variables", ())]
+        moving = [v for v in variables if not v.trainable]
+        inner = {id(tensor) for node in chain for tensor in node.output_tensors}
+        outer = [t for node in chain for t in node.input_tensors if id(t) not in inner]
+
+        def compute(*given):
+            tensors, values = given[: len(outer)], given[len(outer) :]
+            here = {id(tensor): value for tensor, value in zip(outer, tensors, strict=True)}
+            with keras.StatelessScope(zip(variables, values, strict=True)) as scope:
+                for node in chain:
+                    arguments, keywords = node.arguments.fill_in(here)
+                    if "training" in inspect.signature(node.operation.call).parameters:
+                        keywords["training"] = True
+                    here[id(node.output_tensors[0])] = node.operation(*arguments, **keywords)
+            # Within the scope no variable changes: a second time would be once too often.
+            return here[id(chain[-1].output_tensors[0])], *map(scope.get_current_value, moving)
+
+        given = [known[id(tensor)] for tensor in outer]
+        given += [ops.convert_to_tensor(variable.value) for variable in variables]
+        result, *after = (keras.remat(compute) if len(chain) > 1 else compute)(*given)
+        for variable, value in zip(moving, after, strict=True):
+            variable.assign(value)
+        return result
+
+
+def deep_model(inputs, outputs, name: str, kind: type[keras.Model] = keras.Model) -> keras.Model:
+    """A model of layers, also of thousands one after the other.
 
     Keras follows a graph back from its outputs by recursion, one call for each operation, and
     Python stops at a thousand calls.
@@ -466,6 +534,6 @@ def deep_model(inputs, outputs, name: str) -> keras.Model:
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, 10_000))
     try:
-        return keras.Model(inputs, outputs, name=name)
+        return kind(inputs, outputs, name=name)
     finally:
         sys.setrecursionlimit(limit)

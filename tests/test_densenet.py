@@ -7,6 +7,8 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
+from graphs import before, unweighted  # noqa: E402
+
 from papers import densenet  # noqa: E402
 from repro import anatomy, catalog, spec, training  # noqa: E402
 from repro.data import preprocessing  # noqa: E402
@@ -14,14 +16,6 @@ from repro.errors import UsageError  # noqa: E402
 
 NETWORKS = {n.name: n for n in densenet.NETWORKS if not n.name.endswith("-dropout")}
 EXPERIMENTS = {e.name: e for e in densenet.PAPER.experiments}
-
-
-def unweighted(build, **options):
-    """A model whose weights have shapes but no values: counting needs none."""
-    with keras.StatelessScope(initialize_variables=False):
-        model = build(**options)
-    keras.backend.clear_session()  # or Keras would give them values later
-    return model
 
 
 @cache
@@ -32,12 +26,6 @@ def model_of(name):
 @cache
 def counted(name):
     return anatomy.anatomy(model_of(name))
-
-
-def before(model, layer):
-    """The layer whose output `layer` takes; of several, the last."""
-    inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-    return next(m for m in model.layers if m.output is inputs[-1])
 
 
 # ---------------------------------------------------------------- counted

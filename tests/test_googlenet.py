@@ -7,19 +7,13 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
+from graphs import before, unweighted  # noqa: E402
+
 from papers import googlenet  # noqa: E402
 from repro import anatomy  # noqa: E402
 from repro.errors import UsageError  # noqa: E402
 
 NETWORKS = {n.name: n for n in googlenet.NETWORKS}
-
-
-def unweighted(build, **options):
-    """A model whose weights have shapes but no values: counting needs none."""
-    with keras.StatelessScope(initialize_variables=False):
-        model = build(**options)
-    keras.backend.clear_session()  # or Keras would give them values later
-    return model
 
 
 @cache
@@ -30,12 +24,6 @@ def model_of(name):
 @cache
 def rows_of(name):
     return anatomy.anatomy(model_of(name))["layers"]
-
-
-def before(model, layer):
-    """The layer whose output `layer` takes; of several, the last."""
-    inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-    return next(m for m in model.layers if m.output is inputs[-1])
 
 
 # ---------------------------------------------------------------- counted

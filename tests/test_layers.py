@@ -7,7 +7,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from repro import layers  # noqa: E402
+from repro import backends, layers, losses  # noqa: E402
 
 RNG = np.random.default_rng(1998)
 ANY = "random_normal"
@@ -269,3 +269,36 @@ def test_a_network_of_more_than_a_thousand_layers_can_be_built():
         keras.Model(inputs, x)
     model = layers.deep_model(inputs, x, name="deep")
     assert len(model.layers) == 1_501
+
+
+def densely_connected(kind):
+    """Three layers; what stands side by side is normalised before each convolution."""
+    inputs = keras.Input((8, 8, 3))
+    pieces = [keras.layers.Conv2D(4, 3, padding="same", use_bias=False)(inputs)]
+    for _ in range(3):
+        x = pieces[0] if len(pieces) == 1 else keras.layers.Concatenate()(pieces)
+        x = keras.layers.ReLU()(layers.BatchNormalization()(x))
+        x = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)(x)
+        pieces.append(keras.layers.Dropout(0.2, seed=7)(x))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Concatenate()(pieces))
+    return layers.deep_model(inputs, keras.layers.Dense(4)(x), "dense", kind)
+
+
+def test_what_is_computed_again_is_the_same():
+    """Weights, moving statistics and outputs after five updates, with and without."""
+    images = RNG.normal(size=(5, 16, 8, 8, 3)).astype("float32")
+    labels = RNG.integers(0, 4, (5, 16)).astype("int32")
+    kept, again = models = [densely_connected(k) for k in (keras.Model, layers.Recomputing)]
+    again.set_weights(kept.get_weights())
+    found = []
+    for model in models:
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+        optimizer.build(model.trainable_variables)
+        device = tuple(backends.here().found()[:1])
+        how = (model, optimizer, losses.SoftmaxCrossEntropy(), 16, 5)
+        loss, _ = backends.here().Devices("single", device).loop(*how)(images, labels)
+        outputs = keras.ops.convert_to_numpy(model(images[0], training=False))
+        found.append([loss, outputs, *model.get_weights()])
+    for expected, recomputed in zip(*found, strict=True):
+        np.testing.assert_allclose(recomputed, expected, rtol=1e-3, atol=1e-4)
+    assert sum(len(chain) > 1 for chain in again._chains()) == 4

@@ -7,19 +7,13 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
+from graphs import unweighted  # noqa: E402
+
 from papers import vgg  # noqa: E402
 from repro import anatomy  # noqa: E402
 from repro.errors import UsageError  # noqa: E402
 
 NETWORKS = {n.name: n for n in vgg.NETWORKS}
-
-
-def unweighted(build, **options):
-    """A model whose weights have shapes but no values: counting needs none of 140 million."""
-    with keras.StatelessScope(initialize_variables=False):
-        model = build(**options)
-    keras.backend.clear_session()  # or Keras would give them values later
-    return model
 
 
 @cache
