@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from papers import densenet
 from repro import backends, catalog, distribution, evaluation, losses, optimizers, spec, training
 from repro.data.preprocessing import Contrast, Enlarge, PadTo
 from repro.errors import Interrupted, UsageError
@@ -22,6 +23,10 @@ from repro.lazy import keras, layers
 
 FOLDER, STRATEGY, JOBS = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
 BATCH, UPDATES = 16, 10
+# One network of each family, some with fewer classes or smaller images than the paper's.
+FAMILIES = ("lenet5", "lenet5-modern", "alexnet-local-lrn", "nin-mnist", "vgg-a", "googlenet")
+FAMILIES += ("resnet20", "densenet40-k12")
+SMALLER = {"vgg-a": {"classes": 10, "side": 32}, "googlenet": {"classes": 10}}
 
 
 def small(dropped: float):
@@ -37,9 +42,11 @@ def build(name: str):
     """The network `name` with the weights that all backends are given."""
     if name == "normalised":
         model = small(dropped=0.0)
+    elif name == "recomputed":
+        model = densenet.cifar(depth=10, growth_rate=4, recompute=True)
     else:
         network = catalog.network(name)
-        model = network.build(**network.options)
+        model = network.build(**{**network.options, **SMALLER.get(name, {})})
     file = FOLDER / f"{name}.npz"
     if not file.exists():
         np.savez(file, *[drawn(weight) for weight in model.weights])
@@ -77,11 +84,13 @@ class Outputs:
 
 
 def outputs(found: dict) -> None:
-    for name in ("lenet5", "lenet5-modern", "resnet20"):
+    for name in FAMILIES:
         model = build(name)
         images = images_for(model, 4)
         score = evaluation.scorer(model, Outputs())
         found[f"{name}-testing"] = np.asarray(score(images, np.zeros(4, "int32"))[0])
+        if any(isinstance(layer, keras.layers.Dropout) for layer in model.layers):
+            continue  # each backend drops other units
         made = model(keras.ops.convert_to_tensor(images), training=True)
         found[f"{name}-training"] = keras.ops.convert_to_numpy(keras.ops.stop_gradient(made))
         for i, variable in enumerate(model.non_trainable_variables):
@@ -92,7 +101,7 @@ def updates(found: dict) -> None:
     """Ten, in two chunks of which the second is not full."""
     devices = distribution.choose(STRATEGY, BATCH)
     method = spec.SGD(spec.Steps(((1, 0.05),)), momentum=0.9, weight_decay=1e-3, averaging=0.8)
-    for name in ("lenet5-modern", "normalised"):
+    for name in ("lenet5-modern", "normalised", "recomputed"):
         with devices.scope():
             model, optimizer = build(name), optimizers.build(method)
             optimizer.build(model.trainable_variables)
