@@ -14,12 +14,12 @@ repository. With the blocks that Table 1 gives it, DenseNet-264 has 265 layers w
 others have as many as they are called by.
 
 Kept as they are for the gradients, the inputs of all layers take memory that grows with the square
-of a block's depth: each is a copy of all maps before it. The largest networks are therefore built
-with `recompute`: what stands between two convolutions is computed again for the gradients instead
-(`layers.Recomputing`), in a quarter more time. For an update of 64 images in float32, beyond what
-the process takes before, this was measured on a CPU: 1.6 GB and with `recompute` 0.6 GB for 40
-layers and k = 12, 2.8 and 1.1 GB for DenseNet-BC of 100 and k = 12, 15.5 and 2.4 GB for 100 layers
-and k = 24.
+of a block's depth: each is a copy of all maps before it. All networks but the two smallest are
+therefore built with `recompute`: what stands between two convolutions is computed again for the
+gradients instead (`layers.Recomputing`). For an update of 64 images in float32, beyond what the
+process takes before, this was measured on a CPU: 1.6 GB and with `recompute` 0.6 GB for 40 layers
+and k = 12 (in a quarter more time), 2.8 and 1.1 GB for DenseNet-BC of 100 and k = 12, 15.5 and
+2.4 GB for 100 layers and k = 24.
 """
 
 from dataclasses import replace
@@ -141,7 +141,10 @@ def cifar(
 def imagenet(
     blocks: tuple[int, ...], growth_rate: int, classes: int = 1000, recompute: bool = False
 ):
-    """The networks of Table 1, all DenseNet-BC: 224x224x3 in, blocks from 56x56 to 7x7, logits."""
+    """The networks of Table 1, all DenseNet-BC: 224x224x3 in, blocks from 56x56 to 7x7, logits.
+
+    recompute: for less memory, see `built`.
+    """
     images = keras.Input((224, 224, 3))
     x = convolution(images, "conv1", 2 * growth_rate, 7, stride=2)
     x = normalised(x, "conv1")
@@ -206,6 +209,9 @@ OF_TABLE_1 = {
     "densenet161": ((6, 12, 36, 24), 48),
 }
 
+# Of these an update takes less than 3 GB as they are.
+SMALL = ("densenet40-k12", "densenet-bc100-k12")
+
 OF_CIFAR = tuple(
     Network(
         name,
@@ -216,7 +222,7 @@ OF_CIFAR = tuple(
             "bc": bc,
             "classes": 10,
             "dropout": 0.0,
-            "recompute": growth_rate > 12,
+            "recompute": name not in SMALL,
         },
         published={"parameters": parameters},
         source="Table 2 (to 0.1 million)",

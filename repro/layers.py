@@ -10,6 +10,7 @@ import itertools
 import math
 import sys
 from collections import Counter
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -390,7 +391,7 @@ class LocallyConnected2D(keras.layers.Layer):
         if self.padding == "same":
             around = ((k - 1) // 2, k // 2)
             x = ops.pad(x, (around, around, (0, 0), (0, 0)))
-        # The gradient of `ops.slice` is four times faster on CPUs than that of x[...].
+        # On TensorFlow the gradient of x[...] is slow on CPUs; that of `ops.slice` is not.
         window = (height, width, ops.shape(x)[2], x.shape[3])
         shifted = [ops.slice(x, (i, j, 0, 0), window) for i in range(k) for j in range(k)]
         product = ops.matmul(ops.concatenate(shifted, axis=-1), self.kernel)
@@ -464,10 +465,11 @@ class Recomputing(keras.Model):
     """A graph of layers that takes less memory in training: cheap layers are computed twice.
 
     Gradients need what every layer was given. Where maps are put side by side, normalised and
-    rectified before a convolution takes them, that is three more copies of all maps before it. Here
+    rectified before a convolution takes them, that is two more copies of all maps before it. Here
     only what the convolution gives is kept; for the gradients, the layers between are computed a
     second time from what was kept. Outputs, gradients and moving statistics are those of
-    `keras.Model`. One input, one output.
+    `keras.Model`. One input, one output, and each layer gives one tensor, or ValueError; a layer
+    that takes what a cheap one gives has the precision of the policy.
     """
 
     CHEAP = (keras.layers.Concatenate, keras.layers.BatchNormalization, keras.layers.ReLU)
@@ -475,17 +477,18 @@ class Recomputing(keras.Model):
     def call(self, inputs, training=None, mask=None):
         if not training:
             return super().call(inputs, training=training, mask=mask)
-        known = {id(self.inputs[0]): inputs}
-        for chain in self._chains():
-            (result,) = chain[-1].output_tensors
-            known[id(result)] = self._recomputed(chain, known)
-        return known[id(self.outputs[0])]
+        (source,), (result,) = self.inputs, self.outputs
+        known = {id(source): inputs}
+        for chain in self._chains:
+            compute = self._recomputed if len(chain) > 1 else self._computed
+            known[id(chain[-1].output_tensors[0])] = compute(chain, known)
+        return known[id(result)]
 
+    @cached_property
     def _chains(self):
         """The nodes in the order of computation, cheap ones together with the one they feed."""
-        nodes = [
-            n for depth in sorted(self._nodes_by_depth)[::-1] for n in self._nodes_by_depth[depth]
-        ]
+        depths = sorted(self._nodes_by_depth, reverse=True)
+        nodes = [node for depth in depths for node in self._nodes_by_depth[depth]]
         uses = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
         waiting, chains = {}, []
         for node in nodes:
@@ -498,38 +501,43 @@ class Recomputing(keras.Model):
                 waiting[id(result)] = chain
             else:
                 chains.append(chain)
-        return chains + list(waiting.values())
+        return chains
+
+    def _computed(self, chain, known):
+        """What the last node of the chain gives; `known` has the tensors that come from outside."""
+        known = dict(known)
+        for node in chain:
+            arguments, keywords = node.arguments.fill_in(known)
+            if "training" in inspect.signature(node.operation.call).parameters:
+                keywords["training"] = True
+            result = known[id(node.output_tensors[0])] = node.operation(*arguments, **keywords)
+        return result
 
     def _recomputed(self, chain, known):
-        """What the last node of the chain gives; `known` has the tensors that come from outside."""
+        """The same, but for the gradients all of it is computed again."""
         variables = [v for node in chain for v in getattr(node.operation, "variables", ())]
         moving = [v for v in variables if not v.trainable]
         inner = {id(tensor) for node in chain for tensor in node.output_tensors}
-        outer = [t for node in chain for t in node.input_tensors if id(t) not in inner]
+        outer = [id(t) for node in chain for t in node.input_tensors if id(t) not in inner]
 
         def compute(*given):
             tensors, values = given[: len(outer)], given[len(outer) :]
-            here = {id(tensor): value for tensor, value in zip(outer, tensors, strict=True)}
             with keras.StatelessScope(zip(variables, values, strict=True)) as scope:
-                for node in chain:
-                    arguments, keywords = node.arguments.fill_in(here)
-                    if "training" in inspect.signature(node.operation.call).parameters:
-                        keywords["training"] = True
-                    here[id(node.output_tensors[0])] = node.operation(*arguments, **keywords)
+                result = self._computed(chain, dict(zip(outer, tensors, strict=True)))
             # Within the scope no variable changes: a second time would be once too often.
-            return here[id(chain[-1].output_tensors[0])], *map(scope.get_current_value, moving)
+            return result, *map(scope.get_current_value, moving)
 
-        given = [known[id(tensor)] for tensor in outer]
-        # Copies: torch refuses gradients where a value was changed in its place since.
-        given += [ops.copy(variable.value) for variable in variables]
-        result, *after = (keras.remat(compute) if len(chain) > 1 else compute)(*given)
+        # torch refuses gradients where a value has changed in its place since, as moving ones do.
+        values = [v.value if v.trainable else ops.copy(v.value) for v in variables]
+        values = map(ops.convert_to_tensor, values)
+        result, *after = keras.remat(compute)(*(known[tensor] for tensor in outer), *values)
         for variable, value in zip(moving, after, strict=True):
             variable.assign(value)
         return result
 
 
 def deep_model(inputs, outputs, name: str, kind: type[keras.Model] = keras.Model) -> keras.Model:
-    """A model of layers, also of thousands one after the other.
+    """A model of layers, also of thousands one after the other; `kind` is its class.
 
     Keras follows a graph back from its outputs by recursion, one call for each operation, and
     Python stops at a thousand calls.

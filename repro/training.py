@@ -33,6 +33,7 @@ from repro.lazy import keras
 from repro.losses import AuxiliaryCrossEntropy
 
 SMOKE_PASSES, SMOKE_UPDATES = 2, 20
+# Arrays of 32 MB are mapped anew each time: to make batches of them took three times as long.
 CHUNK_UPDATES, CHUNK_BYTES = 1000, 8 * 2**20
 CURVATURE = 500  # tells these draws from others that are keyed by seed and pass
 SECONDS_BETWEEN_CHECKPOINTS = 60.0

@@ -10,7 +10,7 @@ keras = pytest.importorskip("keras")
 from graphs import before, unweighted  # noqa: E402
 
 from papers import densenet  # noqa: E402
-from repro import anatomy, catalog, spec, training  # noqa: E402
+from repro import anatomy, catalog, layers, spec, training  # noqa: E402
 from repro.data import preprocessing  # noqa: E402
 from repro.errors import UsageError  # noqa: E402
 
@@ -240,6 +240,13 @@ def test_each_layer_adds_k_maps_and_a_bottleneck_has_4k(name):
         assert sum(m.kernel_size == (3, 3) for m in threes) == count
         assert sum(m.kernel_size == (1, 1) for m in threes) == (0 if plain else count)
     assert f"block{len(BLOCKS[name]) + 1}_layer1" not in {m.name for m in of_blocks}
+
+
+def test_which_networks_save_memory():
+    """All but the two smallest of Table 2."""
+    kinds = {name: isinstance(model_of(name), layers.Recomputing) for name in NETWORKS}
+    kept = [name for name, recomputing in kinds.items() if not recomputing]
+    assert kept == ["densenet40-k12", "densenet-bc100-k12"]
 
 
 # ---------------------------------------------------------------- layers
