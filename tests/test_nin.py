@@ -316,9 +316,14 @@ def test_images_are_contrast_normalised_then_whitened():
         *("GlobalContrastNormalization", "ZCAWhitening")
     ]
     assert (steps[0].scale, steps[1].regularisation) == (55.0, 0.1)
-    digits = np.array([0, 51, 255], "uint8").reshape(1, 3, 1, 1)
+
+
+def test_digits_are_grey_levels_less_the_mean_of_each_pixel():
+    """As cuda-convnet takes images: of two, each is half of their difference away."""
+    digits = np.array([[0, 51, 255], [10, 51, 55]], "uint8").reshape(2, 1, 3, 1)
     (step,) = preprocessing.fit(EXPERIMENTS["nin-mnist"].recipe.preprocessing, digits)
-    np.testing.assert_allclose(step(digits).ravel(), [0.0, 0.2, 1.0], atol=1e-6)
+    expected = [[-5, 0, 100], [5, 0, -100]]
+    np.testing.assert_allclose(step(digits).reshape(2, 3), expected, atol=1e-4)
 
 
 def test_the_claims_that_the_paper_itself_bears_out():
