@@ -278,7 +278,6 @@ OF_MNIST = replace(
     RECIPE,
     data=Data("mnist"),
     preprocessing=(PerPixelMean(scale=1.0),),
-    short_factor=50,
 )
 
 # ------------------------------------------------------------------------------- the experiments

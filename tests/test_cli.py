@@ -508,12 +508,13 @@ def test_a_broken_record_is_one_line(capsys):
 
 CHILD = textwrap.dedent(
     """
-    import json, signal, sys, time
+    import json, os, signal, sys, time
     seed, behaviour = int(sys.argv[1]), sys.argv[2]
     def say(**event):
         print(json.dumps(event), file=sys.stderr, flush=True)
     def leave(*_):
-        print("error: interrupted, the checkpoint is written", file=sys.stderr)
+        # A handler must not print: the signal may have come in the middle of a print.
+        os.write(2, b"error: interrupted, the checkpoint is written\\n")
         sys.exit(130)
     signal.signal(signal.SIGTERM, leave)
     print("noise of a library", file=sys.stderr)
