@@ -209,7 +209,7 @@ OF_TABLE_1 = {
     "densenet161": ((6, 12, 36, 24), 48),
 }
 
-# Of these an update takes less than 3 GB as they are.
+# Of these an update of 64 images takes less than 3 GB as they are.
 SMALL = ("densenet40-k12", "densenet-bc100-k12")
 
 OF_CIFAR = tuple(

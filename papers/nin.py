@@ -303,8 +303,7 @@ TRANSLATED = (
 )
 GREY = (
     "From grey levels up to 255 the mean of each pixel is subtracted, as cuda-convnet does; the "
-    "paper does not say what is done to the digits. With levels up to 1 instead, the network was "
-    "still guessing after three passes.",
+    "paper does not say what is done to the digits.",
 )
 DROPPED_FULLY = (
     "Half of the inputs of the fully connected layer are dropped; the paper does not say how many.",
