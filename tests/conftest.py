@@ -31,6 +31,17 @@ def two_devices():
     return tf
 
 
+@pytest.fixture
+def mixed_bfloat16():
+    """Layers made in this test compute in bfloat16, on weights in float32."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
 @pytest.fixture(scope="session")
 def real_data():
     """A function dataset -> its folder in TFDS_DATA_DIR, which skips the test if it is not there.

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from families import FAMILIES, SMALLER, UPDATED
 
 from papers import densenet
 from repro import backends, catalog, distribution, evaluation, losses, optimizers, spec, training
@@ -23,10 +24,6 @@ from repro.lazy import keras, layers
 
 FOLDER, STRATEGY, JOBS = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
 BATCH, UPDATES = 16, 10
-# One network of each family, some with fewer classes or smaller images than the paper's.
-FAMILIES = ("lenet5", "lenet5-modern", "alexnet-local-lrn", "nin-mnist", "vgg-a", "googlenet")
-FAMILIES += ("resnet20", "densenet40-k12")
-SMALLER = {"vgg-a": {"classes": 10, "side": 32}, "googlenet": {"classes": 10}}
 
 
 def small(dropped: float):
@@ -101,7 +98,7 @@ def updates(found: dict) -> None:
     """Ten, in two chunks of which the second is not full."""
     devices = distribution.choose(STRATEGY, BATCH)
     method = spec.SGD(spec.Steps(((1, 0.05),)), momentum=0.9, weight_decay=1e-3, averaging=0.8)
-    for name in ("lenet5-modern", "normalised", "recomputed"):
+    for name in UPDATED:
         with devices.scope():
             model, optimizer = build(name), optimizers.build(method)
             optimizer.build(model.trainable_variables)

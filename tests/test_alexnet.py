@@ -436,13 +436,8 @@ def test_the_networks_for_cifar_10_compute_what_the_layer_files_say(side, activa
 
 
 @pytest.mark.parametrize("make", [small, lambda: alexnet.four_layers(24, lrn=True)])
-def test_logits_stay_float32_in_mixed_precision(undrawn, make):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = make()
-    finally:
-        keras.config.set_dtype_policy(before)
+def test_logits_stay_float32_in_mixed_precision(undrawn, make, mixed_bfloat16):
+    model = make()
     assert model.get_layer("conv1").compute_dtype == "bfloat16"
     assert model.output.dtype == "float32"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from families import FAMILIES, UPDATED
 from test_training import timeless
 
 from repro import backends, checkpoint
@@ -19,10 +20,7 @@ from repro.journal import Journal
 
 HERE = Path(__file__).parent
 OTHERS = ("jax", "torch")
-FAMILIES = ("lenet5", "lenet5-modern", "alexnet-local-lrn", "nin-mnist", "vgg-a", "googlenet")
-FAMILIES += ("resnet20", "densenet40-k12")
 DROPPING = ("nin-mnist", "vgg-a", "googlenet")  # in training
-UPDATED = ("lenet5-modern", "normalised", "recomputed")
 
 
 def needs(backend: str) -> None:

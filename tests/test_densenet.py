@@ -420,13 +420,8 @@ def test_each_layer_draws_its_own_weights_and_the_seed_decides_them():
         assert not np.array_equal(drawn[0][0], others)
 
 
-def test_logits_stay_float32_in_mixed_precision():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = unweighted(densenet.cifar, depth=10, growth_rate=4)
-    finally:
-        keras.config.set_dtype_policy(before)
+def test_logits_stay_float32_in_mixed_precision(mixed_bfloat16):
+    model = unweighted(densenet.cifar, depth=10, growth_rate=4)
     assert model.get_layer("block1_layer1").compute_dtype == "bfloat16"
     assert model.output.dtype == "float32"
 

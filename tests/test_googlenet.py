@@ -363,13 +363,8 @@ def test_an_initialisation_that_there_is_not():
         googlenet.googlenet(initialisation="xavier")
 
 
-def test_logits_stay_float32_in_mixed_precision():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = unweighted(googlenet.googlenet, auxiliary=True)
-    finally:
-        keras.config.set_dtype_policy(before)
+def test_logits_stay_float32_in_mixed_precision(mixed_bfloat16):
+    model = unweighted(googlenet.googlenet, auxiliary=True)
     assert model.get_layer("inception_3a_3x3").compute_dtype == "bfloat16"
     assert model.output.dtype == "float32"
     ends = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]

@@ -312,13 +312,8 @@ def test_what_is_computed_again_is_the_same(two_devices, strategy):
         np.testing.assert_allclose(recomputed, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_what_is_computed_again_is_the_same_in_mixed_precision():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        models = twins()
-    finally:
-        keras.config.set_dtype_policy(before)
+def test_what_is_computed_again_is_the_same_in_mixed_precision(mixed_bfloat16):
+    models = twins()
     images = RNG.normal(size=(8, 8, 8, 3)).astype("float32")
     kept, again = (keras.ops.convert_to_numpy(m(images, training=True)) for m in models)
     np.testing.assert_allclose(again, kept, rtol=1e-6, atol=1e-6)

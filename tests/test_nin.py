@@ -257,14 +257,10 @@ def test_the_spread_of_the_layer_files():
                 assert not np.any(bias)
 
 
-def test_logits_stay_float32_in_mixed_precision():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        for head in nin.HEADS:
-            model = nin.nin(((3, 4, 4, 4), (3, 4, 4, 5)), (8, 8, 3), ((0.1,) * 3,) * 2, head=head)
-            assert (model.output.dtype, model.layers[1].compute_dtype) == ("float32", "bfloat16")
-    finally:
-        keras.config.set_dtype_policy("float32")
+def test_logits_stay_float32_in_mixed_precision(mixed_bfloat16):
+    for head in nin.HEADS:
+        model = nin.nin(((3, 4, 4, 4), (3, 4, 4, 5)), (8, 8, 3), ((0.1,) * 3,) * 2, head=head)
+        assert (model.output.dtype, model.layers[1].compute_dtype) == ("float32", "bfloat16")
 
 
 def test_options_that_there_are_not():

@@ -426,13 +426,8 @@ def test_each_layer_draws_its_own_weights_and_the_seed_decides_them():
         assert not np.array_equal(drawn[0][0], others)
 
 
-def test_logits_stay_float32_in_mixed_precision():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = resnet.cifar(1, "A")
-    finally:
-        keras.config.set_dtype_policy(before)
+def test_logits_stay_float32_in_mixed_precision(mixed_bfloat16):
+    model = resnet.cifar(1, "A")
     assert model.get_layer("conv3_1a").compute_dtype == "bfloat16"
     assert model.output.dtype == "float32"
 

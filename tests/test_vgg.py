@@ -238,13 +238,8 @@ def test_what_is_not_accepted():
         vgg.vgg("A", initialisation="he")
 
 
-def test_logits_stay_float32_in_mixed_precision():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = unweighted(vgg.vgg, configuration="A")
-    finally:
-        keras.config.set_dtype_policy(before)
+def test_logits_stay_float32_in_mixed_precision(mixed_bfloat16):
+    model = unweighted(vgg.vgg, configuration="A")
     assert model.get_layer("fc7").compute_dtype == "bfloat16"
     assert model.output.dtype == "float32"
 
