@@ -19,7 +19,7 @@ from repro.figures import draw_curves, draw_filters
 from repro.journal import Journal, write_text
 
 KEPT_SCALES = ("short", "paper")
-NO_EXPERIMENT = "Networks that are not trained here"
+NO_EXPERIMENT = "Numbers that no experiment stands for"
 
 
 # ---------------------------------------------------------------------------- records
@@ -300,7 +300,7 @@ def _index(papers: Sequence[spec.Paper], found: list[dict], speed: bool) -> str:
             parts.append(_verdict_table(rows))
         if _not_run_here(paper):
             parts.append(
-                f"Its numbers for other networks, not run here: [{paper.name}.md]"
+                f"Its numbers that no experiment stands for, not run: [{paper.name}.md]"
                 f"({paper.name}.md#{NO_EXPERIMENT.lower().replace(' ', '-')}).\n"
             )
         if paper.claims:
@@ -448,8 +448,7 @@ def _verdict_table(rows: list[dict], group: bool = False, cost: tuple | None = N
 def _not_run_here(paper: spec.Paper) -> str:
     """The paper's numbers of networks, and of several together, that no experiment stands for."""
     header = ["network", "metric", "paper", "verdict"]
-    trained = {experiment.network.name for experiment in paper.experiments}
-    numbers = [(n.name, r) for n in paper.networks if n.name not in trained for r in n.reported]
+    numbers = [(network.name, number) for network in paper.networks for number in network.reported]
     numbers += [("several", number) for number in paper.reported]
     lines = []
     for name, number in numbers:

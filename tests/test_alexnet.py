@@ -549,15 +549,24 @@ def test_the_recipe_of_cuda_convnets_parameter_files(name):
     assert (recipe.augmentation.side, recipe.augmentation.flip) == (24, True)
 
 
-def test_as_many_updates_as_the_files_make():
-    """300 passes over 40,000 images, 150 over 50,000, and ten each at a tenth and a hundredth."""
-    recipe = EXPERIMENTS[ON_CROPS[0]].recipe
-    whole = 300 * 40_000 + 150 * 50_000
+@pytest.mark.parametrize(
+    ("name", "of_four_fifths", "of_all"), [(ON_CROPS[0], 100, 40), (ON_CROPS[1], 300, 150)]
+)
+def test_as_many_updates_as_cuda_convnet_makes(name, of_four_fifths, of_all):
+    """Passes over 40,000 images, over 50,000, and ten each at a tenth and a hundredth."""
+    recipe = EXPERIMENTS[name].recipe
+    whole = of_four_fifths * 40_000 + of_all * 50_000
     last = training.pass_ends(recipe, 50_000, "paper")[-1]
     assert last == pytest.approx((whole + 20 * 50_000) / 128, abs=1)
     first = [first * 128 for first, _ in training.rates(recipe, last)]
     assert first == pytest.approx([0, whole, whole + 10 * 50_000], abs=128)
     assert [rate for _, rate in recipe.optimizer.rate.steps] == [1e-3, 1e-4, 1e-5]
+
+
+def test_at_short_scale_both_networks_are_trained_for_as_long():
+    recipes = [EXPERIMENTS[name].recipe for name in ON_CROPS]
+    plain, normalised = (training.pass_ends(recipe, 50_000, "short") for recipe in recipes)
+    assert plain == normalised
 
 
 def test_ten_views_of_a_test_image_and_the_error_of_section_3_3():

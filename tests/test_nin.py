@@ -241,12 +241,17 @@ def test_the_conventional_trunk_computes_what_is_said_of_it(head):
     np.testing.assert_allclose(model.predict_on_batch(images), expected, rtol=1e-4, atol=1e-5)
 
 
+# cuda-convnet's example, layers-conv-local-13pct.
+LOCAL = {"local4": 0.04}
+
+
 def test_the_spread_of_the_layer_files():
     keras.utils.set_random_seed(1)
     for name, special in (
         ("nin-cifar10", {}),
         ("nin-mnist", {}),
         ("nin-cifar100", {"conv1": 0.001, "cccp1": 0.01, "cccp2": 0.01}),
+        ("nin-conventional-fc", dict.fromkeys(("conv1", "conv2", "conv3", "fc"), 0.01) | LOCAL),
     ):
         for layer in built(name).layers:
             if layer.weights:
@@ -303,7 +308,9 @@ def test_the_recipe(name):
     assert recipe.data == spec.Data("mnist" if name == "nin-mnist" else "cifar10")
     assert (recipe.augmentation is not None) == (name == "nin-cifar10-augmented")
     last = training.pass_ends(recipe, 50_000, "paper")[-1]
-    assert training.rates(recipe, last)[-1][0] < last
+    assert last == 260 * 50_000 // 128  # the authors' instructions: 200, 30 and 30 passes
+    first = [first * 128 for first, _ in training.rates(recipe, last)]
+    assert first == pytest.approx([0, 200 * 50_000, 230 * 50_000], abs=128)
 
 
 def test_images_are_contrast_normalised_then_whitened():

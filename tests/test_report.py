@@ -327,25 +327,31 @@ def test_what_a_probe_measured_stands_beside_the_errors(tmp_path):
     assert line["layer_response"] == "0.4567"
 
 
-def test_networks_that_are_not_trained_here_are_listed_as_not_run(tmp_path):
+def test_numbers_that_no_experiment_stands_for_are_listed_as_not_run(tmp_path):
     numbers = (
         Reported("test_error", 25.03, "Table 2", "10-crop"),
         Reported("test_top5_error", 7.76, "Table 3", "multi-scale"),
     )
-    networks = (TOY.network, Network("large", dict, reported=numbers), Network("other", dict))
+    elsewhere = (Reported("test_error", 12.0, "Table 4, another dataset"),)
+    trained = dataclasses.replace(TOY.network, reported=elsewhere)
+    networks = (trained, Network("large", dict, reported=numbers), Network("other", dict))
     several = (Reported("test_top5_error", 3.57, "Table 5", "ensemble"),)
     paper = Paper("toys", "Toys", "Someone 1998.", (TOY,), networks, reported=several)
     report.regenerate(tmp_path / "runs", tmp_path, [paper], figures=False)
     text = (tmp_path / "toys.md").read_text()
-    lines = [line for line in text.splitlines() if line.startswith(("| large", "| several"))]
-    assert lines == [
+    lines = text[text.index(f"## {report.NO_EXPERIMENT}") :].split("\n\n")[1].splitlines()
+    assert lines[2:] == [
+        f"| {TOY.network.name} | test error | 12.0 (Table 4, another dataset) | not run |",
         "| large | test error, 10-crop | 25.03 (Table 2) | not run |",
         "| large | test top5 error, multi-scale | 7.76 (Table 3) | not run |",
         "| several | test top5 error, ensemble | 3.57 (Table 5) | not run |",
     ]
     assert table_row(text, "toy")[-3] == "not run"
-    place = "toys.md#networks-that-are-not-trained-here"
-    assert f"not run here: [toys.md]({place})" in (tmp_path / "README.md").read_text()
+    place = "toys.md#numbers-that-no-experiment-stands-for"
+    assert (
+        f"no experiment stands for, not run: [toys.md]({place})"
+        in (tmp_path / "README.md").read_text()
+    )
 
 
 def test_the_papers_own_spread_is_printed(tmp_path):
