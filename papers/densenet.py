@@ -184,10 +184,10 @@ ERRORS = {
     "densenet-bc250-k24": {"C10": 5.19, "C10+": 3.62, "C100": 19.64, "C100+": 17.60, "SVHN": 1.74},
     "densenet-bc190-k40": {"C10+": 3.46, "C100+": 17.18},
 }
-LOWEST = "the lowest validation error during training"
+LOWEST = "the network with the lowest validation error"
 TABLE_2 = {
     network: {
-        data: Reported("test_error", value, "Table 2, SVHN, from memory", chosen=LOWEST)
+        data: Reported("test_error", value, "Table 2, SVHN (not checked)", chosen=LOWEST)
         if data == "SVHN"
         else Reported("test_error", value, f"Table 2, {data}")
         for data, value in errors.items()
@@ -299,12 +299,12 @@ DEVIATIONS = (
     "Convolutions have no biases, as in the authors' code; the paper does not say.",
     "Batch normalisation has moving averages of momentum 0.9 and an epsilon of 1e-5, of which the "
     "paper says nothing.",
-    "Batch normalisation goes by all 64 images on one device (several GPUs go by their own part "
-    "each on TensorFlow, the moving averages being those of the first, and by all 64 on JAX); the "
-    "paper does not say on how many it trained.",
-    "Transitions have a relu after their normalisation, of which alone the paper speaks, and the "
-    "last block is followed by both before it is pooled, of which it does not speak; so it is in "
-    "the authors' code.",
+    "Batch normalisation goes by all 64 images on one device; on several by those of each on "
+    "TensorFlow, with the moving averages of the first, and by all 64 on JAX; the paper does not "
+    "say on how many it trained.",
+    "Transitions have a relu after their normalisation, and the last block is followed by "
+    "normalisation and relu before it is pooled, as in the authors' code; the paper names the "
+    "normalisation of the transitions alone.",
     "Weight decay applies to all weights, those of batch normalisation and the biases too; the "
     "paper does not say to what.",
     "The rate multiplies the gradient inside the momentum; the authors' code multiplies the whole "

@@ -3,16 +3,16 @@ Deeper with Convolutions", arXiv 1409.4842, 2014; CVPR 2015.
 
 What was new: the Inception module, in which kernels of several sizes look at the same maps side by
 side and 1x1 convolutions first make fewer maps of them, so that a network of 22 layers with weights
-needs few weights and operations (12 times fewer weights than AlexNet, the paper says; its layers
-have 8.7 times fewer); average pooling where there were full layers; and two auxiliary classifiers
+needs few weights and operations (12 times fewer weights than AlexNet, the paper says; 8.7 times, by
+the layers of both); average pooling where there were full layers; and two auxiliary classifiers
 that send gradient into the middle of the network.
 
 Held against the paper here: the layers of Table 1, and what Tables 2 and 3 report on ILSVRC-2014,
 top-5: 10.07 % error for one network and one crop, 7.89 % with 144 crops, 6.67 % for seven networks.
 The paper prints no top-1 error. ImageNet is not here, so nothing of this has been run; Imagenette,
-ten of its classes, stands in to see that all is wired, and is never held against the paper. What
-the paper says average pooling gains (0.6 % of top-1 accuracy) and auxiliary classifiers gain has no
-experiment here.
+ten of its classes, stands in to see that all is wired, and is never held against the paper. No
+experiment here shows what the paper says is gained by average pooling (0.6 % of top-1 accuracy) and
+by auxiliary classifiers.
 
 Table 1's columns of parameters and operations do not all follow from its own layers, which are what
 is built here. Without biases, and with K for 1024, they do to 2 % but for these rows: conv1 (2.7K
@@ -252,25 +252,25 @@ DEVIATIONS = (
     "The sides of a crop are drawn so that the logarithm of their ratio is uniform; the paper "
     "gives the range only.",
     "Half of the crops are mirrored; the paper does not mention mirroring in training.",
-    "Brightness, contrast and saturation vary by up to a half, in random order, and there is no "
-    "lighting noise; the paper refers to Howard 2013, who has it too, and gives no amounts.",
+    "Brightness, contrast and saturation vary by up to a half, in random order, without lighting "
+    "noise; the paper gives no amounts, and refers to Howard 2013, who has such noise too.",
     "The first layer is a dense 7x7 convolution; Table 1 prints for it the parameters of a "
     "separable one.",
-    "Responses are normalised where Figure 3 has it, after the first pooling and after the 3x3 "
+    "Responses are normalised where Figure 3 shows it, after the first pooling and after the 3x3 "
     "convolution, with the parameters of AlexNet; the paper gives none.",
     "Convolutions have borders of zeros, alike on both sides, and poolings of stride 2 a last "
-    "window that reaches beyond the image; Figure 3 says which layers keep their size, not where "
-    "the border goes.",
-    "The view that is tested is the centre of the image rescaled to 256 pixels, and ten crops are "
-    "its corners, its centre and their mirror images; the paper does not say how it takes one or "
-    "ten.",
+    "window that reaches beyond the image; Figure 3 says which layers have a border, not where it "
+    "goes.",
+    "The view that is tested is the centre of the image rescaled to 256 pixels, and the ten crops "
+    "are its corners, its centre and their mirror images; the paper does not say how it takes one "
+    "or ten.",
     "Photographs are rescaled bilinearly for the test; the paper does not say how.",
     "Each pass is shuffled anew, and a batch may end one pass and begin the next; the paper does "
     "not say how its batches are made up.",
     "Grey levels less one mean colour are divided by 128; the paper says that the mean is "
     "subtracted, not whether it is a colour or an image, nor in which units.",
 )
-OF_ONE = (
+UNCHOSEN = (
     "The paper's one network is the one of seven with the lowest top-1 error on the validation "
     "images; here none is chosen.",
 )
@@ -282,7 +282,7 @@ IMAGENET = Experiment(
     recipe=RECIPE,
     protocols=("single-view", "10-crop"),
     reported=(ONE_CROP, TEN_CROPS),
-    deviations=(*DEVIATIONS, *OF_ONE),
+    deviations=(*DEVIATIONS, *UNCHOSEN),
     note="Needs ImageNet, and a GPU.",
 )
 IMAGENETTE = Experiment(
@@ -298,7 +298,7 @@ IMAGENETTE = Experiment(
     deviations=(
         *DEVIATIONS,
         "Ten classes instead of a thousand, and photographs of 160 pixels, enlarged.",
-        "250 passes over so few photographs are a hundredth of the updates on ImageNet.",
+        "250 passes over so few photographs are less than a hundredth of the updates on ImageNet.",
     ),
     note="A stand-in, to see that all is wired: the paper has no number for it.",
 )

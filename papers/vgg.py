@@ -9,10 +9,10 @@ Here are the networks of Table 1, and what Tables 3 to 7 report of them on ILSVR
 top-5. Trained and tested at one scale (256): 29.6 and 10.4 % error for A, 27.0 and 8.8 % for D,
 27.3 and 9.0 % for E; trained with scales from 256 to 512 and tested at three: 24.8 and 7.5 % for D
 and for E. Of the shallow network (B with each pair of 3x3 layers replaced by one of 5x5) the paper
-says only that its top-1 error on a centre crop is 7 % higher than that of B (section 4.1). All of
-these tables test densely; the experiments here test one crop and ten, so that they are held against
-each other (the claims), not against the tables. ImageNet is not here, so nothing of this has been
-run; Imagenette, ten of its classes, stands in to see that all is wired.
+says only that its top-1 error on a centre crop is 7 % higher than that of B (section 4.1). These
+tables test densely, or on 50 crops at each scale; the experiments here test one crop and ten, so
+that they are held against each other (the claims), not against the tables. ImageNet is not here, so
+nothing of this has been run; Imagenette, ten of its classes, stands in to see that all is wired.
 
 Beyond the paper's own numbers: He et al. 2015 give 15.3 and 19.6 billion multiply-adds for D and E;
 the first leaves out the full layers (15.35 without them, 15.47 with them), the second has them
@@ -342,8 +342,8 @@ SMALL = replace(
 
 # What differs from the paper, or what it leaves open.
 DEVIATIONS = (
-    "A test image is the centre of the rescaled photograph, or ten crops of that; the tables apply "
-    "the network densely to the whole photograph and its mirror image.",
+    "A test image is the centre of the rescaled photograph, or ten crops of that; Tables 3 and 4 "
+    "apply the network densely to the whole photograph and its mirror image.",
     "Weight decay applies to all weights and biases; the paper does not say to what.",
     "Photographs are rescaled bilinearly; the paper does not say how.",
     "Each pass is shuffled anew, and a batch may end one pass and begin the next; the paper does "
@@ -353,7 +353,7 @@ DEVIATIONS = (
     "Grey levels stay from 0 to 255, and the mean colour is that of the square centres of the "
     "photographs; the paper says that it is computed on the training set, not in which units.",
 )
-# Section 3.1, by configuration.
+# Section 3.1, by network; FROM_LAYERS_OF_A is for those that BEGINNING does not name.
 DRAWN = (
     "Weights are drawn as Glorot and Bengio do, which the authors found to need no pre-training; "
 )
@@ -363,18 +363,18 @@ FROM_LAYERS_OF_A = (
     "with a variance of 0.01.",
 )
 UNSAID = (DRAWN + "the paper does not say whether this network began with layers of A.",)
-INITIAL = {"vgg-a": OF_A, "vgg-a-lrn": UNSAID, "vgg-b-shallow": UNSAID}
+BEGINNING = {"vgg-a": OF_A, "vgg-a-lrn": UNSAID, "vgg-b-shallow": UNSAID}
 SCHEDULE = (
     "The rate falls after 160,000, 260,000 and 320,000 of 370,000 iterations; the paper lowered it "
-    "three times when the accuracy on the validation images, of which its tables are, no longer "
-    "rose, and does not say when that was.",
+    "three times when the accuracy on the validation images, which its tables are of, no longer "
+    "rose, and does not say when.",
 )
 FROM_THE_START = (
     "Scales are jittered from the start, in one training of 370,000 iterations from a rate of "
-    "0.01; the paper's networks go on from those of S=384, which begin at 0.001 and go on from "
-    "those of S=256, and it gives neither rate nor length for them.",
-    "Test images are rescaled to 384 pixels, of which the centre crop is a third, and three "
-    "quarters of the 256 of the other networks; ten crops reach the corners of either.",
+    "0.01; the paper's networks go on from those of S=384, which went on from those of S=256 at a "
+    "rate of 0.001; it gives neither rate nor length of this last training.",
+    "Test images are rescaled to 384 pixels: the centre crop covers a third of that square, and "
+    "three quarters of the 256 of the other networks; ten crops reach the corners of both.",
 )
 LRN = (
     "Response normalisation follows the first convolution's relu, as in AlexNet, and alpha is not "
@@ -384,12 +384,12 @@ SHALLOW = (
     "It is tested at the scale of 256 pixels; the paper compares it with B on a centre crop, and "
     "does not say at which scale.",
 )
-OF_ONE = {"vgg-a-lrn": LRN, "vgg-b-shallow": SHALLOW}
+OF_NETWORK = {"vgg-a-lrn": LRN, "vgg-b-shallow": SHALLOW}
 SMALLER = (
     "Ten classes instead of a thousand, crops of 128 pixels out of 146 instead of 224 out of 256, "
     "so 8,192 inputs of the first full layer instead of 25,088, and batches of 32 instead of 256.",
-    "The rate falls after 32, 52 and 64 of 74 passes, which are 21,897 updates of all photographs "
-    "instead of 370,000.",
+    "The rate falls after 32, 52 and 64 of 74 passes, which are 21,897 updates with all 9,469 "
+    "photographs, instead of 370,000.",
 )
 
 
@@ -401,10 +401,10 @@ def on_imagenet(network: Network, recipe: Recipe = RECIPE, suffix: str = "") -> 
         recipe=recipe,
         protocols=("single-view", "10-crop"),
         deviations=(
-            *INITIAL.get(network.name, FROM_LAYERS_OF_A),
+            *BEGINNING.get(network.name, FROM_LAYERS_OF_A),
             *DEVIATIONS,
             *SCHEDULE,
-            *OF_ONE.get(network.name, ()),
+            *OF_NETWORK.get(network.name, ()),
             *(FROM_THE_START if suffix else ()),
         ),
         note="Needs ImageNet, and a GPU. The paper prints no error of it for one crop or ten.",
@@ -451,8 +451,8 @@ CLAIMS = (
     ),
     Claim(
         name="vgg-kernels-of-one-pixel",
-        statement="Layers of 1x1 kernels more lower the error, and of 3x3 kernels in their place "
-        "lower it further.",
+        statement="Three more layers, of 1x1 kernels, lower the error; with 3x3 kernels in their "
+        "place it is lower still.",
         source="section 4.1, Table 3",
         needs=("vgg-b-imagenet", "vgg-c-imagenet", "vgg-d-imagenet"),
     ),
@@ -474,7 +474,7 @@ CLAIMS = (
         statement="Scales jittered in training, from 256 to 512, do better than 256 alone.",
         source="section 4.1, Table 3",
         needs=("vgg-d-imagenet", "vgg-d-imagenet-jittered"),
-        protocol="10-crop",
+        protocol="10-crop",  # one crop would show a third of one's photographs
     ),
 )
 

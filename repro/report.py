@@ -19,7 +19,7 @@ from repro.figures import draw_curves, draw_filters
 from repro.journal import Journal, write_text
 
 KEPT_SCALES = ("short", "paper")
-NO_EXPERIMENT = "Numbers that no experiment stands for"
+NO_EXPERIMENT = "Numbers without an experiment"
 
 
 # ---------------------------------------------------------------------------- records
@@ -300,7 +300,7 @@ def _index(papers: Sequence[spec.Paper], found: list[dict], speed: bool) -> str:
             parts.append(_verdict_table(rows))
         if _not_run_here(paper):
             parts.append(
-                f"Its numbers that no experiment stands for, not run: [{paper.name}.md]"
+                f"Its numbers without an experiment: [{paper.name}.md]"
                 f"({paper.name}.md#{NO_EXPERIMENT.lower().replace(' ', '-')}).\n"
             )
         if paper.claims:

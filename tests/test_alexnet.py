@@ -563,7 +563,7 @@ def test_as_many_updates_as_cuda_convnet_makes(name, of_four_fifths, of_all):
     assert [rate for _, rate in recipe.optimizer.rate.steps] == [1e-3, 1e-4, 1e-5]
 
 
-def test_at_short_scale_both_networks_are_trained_for_as_long():
+def test_at_short_scale_both_networks_are_trained_equally_long():
     recipes = [EXPERIMENTS[name].recipe for name in ON_CROPS]
     plain, normalised = (training.pass_ends(recipe, 50_000, "short") for recipe in recipes)
     assert plain == normalised

@@ -327,7 +327,7 @@ def test_what_a_probe_measured_stands_beside_the_errors(tmp_path):
     assert line["layer_response"] == "0.4567"
 
 
-def test_numbers_that_no_experiment_stands_for_are_listed_as_not_run(tmp_path):
+def test_numbers_without_an_experiment_are_listed_as_not_run(tmp_path):
     numbers = (
         Reported("test_error", 25.03, "Table 2", "10-crop"),
         Reported("test_top5_error", 7.76, "Table 3", "multi-scale"),
@@ -347,10 +347,9 @@ def test_numbers_that_no_experiment_stands_for_are_listed_as_not_run(tmp_path):
         "| several | test top5 error, ensemble | 3.57 (Table 5) | not run |",
     ]
     assert table_row(text, "toy")[-3] == "not run"
-    place = "toys.md#numbers-that-no-experiment-stands-for"
+    place = "toys.md#numbers-without-an-experiment"
     assert (
-        f"no experiment stands for, not run: [toys.md]({place})"
-        in (tmp_path / "README.md").read_text()
+        f"numbers without an experiment: [toys.md]({place})" in (tmp_path / "README.md").read_text()
     )
 
 
