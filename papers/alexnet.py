@@ -346,7 +346,7 @@ IMAGENET = Recipe(
     ),
     passes=90,
     batch=128,
-    initialisation="Gaussian of deviation 0.01, biases 1 or 0",
+    initialisation="Gaussian of deviation 0.01, biases network.bias or 0",
 )
 
 

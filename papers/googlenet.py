@@ -222,7 +222,7 @@ RECIPE = Recipe(
     ),
     passes=PASSES,
     batch=32,
-    initialisation="Glorot uniform, biases 0",
+    initialisation="what network.initialisation names, biases 0",
     short_factor=25,
 )
 

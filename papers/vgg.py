@@ -315,7 +315,7 @@ RECIPE = Recipe(
     passes=0,
     iterations=370_000,
     batch=256,
-    initialisation="Glorot uniform, biases 0",
+    initialisation="what network.initialisation names, biases 0",
 )
 # S drawn from 256 to 512 for each image; tested at Q = 0.5 (256 + 512) (section 4.1).
 JITTER = replace(
