@@ -7,10 +7,10 @@ on their own training set; with such shortcuts the error falls with depth, to 11
 and 152 on ImageNet.
 
 Held against the paper here (Table 6, CIFAR-10 with crops and flips): ResNet-20 8.75 % test error,
--32 7.51 %, -44 7.17 %, -56 6.97 %, -110 6.61 ± 0.16 %, -1202 7.93 %. Plain networks have no numbers
-in the paper: Figure 6 (training error) and Figure 7 (strength of the layers' responses) are held to
-the order of their curves. The ImageNet networks of Table 1 are here with the numbers of Tables 2 to
-5; how they are trained and tested is not.
+-32 7.51 %, -44 7.17 %, -56 6.97 %, -110 6.61 ± 0.16 % (of five; the best 6.43), -1202 7.93 %. Plain
+networks have no numbers in the paper: Figure 6 (training error) and Figure 7 (strength of the
+layers' responses) are held to the order of their curves. The ImageNet networks of Table 1 are here
+with the numbers of Tables 2 to 5; how they are trained and tested is not.
 
 `make reproduce-resnet` trains ResNet-20 on CIFAR-10 as the paper does: 64,000 updates, 164 passes
 over 50,000 images; results/ says how long that took on what (three hours on two cores, beside other
@@ -55,7 +55,7 @@ def he():
 
 
 def convolution(x, name: str, maps: int, size: int, stride: int = 1):
-    """A convolution without bias and the batch normalisation right after it (section 3.4).
+    """A convolution, and right after it batch normalisation (section 3.4), whose beta is the bias.
 
     The border is zeros, size // 2 of them on every side.
     """
@@ -148,7 +148,8 @@ def imagenet(blocks: tuple[int, ...], shortcut: str, bottlenecks: bool = False):
     block, layers_each = (bottleneck, 3) if bottlenecks else (building_block, 2)
     images = keras.Input((224, 224, 3))
     x = relu(convolution(images, "conv1", 64, 7, stride=2), "conv1")
-    # Nothing is below zero after a relu, so a border of zeros changes no maximum.
+    # Table 1 gives the size, 56x56, not the border. The networks that the authors published have
+    # none before the image, and windows that reach beyond it. After a relu zeros change no maximum.
     x = keras.layers.ZeroPadding2D(1, name="max_pool_pad")(x)
     x = keras.layers.MaxPooling2D(3, strides=2, name="max_pool")(x)
     x = stages(x, block, blocks, 64, shortcut)
@@ -241,7 +242,7 @@ def of_table_1(
     )
 
 
-# The FLOPs of the 18- and 34-layer networks are those without projections.
+# Table 1 does not say with which shortcuts; these FLOPs are those without projections.
 DEEP_18, DEEP_34 = (2, 2, 2, 2), (3, 4, 6, 3)
 DEEP_50, DEEP_101, DEEP_152 = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
 OF_IMAGENET = (
@@ -332,19 +333,25 @@ DEVIATIONS = (
     "The paper trains on two GPUs and does not say whether its batch normalisation goes by the 64 "
     "images on each; here one device goes by all 128 (two GPUs go by 64 each on TensorFlow, the "
     "moving averages being those of the first, and by all 128 on JAX).",
-    "Test images are normalised by moving averages (momentum 0.9, epsilon 1e-5), of which the "
-    "paper says nothing; for the authors' ImageNet models the statistics were computed anew on "
-    "training images once training was over.",
+    "Test images are normalised by moving averages (momentum 0.9, epsilon 1e-5); the paper does "
+    "not say how on CIFAR-10. For the authors' ImageNet models, and for the paper's detectors, the "
+    "statistics were computed anew on training images once training was over.",
+    "Convolutions have no biases; the paper does not say.",
     "Weight decay applies to the weights of the convolutions and of the last layer, not to its "
-    "biases nor to the gamma and beta of batch normalisation; the paper does not say to what.",
+    "biases nor to the gamma and beta of batch normalisation; the paper does not say to what, and "
+    "by Facebook's reimplementation it was the weights of the convolutions alone.",
     "Weights are drawn by the fan-in form of the initialisation that the paper refers to, those of "
-    "the last layer too; the paper does not say which form it takes, nor what the last layer gets.",
-    "The rate multiplies the gradient inside the momentum, v <- 0.9 v - rate * gradient, as in "
-    "Caffe; the paper does not give the formula, and the other form differs where the rate drops.",
+    "the last layer too; the paper does not say which form it takes, nor what the last layer gets. "
+    "Gamma begins at 1, beta and the biases at 0, of which it does not speak.",
+    "The rate multiplies the gradient inside the momentum, and the weight decay is part of the "
+    "gradient, v <- 0.9 v - rate * (gradient + 0.0001 w), as in Caffe; the paper does not give the "
+    "formula, and the other form differs where the rate changes.",
+    "The test error is that of the weights after the last iteration; the paper does not say at "
+    "which its errors are taken.",
     "Grey levels are divided by 255 before the mean is subtracted; the paper does not give their "
     "range.",
-    "Images are padded with zeros after the mean has been subtracted; the paper does not say which "
-    "comes first.",
+    "Images are padded with zeros after the mean has been subtracted; the paper says neither with "
+    "what nor which comes first.",
     "Each pass is shuffled anew, and a batch may end one pass and begin the next; the paper does "
     "not say how its batches are made up.",
     "Every 3x3 convolution has a border of one zero on each side; the paper does not say how "
@@ -365,7 +372,9 @@ OPTION_A = (
 )
 WARM_UP = (
     "The warm-up ends once a hundred updates together have a training error below 80 %; the paper "
-    "does not say how often it looked (about 400 iterations passed). They count among the 64,000. "
+    "does not say how often it looked (about 400 iterations passed).",
+    "The updates of the warm-up count among the 64,000, so that the rate falls when it does "
+    "without one; the paper does not say whether they do.",
     "At short scale the warm-up is as long as at paper scale, and so a larger part.",
 )
 
