@@ -249,7 +249,7 @@ class EuclideanRBF(keras.layers.Layer):
     def curvature(self, x, y, d2, d1):
         """From the loss' first (d1) and second (d2) derivatives by the penalties, [batch, classes].
 
-        E depends on x_j through every y_i:
+        E depends on x_j through every y_i; with the terms between two penalties dropped,
         d2E/dx_j2 = sum_i d2E/dy_i2 (dy_i/dx_j)^2 + dE/dy_i d2y_i/dx_j2.
         """
         slope = 2.0 * self.scale * (ops.expand_dims(x, 1) - ops.cast(self.codes, x.dtype))
