@@ -381,6 +381,8 @@ BY_FILES = (
     "trained on 40,000, looked at the other 10,000, and went on with all.",
     "The rate falls after a set number of passes; the authors lowered it when the error on the "
     "images added last came near that on the others.",
+    "The rate of the biases falls with that of the weights; cuda-convnet's instructions and "
+    "parameter file name that of the weights alone.",
     "The mean of each pixel is subtracted before the crop; cuda-convnet subtracts that of the "
     "central 24x24 pixels from every crop.",
     "The views of a test image are its four corners, its centre and their mirror images, and their "
@@ -390,14 +392,11 @@ OF_LOCAL = (
     "140 passes are as many updates as cuda-convnet's instructions make, as others quote them (100 "
     "passes over 40,000 images, 40 over all, and twice ten); the parameter file of this network "
     "has none, nor has the paper.",
-    "The rate of the biases falls with that of the weights; how it is there is not known.",
 )
 OF_LOCAL_LRN = (
     "410 passes are as many updates as the parameter file makes (300 passes over 40,000 images, "
     "150 over all, and twice ten), and the network without normalisation is trained for 140; the "
     "paper does not say that the two were trained alike.",
-    "The rate of the biases falls with that of the weights; the parameter file speaks of the "
-    "weights' alone.",
     "The scale of the layer files is divided by the five maps that responses are summed over, "
     "as cuda-convnet does when it reads them, and the sum is added to 1; section 3.3 has half that "
     "scale, adds to 2, and does not say whether this holds on CIFAR-10.",

@@ -279,7 +279,7 @@ RECIPE = Recipe(
 )
 AUGMENTED = replace(RECIPE, augmentation=CropAndFlip(pad=4))
 OF_CONVENTIONAL = replace(
-    RECIPE, initialisation="Gaussian, as wide as cuda-convnet's examples, biases 0"
+    RECIPE, initialisation="Gaussian, as wide as SPREAD_CONVENTIONAL says, biases 0"
 )
 OF_MNIST = replace(
     RECIPE,

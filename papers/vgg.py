@@ -474,7 +474,7 @@ CLAIMS = (
         statement="Scales jittered in training, from 256 to 512, do better than 256 alone.",
         source="section 4.1, Table 3",
         needs=("vgg-d-imagenet", "vgg-d-imagenet-jittered"),
-        protocol="10-crop",  # one crop would show a third of one's photographs
+        protocol="10-crop",  # a centre crop shows a third of the one's image, not of the other's
     ),
 )
 
