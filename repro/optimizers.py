@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from repro import layers, spec
+from repro.errors import UsageError
 
 
 class CoupledSGD(keras.optimizers.Optimizer):
@@ -32,6 +33,12 @@ class CoupledSGD(keras.optimizers.Optimizer):
         self.velocities = self.add_optimizer_variables(variables, "velocity")
         if self.description.averaging:
             self.averages = self.add_optimizer_variables(variables, "average")
+        decay = self.description.weight_decay
+        if decay and all(group_of(self.description, variable) for variable in variables):
+            raise UsageError(
+                f"recipe.optimizer.weight_decay={decay:g}: the recipe's groups cover every weight, "
+                "and each group has its own; accepted is 0"
+            )
         self.how = [factor_and_decay(self.description, variable) for variable in variables]
 
     def update_step(self, gradient, variable, learning_rate):
@@ -51,12 +58,17 @@ class CoupledSGD(keras.optimizers.Optimizer):
             self.assign(average, keep * average + (1.0 - keep) * variable)
 
 
+def group_of(description: spec.SGD, variable) -> spec.ParameterGroup | None:
+    """The first group whose pattern fits a Keras variable, if any."""
+    layer_and_variable = "/".join(variable.path.split("/")[-2:])
+    fitting = (g for g in description.groups if fnmatchcase(layer_and_variable, g.variables))
+    return next(fitting, None)
+
+
 def factor_and_decay(description: spec.SGD, variable) -> tuple[float, float]:
     """What the rate is multiplied by for a Keras variable, and its weight decay."""
-    layer_and_variable = "/".join(variable.path.split("/")[-2:])
-    for group in description.groups:
-        if fnmatchcase(layer_and_variable, group.variables):
-            return group.rate, group.weight_decay
+    if group := group_of(description, variable):
+        return group.rate, group.weight_decay
     decayed = description.decayed == "all" or variable.name == "kernel"
     return 1.0, description.weight_decay if decayed else 0.0
 

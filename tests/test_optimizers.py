@@ -6,6 +6,7 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from repro import catalog, layers, losses, optimizers, spec  # noqa: E402
+from repro.errors import UsageError  # noqa: E402
 
 RNG = np.random.default_rng(3)
 ANY = keras.initializers.RandomNormal(stddev=0.5, seed=5)
@@ -353,3 +354,14 @@ def test_every_network_trained_so_has_a_positive_rate_for_every_weight(name):
     for h in found:
         h = np.asarray(h)
         assert np.all(np.isfinite(h)) and np.all(h >= 0) and h.max() > 0
+
+
+def test_a_decay_that_no_weight_would_take_is_refused():
+    groups = (spec.ParameterGroup("*/bias"), spec.ParameterGroup("*/kernel", weight_decay=0.1))
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="fc")])
+    variables = model.trainable_variables
+    rate = spec.Steps(((1, 0.1),))
+    optimizers.build(spec.SGD(rate, groups=groups)).build(variables)
+    optimizers.build(spec.SGD(rate, groups=groups[:1], weight_decay=0.5)).build(variables)
+    with pytest.raises(UsageError, match="weight_decay=0.5: the recipe's groups cover every"):
+        optimizers.build(spec.SGD(rate, groups=groups, weight_decay=0.5)).build(variables)
