@@ -283,7 +283,7 @@ IMAGENET = Experiment(
     protocols=("single-view", "10-crop"),
     reported=(ONE_CROP, TEN_CROPS),
     deviations=(*DEVIATIONS, *UNCHOSEN),
-    note="Needs ImageNet, and a GPU.",
+    note="Needs ImageNet, and a GPU; googlenet-imagenette runs without ImageNet.",
 )
 IMAGENETTE = Experiment(
     name="googlenet-imagenette",

@@ -407,7 +407,8 @@ def on_imagenet(network: Network, recipe: Recipe = RECIPE, suffix: str = "") -> 
             *OF_NETWORK.get(network.name, ()),
             *(FROM_THE_START if suffix else ()),
         ),
-        note="Needs ImageNet, and a GPU. The paper prints no error of it for one crop or ten.",
+        note="Needs ImageNet, and a GPU; vgg-a-imagenette runs without ImageNet. The paper prints "
+        "no error of it for one crop or ten.",
     )
 
 
