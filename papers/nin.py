@@ -281,19 +281,22 @@ AUGMENTED = replace(RECIPE, augmentation=CropAndFlip(pad=4))
 OF_CONVENTIONAL = replace(
     RECIPE, initialisation="Gaussian, as wide as SPREAD_CONVENTIONAL says, biases 0"
 )
+# At half the rate: at 0.02 the maps of two classes, which are rectified, were 0 everywhere in one
+# of two runs, and stay so without a gradient (20 % test error).
 OF_MNIST = replace(
     RECIPE,
     data=Data("mnist"),
     preprocessing=(PerPixelMean(scale=1.0),),
+    optimizer=replace(RECIPE.optimizer, rate=Steps(((200, 0.01), (30, 0.001), (30, 0.0001)))),
 )
 
 # ------------------------------------------------------------------------------- the experiments
 
 # What differs from the paper, or what it leaves open.
 DEVIATIONS = (
-    "The rate of 0.02, the weight decay of 0.0005 and momentum are those of the authors' parameter "
-    "file for CIFAR-100 (0.01 and 0.001 there, its loss counting twice); those for CIFAR-10 and "
-    "MNIST were not found.",
+    "The weight decay of 0.0005, momentum and, but for MNIST, the rate of 0.02 are those of the "
+    "authors' parameter file for CIFAR-100 (0.001 and 0.01 there, its loss counting twice); those "
+    "for CIFAR-10 and MNIST were not found.",
     "The rate falls after 200 and 230 of 260 passes, as in the authors' instructions for CIFAR-10; "
     "the paper lowers it when the training accuracy no longer rises, twice.",
     "The rate of the biases falls with that of the weights; the instructions lower the latter "
@@ -320,6 +323,8 @@ TRANSLATED = (
     "the paper says translation and flipping, not by how much, nor in which order.",
 )
 GREY = (
+    "The rate is 0.01, settled on the error of training images: at 0.02 two classes were never "
+    "answered in one of two runs.",
     "From grey levels up to 255 the mean of each pixel is subtracted; the paper does not say what "
     "is done to the digits, which the authors prepared with Pylearn2, whose levels go up to 1.",
 )
