@@ -318,8 +318,8 @@ SHIFTED = (
 )
 
 
-# Measured here at short scale (28.83 and 29.69 %), by experiment.
-BANDS = {
+# Measured here at short scale (28.83 and 29.69 %).
+AT_SHORT_SCALE = {
     "densenet40-k12-cifar10": (
         Band("short", "test_error", 19.8, 38.7, "two seeds, 29.3; of one more run, 95 %"),
     ),
@@ -338,7 +338,7 @@ def on_cifar10(network: Network, data: str) -> Experiment:
         network=network,
         recipe=AUGMENTED if augmented else PLAIN,
         reported=(TABLE_2[printed][data],),
-        bands=BANDS.get(name, ()),
+        bands=AT_SHORT_SCALE.get(name, ()),
         deviations=(*DEVIATIONS, *SHIFTED) if augmented else DEVIATIONS,
     )
 

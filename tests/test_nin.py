@@ -303,7 +303,7 @@ def test_the_recipe(name):
     recipe = EXPERIMENTS[name].recipe
     method = recipe.optimizer
     assert (method.momentum, method.weight_decay, recipe.batch) == (0.9, 0.0005, 128)
-    rate = 0.01 if name == "nin-mnist" else 0.02  # of MNIST by a deviation
+    rate = 0.01 if name == "nin-mnist" else 0.02  # on MNIST half of that, a deviation
     assert [r for _, r in method.rate.steps] == [rate, rate / 10, rate / 100]
     assert [(g.variables, g.rate, g.weight_decay) for g in method.groups] == [("*/bias", 2.0, 0.0)]
     assert recipe.data == spec.Data("mnist" if name == "nin-mnist" else "cifar10")
