@@ -256,31 +256,46 @@ NETWORKS = (
 
 # ------------------------------------------------------------------------------- the recipes
 
-# Of the parameter files that the authors published, that of CIFAR-100, on which the paper uses the
-# settings of CIFAR-10: rates of 0.01 for weights and 0.02 for biases, weight decay 0.001 of the
-# weights alone, momentum 0.9, and twice the cross entropy as the loss. Of the cross entropy itself
-# that is a rate of 0.02, at which a decay of 0.0005 does what 0.001 does at 0.01.
-# The passes are those of the instructions beside the files: 200, then 30 at a tenth, 30 at a
+# The paper does not print its rates, and of its networks on CIFAR-10 no parameter file was found.
+# The first author trains this one in an example of Purine, a later program of his: rates of 0.1 for
+# weights and 0.2 for biases, in the last cccp a tenth of both, weight decay 0.0001 of the weights
+# alone. The parameter file for SVHN comes to the same.
+# The passes are those of the instructions beside the layer files: 200, then 30 at a tenth, 30 at a
 # hundredth.
 RECIPE = Recipe(
     data=Data("cifar10"),
     preprocessing=(GlobalContrastNormalization(), ZCAWhitening()),
     loss=SoftmaxCrossEntropy(),
     optimizer=SGD(
-        rate=Steps(((200, 0.02), (30, 0.002), (30, 0.0002))),
+        rate=Steps(((200, 0.1), (30, 0.01), (30, 0.001))),
         momentum=0.9,
-        weight_decay=0.0005,
-        groups=(ParameterGroup("*/bias", rate=2.0),),
+        weight_decay=0.0001,
+        groups=(
+            ParameterGroup("cccp6/kernel", rate=0.1, weight_decay=0.0001),
+            ParameterGroup("cccp6/bias", rate=0.2),
+            ParameterGroup("*/bias", rate=2.0),
+        ),
     ),
     passes=260,
     batch=128,
     initialisation="Gaussian, as wide as the layer files say, biases 0",
-    short_factor=26,  # ten passes: after 2.3 of them the test error was still 84.75 %
+    short_factor=26,  # ten passes: after two of them more than 80 % of the images are still wrong
     tested_every=5,
 )
 AUGMENTED = replace(RECIPE, augmentation=CropAndFlip(pad=4))
+# The parameter file for CIFAR-100: rates of 0.01 for weights and 0.02 for biases, weight decay of
+# 0.001 for the weights alone, and twice the cross entropy as the loss. Of the cross entropy itself
+# that is a rate of 0.02, at which a decay of 0.0005 does what 0.001 does at 0.01.
+BY_FILE = SGD(
+    rate=Steps(((200, 0.02), (30, 0.002), (30, 0.0002))),
+    momentum=0.9,
+    weight_decay=0.0005,
+    groups=(ParameterGroup("*/bias", rate=2.0),),
+)
 OF_CONVENTIONAL = replace(
-    RECIPE, initialisation="Gaussian, as wide as SPREAD_CONVENTIONAL says, biases 0"
+    RECIPE,
+    optimizer=BY_FILE,
+    initialisation="Gaussian, as wide as SPREAD_CONVENTIONAL says, biases 0",
 )
 # At half the rate. At 0.02 one of two runs lost two classes: their maps, which are rectified, were
 # 0 on every image, and so without a gradient (20 % test error).
@@ -288,16 +303,13 @@ OF_MNIST = replace(
     RECIPE,
     data=Data("mnist"),
     preprocessing=(PerPixelMean(scale=1.0),),
-    optimizer=replace(RECIPE.optimizer, rate=Steps(((200, 0.01), (30, 0.001), (30, 0.0001)))),
+    optimizer=replace(BY_FILE, rate=Steps(((200, 0.01), (30, 0.001), (30, 0.0001)))),
 )
 
 # ------------------------------------------------------------------------------- the experiments
 
 # What differs from the paper, or what it leaves open.
 DEVIATIONS = (
-    "The weight decay of 0.0005, momentum and, but for MNIST, the rate of 0.02 are those of the "
-    "authors' parameter file for CIFAR-100 (0.001 and 0.01 there, its loss counting twice); those "
-    "for CIFAR-10 and MNIST were not found.",
     "The rate falls after 200 and 230 of 260 passes, as in the authors' instructions for CIFAR-10; "
     "the paper lowers it when the training accuracy no longer rises, twice.",
     "The rate of the biases falls with that of the weights; the instructions lower the latter "
@@ -306,6 +318,13 @@ DEVIATIONS = (
     "Each pass is shuffled anew, and a batch may end one pass and begin the next; the authors' "
     "program goes through its files in order.",
     "Each test image is scored once, as it is; the paper does not say how it is tested.",
+)
+BY_EXAMPLE = (
+    "Rates (0.1, in the last cccp 0.01, twice as much for biases), momentum and a weight decay of "
+    "0.0001 are those with which the first author trains this network in a later program, and of "
+    "the parameter file for SVHN; those of the paper were not found. The file for CIFAR-100, on "
+    "which the paper has the settings of CIFAR-10, has others: with those one of two short runs "
+    "never answered with three of the classes.",
 )
 MLPCONV = (
     "Widths, kernels, pooling windows, the share that is dropped where any is, and the initial "
@@ -324,8 +343,10 @@ TRANSLATED = (
     "the paper says translation and flipping, not by how much, nor in which order.",
 )
 GREY = (
-    "The rate is 0.01, settled on the error of training images: at 0.02 one of two short runs "
-    "never answered with two of the classes.",
+    "Momentum and weight decay (0.0005) are those of the authors' parameter file for CIFAR-100 "
+    "(0.001 there, its loss counting twice), and the rate is 0.01, half of what it comes to there: "
+    "of training images' errors the lower, since at 0.02 one of two short runs never answered with "
+    "two of the classes. The settings for MNIST were not found.",
     "From grey levels up to 255 the mean of each pixel is subtracted; the paper does not say what "
     "is done to the digits, which the authors prepared with Pylearn2, whose levels go up to 1.",
 )
@@ -333,8 +354,9 @@ DROPPED_FULLY = (
     "Half of the inputs of the fully connected layer are dropped; the paper does not say how many.",
 )
 FULLY = (
-    "The fully connected layer takes every pixel of the last maps, and its weights begin with a "
-    "deviation of 0.05; the paper says only that the other parts stay as they are.",
+    "The fully connected layer takes every pixel of the last maps, its weights begin with a "
+    "deviation of 0.05, and its rate is that of the first layers; the paper says only that the "
+    "other parts stay as they are.",
 )
 WITHOUT_A_TABLE = (
     "The number that it is held against has not been checked: Table 5 is an image in every copy of "
@@ -347,8 +369,10 @@ TRUNK = (
     "Its initial weights are those of cuda-convnet's examples, those of the first layer a hundred "
     "times wider, whitened images being a hundred times smaller than grey levels; the paper does "
     "not give them.",
-    "It is trained by the recipe of the other networks, contrast normalisation and whitening "
-    "included; the paper does not say by which.",
+    "Contrast normalisation and whitening are those of the other networks; the rate of 0.02, the "
+    "momentum and the weight decay of 0.0005 are those of the authors' parameter file for "
+    "CIFAR-100 (0.01 and 0.001 there, its loss counting twice). The paper does not say how it is "
+    "trained.",
 )
 
 
@@ -356,10 +380,9 @@ def on_cifar10(
     network: Network,
     title: str,
     reported: Reported,
-    deviations: tuple[str, ...] = MLPCONV,
+    deviations: tuple[str, ...] = (*BY_EXAMPLE, *MLPCONV),
     name: str = "",
     recipe: Recipe = RECIPE,
-    note: str = "",
 ) -> Experiment:
     """`deviations` are those beside what all experiments on CIFAR-10 have."""
     return Experiment(
@@ -369,7 +392,6 @@ def on_cifar10(
         recipe=recipe,
         reported=(reported,),
         deviations=(*DEVIATIONS, *WHITENED, *deviations),
-        note=note,
     )
 
 
@@ -378,18 +400,12 @@ TITLES = {
     "fully-connected": "a fully connected layer",
     "fully-connected-dropout": "dropout and a fully connected layer",
 }
-PLAIN = on_cifar10(
-    NIN_CIFAR_10,
-    "NiN",
-    TABLE_1["plain"],
-    note="The rate is in doubt: of two short runs one never answered with three of the classes, "
-    "whose maps were 0 on every image looked at, as on MNIST at this rate.",
-)
+PLAIN = on_cifar10(NIN_CIFAR_10, "NiN", TABLE_1["plain"])
 SHIFTED = on_cifar10(
     NIN_CIFAR_10,
     "NiN, images moved and flipped,",
     TABLE_1["augmented"],
-    (*MLPCONV, *TRANSLATED),
+    (*BY_EXAMPLE, *MLPCONV, *TRANSLATED),
     name="nin-cifar10-augmented",
     recipe=AUGMENTED,
 )
@@ -408,7 +424,13 @@ OF_HEADS = {
         WITH_HEADS[head],
         f"NiN with {TITLES[head]}",
         TABLE_5[head],
-        (*MLPCONV, *FULLY, *(DROPPED_FULLY if head == HEADS[2] else ()), *WITHOUT_A_TABLE),
+        (
+            *BY_EXAMPLE,
+            *MLPCONV,
+            *FULLY,
+            *(DROPPED_FULLY if head == HEADS[2] else ()),
+            *WITHOUT_A_TABLE,
+        ),
     )
     for head in HEADS[1:]
 }
