@@ -279,7 +279,7 @@ RECIPE = Recipe(
     passes=260,
     batch=128,
     initialisation="Gaussian, as wide as the layer files say, biases 0",
-    short_factor=26,  # ten passes: after two of them more than 80 % of the images are still wrong
+    short_factor=26,  # ten passes: after two of them three images in four are still wrong
     tested_every=5,
 )
 AUGMENTED = replace(RECIPE, augmentation=CropAndFlip(pad=4))
