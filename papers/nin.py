@@ -258,8 +258,8 @@ NETWORKS = (
 
 # The paper does not print its rates, and of its networks on CIFAR-10 no parameter file was found.
 # The first author trains this one in an example of Purine, a later program of his: rates of 0.1 for
-# weights and 0.2 for biases, in the last cccp a tenth of both, weight decay 0.0001 of the weights
-# alone. The parameter file for SVHN comes to the same.
+# weights and 0.2 for biases, in the last cccp a tenth of both, momentum 0.9, weight decay 0.0001 of
+# the weights alone. The parameter file for SVHN comes to the same.
 # The passes are those of the instructions beside the layer files: 200, then 30 at a tenth, 30 at a
 # hundredth.
 RECIPE = Recipe(
@@ -344,9 +344,9 @@ TRANSLATED = (
 )
 GREY = (
     "Momentum and weight decay (0.0005) are those of the authors' parameter file for CIFAR-100 "
-    "(0.001 there, its loss counting twice), and the rate is 0.01, half of what it comes to there: "
-    "of training images' errors the lower, since at 0.02 one of two short runs never answered with "
-    "two of the classes. The settings for MNIST were not found.",
+    "(0.001 there, its loss counting twice); those for MNIST were not found. The rate is 0.01, "
+    "half of what that file's comes to, settled on the error of training images: at 0.02 one of "
+    "two short runs never answered with two of the classes.",
     "From grey levels up to 255 the mean of each pixel is subtracted; the paper does not say what "
     "is done to the digits, which the authors prepared with Pylearn2, whose levels go up to 1.",
 )

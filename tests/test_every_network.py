@@ -1,7 +1,7 @@
 """Every network learns: all weights get a gradient, and a few images are learnt by heart.
 
-A few networks of each paper on each backend; with REPRO_EVERY_NETWORK=1 all of them (an hour on
-two cores).
+A few networks of each paper on each backend; with REPRO_EVERY_NETWORK=1 all of them (on two cores
+more than 20 minutes on TensorFlow alone).
 """
 
 import json
@@ -33,9 +33,7 @@ def networks() -> list[str]:
 
 
 NETWORKS = networks() if EVERY else SOME
-
-
-TOGETHER = 7  # networks of one process, which gives back little of what each has taken
+TOGETHER = 7  # networks of one process, which gives back little of the memory that each has taken
 
 
 @cache
