@@ -34,6 +34,7 @@ from repro.spec import (
     Claim,
     Data,
     Experiment,
+    Figure,
     Network,
     Paper,
     ParameterGroup,
@@ -568,6 +569,19 @@ CLAIMS = (
     ),
 )
 
+FIGURES = (
+    Figure(
+        name="figure-1",
+        title="Training error of a four-layer network on CIFAR-10",
+        source="Figure 1",
+        panels=(
+            ("tanh units", (TANH_CIFAR10.name,)),
+            ("rectified units", (RELU_CIFAR10.name,)),
+        ),
+        shows="running_error",
+    ),
+)
+
 PAPER = Paper(
     name="alexnet",
     title="ImageNet Classification with Deep Convolutional Neural Networks",
@@ -580,5 +594,6 @@ PAPER = Paper(
     ),
     networks=NETWORKS,
     claims=CLAIMS,
+    figures=FIGURES,
     reported=OTHERS,
 )

@@ -181,7 +181,7 @@ def chosen(
     """
     names = [name for _, names in figure.panels for name in names]
     wanted = [experiment for experiment in experiments if experiment.name in names]
-    if figure.shows != "errors":
+    if figure.shows not in DRAWN:
         records = [r for r in records if (r["result"] or {}).get(f"{figure.shows}s")]
     found = []
     for runs in verdict.stacks(records, wanted, scale).values():
@@ -202,7 +202,7 @@ def draw_figure(
     if not runs:
         return None
     with _style():
-        return _save((_errors if figure.shows == "errors" else _layers)(figure, runs), path)
+        return _save(DRAWN.get(figure.shows, _layers)(figure, runs), path)
 
 
 def _errors(figure: spec.Figure, runs: Mapping[str, Sequence[Mapping]]) -> Any:
@@ -248,6 +248,30 @@ def _errors(figure: spec.Figure, runs: Mapping[str, Sequence[Mapping]]) -> Any:
     return page
 
 
+def _training(figure: spec.Figure, runs: Mapping[str, Sequence[Mapping]]) -> Any:
+    """The error seen while training (per cent) in each pass, in one panel."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, MultipleLocator
+
+    page = Figure(figsize=(7.6, 4.4))
+    axes = page.subplots()
+    page.subplots_adjust(left=0.085, right=0.74, top=0.84, bottom=0.12)
+    _headings(page, figure, runs, _lines(figure, runs))
+    short, dashed = _short_names(figure), figure.panels[0][1]
+    labels = []
+    for name, colour in _coloured(list(short), runs):
+        curves = [dict(verdict.running_errors(run)) for run in runs[name]]
+        end = _draw_seeds(axes, curves, colour, DASHES if name in dashed else "-")
+        labels.append((end, f"{short[name]} {end:.2f} %", colour))
+    axes.set(xlabel="pass", ylabel="training error (%)")
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MultipleLocator(5))
+    _label_right(axes, labels)
+    return page
+
+
 def _layers(figure: spec.Figure, runs: Mapping[str, Sequence[Mapping]]) -> Any:
     """What a probe measured: layer by layer above, from the largest to the smallest below."""
     from matplotlib.figure import Figure
@@ -256,16 +280,7 @@ def _layers(figure: spec.Figure, runs: Mapping[str, Sequence[Mapping]]) -> Any:
     page = Figure(figsize=(7.6, 5.4))
     panels = page.subplots(2, 1, sharey=True)
     page.subplots_adjust(left=0.085, right=0.72, top=0.85, bottom=0.1, hspace=0.32)
-    drawn = {title: bool(set(names) & set(runs)) for title, names in figure.panels}
-    first, *others = drawn
-    dashed = [first] if drawn[first] else []
-    solid = [title for title in others if drawn[title]]
-    told = "; ".join(
-        f"{line}: {', '.join(titles)}"
-        for line, titles in (("dashed", dashed), ("solid", solid))
-        if titles
-    )
-    _headings(page, figure, runs, told)
+    _headings(page, figure, runs, _lines(figure, runs))
     word, short = figure.shows.replace("_", " "), _short_names(figure)
     for axes, ranked in zip(panels, (False, True), strict=True):
         for place, (_, names) in enumerate(figure.panels):
@@ -282,6 +297,22 @@ def _layers(figure: spec.Figure, runs: Mapping[str, Sequence[Mapping]]) -> Any:
         axes.set_ylim(bottom=0)
     panels[0].legend(loc="upper left", bbox_to_anchor=(1.01, 1.03), frameon=False)
     return page
+
+
+DRAWN = {"errors": _errors, "running_error": _training}  # of the passes; others are of a probe
+
+
+def _lines(figure: spec.Figure, runs: Mapping) -> str:
+    """Which panels are dashed (the first) and which solid, of those that have runs."""
+    drawn = {title: bool(set(names) & set(runs)) for title, names in figure.panels}
+    first, *others = drawn
+    dashed = [first] if drawn[first] else []
+    solid = [title for title in others if drawn[title]]
+    return "; ".join(
+        f"{line}: {', '.join(titles)}"
+        for line, titles in (("dashed", dashed), ("solid", solid))
+        if titles
+    )
 
 
 def _headings(page: Any, figure: spec.Figure, runs: Mapping, told: str) -> None:

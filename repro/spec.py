@@ -266,8 +266,9 @@ class Figure:
     """A figure of the paper, drawn again from the recorded runs of one scale.
 
     panels: (title, names of experiments) pairs, from left to right.
-    shows: "errors", each panel's training and test error against the iteration; or the name of a
-        probe, its values against the layer, in one panel: the first names dashed, the others solid.
+    shows: "errors", each panel's training and test error against the iteration. Or in one panel,
+        the first names dashed, the others solid: "running_error", the error seen while training,
+        against the pass; or the name of a probe, its values against the layer.
     source: which figure it is ("Figure 6").
     """
 

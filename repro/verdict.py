@@ -8,6 +8,7 @@ differ in the seed.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean, stdev
 
 from repro import spec
@@ -237,21 +238,28 @@ def value(record: dict, metric: str, protocol: str) -> float | None:
 def passes_to(error: float, record: dict) -> float | None:
     """After how many passes of a finished run the running error fell to `error` per cent.
 
-    That of a pass is a mean over it and counts for its middle; between two middles it goes by a
-    straight line. Infinite where it never fell so far, None where the run is not finished.
+    Between the middles of two passes it goes by a straight line. Infinite where it never fell so
+    far, None where the run is not finished.
     """
     if not record["result"]:
         return None
-    whole, start, before = record["passes"][0]["update"], 0, None
-    for line in record["passes"]:
-        middle, seen = (start + line["update"]) / 2 / whole, line["running_error"]
+    before = None
+    for middle, seen in running_errors(record):
         if seen <= error:
             if before is None:
                 return middle
             then, higher = before
             return middle - (middle - then) * (error - seen) / (higher - seen)
-        start, before = line["update"], (middle, seen)
+        before = middle, seen
     return math.inf
+
+
+def running_errors(record: dict) -> list[tuple[float, float]]:
+    """(passes, running error in per cent) of a run: that of a pass, a mean, at its middle."""
+    ends = [0, *(line["update"] for line in record["passes"])]
+    middles = [(start + end) / 2 / ends[1] for start, end in pairwise(ends)]
+    errors = [line["running_error"] for line in record["passes"]]
+    return list(zip(middles, errors, strict=True))
 
 
 def finished(record: dict) -> tuple[str, ...]:

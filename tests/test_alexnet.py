@@ -586,6 +586,8 @@ def test_figure_1_is_trained_without_regularisation_of_any_kind():
             assert optimizers.factor_and_decay(recipe.optimizer, variable)[1] == 0
     (claim,) = (c for c in alexnet.CLAIMS if c.metric == "passes_to_25")
     assert claim.needs == tuple(e.name for e in pair)
+    (figure,) = alexnet.PAPER.figures
+    assert [names for _, names in figure.panels] == [(e.name,) for e in pair]  # tanh is dashed
 
 
 def test_the_recipe_of_sections_2_4_and_5():

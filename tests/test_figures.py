@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from run_records import counting_iterations, experiment, passes, points, record, texts
 
-from repro import figures
+from repro import figures, verdict
 from repro.errors import RunError
 from repro.spec import Figure, Reported
 
@@ -184,6 +184,25 @@ def test_the_axis_of_errors_leaves_out_the_first_tenth(tmp_path):
     figures.draw_figure(ERRORS, {"plain": [run]}, path)
     ticks = [float(word) for word in texts(path) if word.replace(".", "").isdigit()]
     assert 20 <= max(ticks) < 30
+
+
+def test_the_training_error_of_two_networks_in_one_panel(tmp_path):
+    """At the middles of the passes, so that it crosses an error where `passes_to` says."""
+    path = tmp_path / "figure.svg"
+    figure = Figure("figure-1", "Sooner", "Figure 1", PANELS, shows="running_error")
+    runs = {
+        "plain": [counted(PLAIN, k, running=[40.0, 30.0, 20.0 + k]) for k in range(2)],
+        "residual": [counted(RESIDUAL, 0, running=[20.0, 10.0])],
+    }
+    assert figures.chosen(figure, EVERY, [*runs["plain"], *runs["residual"]], "paper") == runs
+    figures.draw_figure(figure, runs, path)
+    words = texts(path)
+    assert {"Sooner", "pass", "training error (%)"} <= set(words)
+    assert {"plain 20.50 %", "residual 10.00 %"} <= set(words)
+    assert any("dashed: without shortcuts; solid: with shortcuts" in word for word in words)
+    assert not [word for word in words if word.startswith("deep")]
+    assert points(path, figures.TEST_COLOUR).count(3) == 3  # two seeds and their mean
+    assert verdict.running_errors(runs["residual"][0]) == [(0.5, 20.0), (1.5, 10.0)]
 
 
 def test_layer_by_layer_and_from_the_largest(tmp_path):
