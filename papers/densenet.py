@@ -16,10 +16,10 @@ others have as many as they are called by.
 Kept as they are for the gradients, the inputs of all layers take memory that grows with the square
 of a block's depth: each is a copy of all maps before it. All networks but the two smallest are
 therefore built with `recompute`: what stands between two convolutions is computed again for the
-gradients instead (`layers.Recomputing`). For an update of 64 images in float32, beyond what the
-process takes before, this was measured on a CPU: 1.6 GB and with `recompute` 0.6 GB for 40 layers
-and k = 12 (in a quarter more time), 2.8 and 1.1 GB for DenseNet-BC of 100 and k = 12, 15.5 and
-2.4 GB for 100 layers and k = 24.
+gradients instead (`layers.Recomputing`). An update of 64 images in float32 took, on a CPU and
+beyond what the process needs anyway, 1.6 GB for 40 layers and k = 12, and with `recompute` 0.6 GB
+in a quarter more time; 2.8 and 1.1 GB for DenseNet-BC of 100 layers and k = 12; 15.5 and 2.4 GB for
+100 layers and k = 24.
 """
 
 from dataclasses import replace
@@ -299,9 +299,9 @@ DEVIATIONS = (
     "Convolutions have no biases, as in the authors' code; the paper does not say.",
     "Batch normalisation has moving averages of momentum 0.9 and an epsilon of 1e-5, of which the "
     "paper says nothing.",
-    "Batch normalisation goes by all 64 images on one device; on several by those of each on "
-    "TensorFlow, with the moving averages of the first, and by all 64 on JAX; the paper does not "
-    "say on how many it trained.",
+    "On one device batch normalisation goes by all 64 images of a batch, and so on several with "
+    "JAX; with TensorFlow each of several devices goes by its own share, and the moving averages "
+    "of the first are kept. The paper does not say on how many it trained.",
     "Transitions have a relu after their normalisation, and the last block is followed by "
     "normalisation and relu before it is pooled, as in the authors' code; the paper names the "
     "normalisation of the transitions alone.",
@@ -333,7 +333,7 @@ def on_cifar10(network: Network, data: str) -> Experiment:
     name = f"{printed}-cifar10" + ("" if augmented else "-unaugmented")
     return Experiment(
         name=name,
-        title=f"{printed.replace('densenet', 'DenseNet')} on CIFAR-10, "
+        title=f"{printed.replace('densenet', 'DenseNet').replace('-bc', '-BC')} on CIFAR-10, "
         + ("mirrored and shifted" if augmented else "as it is, with dropout"),
         network=network,
         recipe=AUGMENTED if augmented else PLAIN,

@@ -321,10 +321,11 @@ DEVIATIONS = (
 )
 BY_EXAMPLE = (
     "Rates (0.1, in the last cccp 0.01, twice as much for biases), momentum and a weight decay of "
-    "0.0001 are those with which the first author trains this network in a later program, and of "
-    "the parameter file for SVHN; those of the paper were not found. The file for CIFAR-100, on "
-    "which the paper has the settings of CIFAR-10, has others: with those one of two short runs "
-    "never answered with three of the classes.",
+    "0.0001 are those with which the first author trains NiN, with dropout and global average "
+    "pooling, on CIFAR-10 in a later program, and of the parameter file for SVHN; those of the "
+    "paper were not found. The file for CIFAR-100, which by the paper has the settings of "
+    "CIFAR-10, has others: with those, one of two short runs never answered with three of the "
+    "classes.",
 )
 MLPCONV = (
     "Widths, kernels, pooling windows, the share that is dropped where any is, and the initial "
@@ -348,7 +349,7 @@ GREY = (
     "half of what that file's comes to, settled on the error of training images: at 0.02 one of "
     "two short runs never answered with two of the classes.",
     "From grey levels up to 255 the mean of each pixel is subtracted; the paper does not say what "
-    "is done to the digits, which the authors prepared with Pylearn2, whose levels go up to 1.",
+    "is done to the digits, which the authors prepared with Pylearn2, where levels go up to 1.",
 )
 DROPPED_FULLY = (
     "Half of the inputs of the fully connected layer are dropped; the paper does not say how many.",
@@ -365,7 +366,8 @@ WITHOUT_A_TABLE = (
 TRUNK = (
     "The paper says of the conventional trunk that it is that of Hinton et al. 2012, three "
     "convolutions and a local layer, of ten maps here. Its widths, kernels, poolings and "
-    "normalisation are as recalled from there, not checked.",
+    "normalisation are as recalled from there, not checked; the scale of the normalisation is not "
+    "divided by its nine maps, as cuda-convnet would.",
     "Its initial weights are those of cuda-convnet's examples, those of the first layer a hundred "
     "times wider, whitened images being a hundred times smaller than grey levels; the paper does "
     "not give them.",
@@ -400,7 +402,7 @@ def on_cifar10(
 TITLES = {
     "global-average": "global average pooling",
     "fully-connected": "a fully connected layer",
-    "fully-connected-dropout": "dropout and a fully connected layer",
+    "fully-connected-dropout": "a fully connected layer with dropout",
 }
 PLAIN = on_cifar10(
     NIN_CIFAR_10,

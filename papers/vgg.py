@@ -12,7 +12,8 @@ and for E. Of the shallow network (B with each pair of 3x3 layers replaced by on
 says only that its top-1 error on a centre crop is 7 % higher than that of B (section 4.1). These
 tables test densely, or on 50 crops at each scale; the experiments here test one crop and ten, so
 that they are held against each other (the claims), not against the tables. ImageNet is not here, so
-nothing of this has been run; Imagenette, ten of its classes, stands in to see that all is wired.
+nothing of this has been run. The experiment on Imagenette, ten of its classes, is there to see that
+all is wired.
 
 Beyond the paper's own numbers: He et al. 2015 give 15.3 and 19.6 billion multiply-adds for D and E;
 the first leaves out the full layers (15.35 without them, 15.47 with them), the second has them
@@ -132,10 +133,11 @@ def from_a(model, a):
 def fully_convolutional(model):
     """`model` for images of any size, with copies of its weights (section 3.2).
 
-    How the paper tests; the experiments here test crops. The full layers become convolutions of
-    7x7, 1x1 and 1x1. Images [batch, height, width, 3] of at least 224x224 in, maps of class scores
-    [batch, height, width, classes] out: 1x1 for 224x224, then one more for every 32 pixels. Nothing
-    is dropped.
+    How the paper tests; the experiments here test crops. The full layers become convolutions, the
+    first as large as the last maps (7x7 for images of 224x224), the others 1x1. Images [batch,
+    height, width, 3] at least as large as those of `model` in, maps of class scores [batch, height,
+    width, classes] out: 1x1 for images as large, then one more for every 32 pixels. Nothing is
+    dropped.
     """
     x = images = keras.Input((None, None, 3))
     for layer in model.layers:

@@ -492,8 +492,9 @@ def _claims_table(paper: spec.Paper, found: list[dict]) -> str:
 
 
 def _short_table(paper: spec.Paper, found: list[dict], stale: bool) -> str:
-    """The short-scale runs by the recipes as they are, or (`stale`) as they were."""
-    header = ["experiment", "what ran", "metric", "measured", "n", "band", "within"]
+    """The short-scale runs by the recipes as they are, or (`stale`) as they were: without bands."""
+    header = ["experiment", "what ran", "metric", "measured", "n"]
+    header += [] if stale else ["band", "within"]
     lossy = any(verdict.failed(found, experiment, "short") for experiment in paper.experiments)
     if lossy:
         header.insert(5, "failed")
@@ -513,21 +514,20 @@ def _short_table(paper: spec.Paper, found: list[dict], stale: bool) -> str:
                 band, within = bands.get((metric, protocol)), "–"
                 if band and group.plain and numbers:
                     within = "yes" if band.low <= fmean(numbers) <= band.high else "NO"
-                lines.append(
-                    [
-                        experiment.name,
-                        group.label(everyone),
-                        metric.replace("_", " "),
-                        spread(
-                            fmean(numbers) if numbers else None,
-                            stdev(numbers) if len(numbers) > 1 else None,
-                        ),
-                        str(len(numbers)),
-                        *([str(len(broken.get(group, ())))] if lossy else []),
-                        interval(band.low, band.high) if band else "–",
-                        within,
-                    ]
-                )
+                line = [
+                    experiment.name,
+                    group.label(everyone),
+                    _metric(metric, protocol),
+                    spread(
+                        fmean(numbers) if numbers else None,
+                        stdev(numbers) if len(numbers) > 1 else None,
+                    ),
+                    str(len(numbers)),
+                ]
+                line += [str(len(broken.get(group, ())))] if lossy else []
+                if not stale:
+                    line += [interval(band.low, band.high) if band else "–", within]
+                lines.append(line)
     return _markdown(header, lines, numeric={"n", "failed"}) if lines else ""
 
 
@@ -539,7 +539,7 @@ def _runs_table(runs: list[dict], experiment: spec.Experiment, counted: set[str]
         + [(metric, experiment.protocols[0]) for metric in (seen, *experiment.probes)]
     )
     columns = {
-        (m, p): m.replace("_", " ") + ("" if p == experiment.protocols[0] else f", {p}")
+        (m, p): _metric(m, p) if m.startswith("test") else m.replace("_", " ")
         for m, p in metrics
         if verdict.values(runs, m, p)
     }

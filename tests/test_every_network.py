@@ -34,6 +34,9 @@ def networks() -> list[str]:
 
 NETWORKS = networks() if EVERY else SOME
 TOGETHER = 7  # networks of one process, which gives back little of the memory that each has taken
+# glibc keeps what is freed: PyTorch asks for each large tensor anew, and most of an update of 60
+# million weights went into fetching pages.
+KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 
 
 @cache
@@ -44,7 +47,7 @@ def found(backend: str) -> dict[str, dict]:
         names = NETWORKS[first : first + TOGETHER]
         done = subprocess.run(
             [sys.executable, Path(__file__).with_name("every_network.py"), *names],
-            env={**os.environ, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": ""},
+            env={**os.environ, **KEPT, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": ""},
             capture_output=True,
             text=True,
         )

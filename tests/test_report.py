@@ -399,6 +399,7 @@ def test_runs_by_a_former_recipe_stand_apart(tmp_path):
     assert "9.000" in now and "40.000" not in now
     former, each = former.split("## Experiments")
     assert "40.000" in former and "9.000" not in former
+    assert "within" in now and "within" not in former  # bands are of the recipe as it is
     remarks = {row.split("|")[3].strip(): row.split("|")[-2].strip() for row in rows(each)}
     assert remarks == {"40.00": "former recipe: not judged", "9.00": "–"}
 

@@ -707,7 +707,7 @@ def _download(known: Dataset) -> None:
         raise DataError(
             f"{known.name} is missing, and needs a licence: register at image-net.org, put "
             f"{' and '.join(lacking)} into {_archive_folder()}, then do: repro data prepare "
-            f"{known.name}; imagenette, ten of its classes, is there without"
+            f"{known.name}; experiments on imagenette, ten of its classes, need none of this"
         )
     import tensorflow_datasets as tfds
 
