@@ -11,8 +11,8 @@ Held against the paper here: the layers of Table 1, and what Tables 2 and 3 repo
 top-5: 10.07 % error for one network and one crop, 7.89 % with 144 crops, 6.67 % for seven networks.
 The paper prints no top-1 error. ImageNet is not here, so nothing of this has been run. The
 experiment on Imagenette, ten of its classes, is there to see that all is wired, and is never held
-against the paper. None shows what the paper says is gained by average pooling (0.6 % of top-1
-accuracy) and by auxiliary classifiers.
+against the paper. No experiment here shows what the paper says is gained by average pooling (0.6 %
+of top-1 accuracy) or by auxiliary classifiers.
 
 Table 1's columns of parameters and operations do not all follow from its own layers, which are what
 is built here. Counted without biases, and with K for 1024, the rows agree with their layers to 2 %
@@ -249,8 +249,8 @@ DEVIATIONS = (
     "distortions and random ways of resizing from the first pass on; for its own networks the "
     "sampling changed over months, and some were trained on with another dropout and rate.",
     "A crop that does not fit into the photograph is drawn anew, its area too, so that large ones "
-    "are rarer than small ones, and after ten that do not fit a largest square is taken; the "
-    "paper says that areas are distributed evenly.",
+    "are rarer than small ones, and after ten that do not fit the largest square that does is "
+    "taken; the paper says that areas are distributed evenly.",
     "The sides of a crop are drawn so that the logarithm of their ratio is uniform; the paper "
     "gives the range only.",
     "Half of the crops are mirrored; the paper does not mention mirroring in training.",

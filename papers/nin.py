@@ -322,8 +322,8 @@ DEVIATIONS = (
 BY_EXAMPLE = (
     "Rates (0.1, in the last cccp 0.01, twice as much for biases), momentum and a weight decay of "
     "0.0001 are those with which the first author trains NiN, with dropout and global average "
-    "pooling, on CIFAR-10 in a later program, and of the parameter file for SVHN; those of the "
-    "paper were not found. The file for CIFAR-100, which by the paper has the settings of "
+    "pooling, on CIFAR-10 in a later program, and those of the parameter file for SVHN; the "
+    "paper's were not found. The file for CIFAR-100, which by the paper has the settings of "
     "CIFAR-10, has others: with those, one of two short runs never answered with three of the "
     "classes.",
 )
@@ -367,7 +367,7 @@ TRUNK = (
     "The paper says of the conventional trunk that it is that of Hinton et al. 2012, three "
     "convolutions and a local layer, of ten maps here. Its widths, kernels, poolings and "
     "normalisation are as recalled from there, not checked; the scale of the normalisation is not "
-    "divided by its nine maps, as cuda-convnet would.",
+    "divided by the nine maps that it sums over, while cuda-convnet divides that of its files.",
     "Its initial weights are those of cuda-convnet's examples, those of the first layer a hundred "
     "times wider, whitened images being a hundred times smaller than grey levels; the paper does "
     "not give them.",

@@ -249,7 +249,10 @@ def _errors(figure: spec.Figure, runs: Mapping[str, Sequence[Mapping]]) -> Any:
 
 
 def _training(figure: spec.Figure, runs: Mapping[str, Sequence[Mapping]]) -> Any:
-    """The error seen while training (per cent) in each pass, in one panel."""
+    """The error seen while training (per cent), that of a pass at its middle, all together.
+
+    What is of the first panel is dashed.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, MultipleLocator
 
@@ -260,13 +263,15 @@ def _training(figure: spec.Figure, runs: Mapping[str, Sequence[Mapping]]) -> Any
     short, dashed = _short_names(figure), figure.panels[0][1]
     labels = []
     for name, colour in _coloured(list(short), runs):
-        curves = [dict(verdict.running_errors(run)) for run in runs[name]]
-        end = _draw_seeds(axes, curves, colour, DASHES if name in dashed else "-")
-        labels.append((end, f"{short[name]} {end:.2f} %", colour))
+        curves = [dict(verdict.running_errors(run)) for run in runs[name] if run["passes"]]
+        if curves:
+            end = _draw_seeds(axes, curves, colour, DASHES if name in dashed else "-")
+            passes = len(min(curves, key=len))
+            labels.append((end, f"{short[name]} {end:.2f} % in pass {passes}", colour))
     axes.set(xlabel="pass", ylabel="training error (%)")
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, max(1, axes.get_xlim()[1]))
     axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     axes.yaxis.set_major_locator(MultipleLocator(5))
     _label_right(axes, labels)
     return page

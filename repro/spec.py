@@ -265,10 +265,11 @@ class Claim:
 class Figure:
     """A figure of the paper, drawn again from the recorded runs of one scale.
 
-    panels: (title, names of experiments) pairs, from left to right.
-    shows: "errors", each panel's training and test error against the iteration. Or in one panel,
-        the first names dashed, the others solid: "running_error", the error seen while training,
-        against the pass; or the name of a probe, its values against the layer.
+    panels: (title, names of experiments) pairs; of "errors" from left to right.
+    shows: "errors", each panel's training and test error against the iteration. Or all together,
+        those of the first panel dashed, the others solid: "running_error", the error seen while
+        training, against the pass; or the name of a probe, its values against the layer, as they
+        come and by size.
     source: which figure it is ("Figure 6").
     """
 

@@ -198,11 +198,24 @@ def test_the_training_error_of_two_networks_in_one_panel(tmp_path):
     figures.draw_figure(figure, runs, path)
     words = texts(path)
     assert {"Sooner", "pass", "training error (%)"} <= set(words)
-    assert {"plain 20.50 %", "residual 10.00 %"} <= set(words)
+    assert {"plain 20.50 % in pass 3", "residual 10.00 % in pass 2"} <= set(words)
     assert any("dashed: without shortcuts; solid: with shortcuts" in word for word in words)
     assert not [word for word in words if word.startswith("deep")]
     assert points(path, figures.TEST_COLOUR).count(3) == 3  # two seeds and their mean
     assert verdict.running_errors(runs["residual"][0]) == [(0.5, 20.0), (1.5, 10.0)]
+
+
+def test_the_training_error_of_few_runs_or_passes(tmp_path):
+    path = tmp_path / "figure.svg"
+    figure = Figure("figure-1", "Sooner", "Figure 1", PANELS, shows="running_error")
+    residual = counted(RESIDUAL, 0, running=[20.0])
+    figures.draw_figure(figure, {"residual": [residual]}, path)
+    assert any("; solid: with shortcuts; 1 seed each" in word for word in texts(path))
+    assert not [word for word in texts(path) if "dashed" in word]
+    assert "0.2" not in texts(path)  # one pass: no ticks between
+    plain = counted(PLAIN, 0) | {"passes": []}
+    figures.draw_figure(figure, {"plain": [plain], "residual": [residual]}, path)
+    assert not [word for word in texts(path) if word.startswith("plain")]
 
 
 def test_layer_by_layer_and_from_the_largest(tmp_path):
