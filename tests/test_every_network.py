@@ -1,7 +1,7 @@
 """Every network learns: all weights get a gradient, and a few images are learnt by heart.
 
-A few networks of each paper on each backend; with REPRO_EVERY_NETWORK=1 all of them (on two cores
-more than 20 minutes on TensorFlow alone).
+A few networks of each paper on each backend; with REPRO_EVERY_NETWORK=1 all of them, which takes
+two cores some two hours.
 """
 
 import json
@@ -34,9 +34,13 @@ def networks() -> list[str]:
 
 NETWORKS = networks() if EVERY else SOME
 TOGETHER = 7  # networks of one process, which gives back little of the memory that each has taken
-# glibc keeps what is freed: PyTorch asks for each large tensor anew, and most of an update of 60
-# million weights went into fetching pages.
-KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
+# What takes long is left out. glibc keeps the memory that PyTorch gives back and asks for anew with
+# each large tensor, and XLA does not optimise what runs a dozen times.
+SOONER = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "100000000000",
+    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+}
 
 
 @cache
@@ -47,7 +51,7 @@ def found(backend: str) -> dict[str, dict]:
         names = NETWORKS[first : first + TOGETHER]
         done = subprocess.run(
             [sys.executable, Path(__file__).with_name("every_network.py"), *names],
-            env={**os.environ, **KEPT, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": ""},
+            env={**os.environ, **SOONER, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": ""},
             capture_output=True,
             text=True,
         )
