@@ -24,11 +24,11 @@ gives no 55x55 maps with 11x11 kernels 4 apart: images of 227x227 pixels do, or 
 from dataclasses import replace
 
 from repro.data.augmentation import Chain, PCAColour, RandomCrop
-from repro.data.photographs import Square
+from repro.data.crops import Square
 from repro.data.preprocessing import PerPixelMean
 from repro.errors import UsageError, unknown
-from repro.lazy import keras, layers
-from repro.losses import SoftmaxCrossEntropy
+from repro.lazy import keras, krizhevsky2012
+from repro.networks.losses import SoftmaxCrossEntropy
 from repro.spec import (
     SGD,
     Band,
@@ -89,7 +89,7 @@ def full(x, name: str, bias: float):
         bias_initializer=keras.initializers.Constant(bias),
         name=name,
     )(x)
-    return layers.UnscaledDropout(0.5, name=f"{name}_dropout")(x)
+    return krizhevsky2012.UnscaledDropout(0.5, name=f"{name}_dropout")(x)
 
 
 def alexnet(
@@ -116,7 +116,9 @@ def alexnet(
         return keras.layers.MaxPooling2D(POOLINGS[pooling], strides=2, name=name)(x)
 
     def normalised(x, name):
-        norm = layers.LocalResponseNormalization(size=5, k=2.0, alpha=1e-4, beta=0.75, name=name)
+        norm = krizhevsky2012.LocalResponseNormalization(
+            size=5, k=2.0, alpha=1e-4, beta=0.75, name=name
+        )
         return norm(x) if lrn else x
 
     images = keras.Input((SIDE, SIDE, 3))
@@ -166,12 +168,12 @@ def four_layers(side: int, activation: str = "relu", lrn: bool = False, divided:
         x = active(x, name)
         if lrn:
             alpha = 0.001 / 5 if divided else 0.001
-            x = layers.LocalResponseNormalization(
+            x = krizhevsky2012.LocalResponseNormalization(
                 size=5, k=1.0, alpha=alpha, beta=0.75, name=f"rnorm{number}"
             )(x)
-        x = layers.CeilMaxPooling2D(3, strides=2, name=f"pool{number}")(x)
+        x = krizhevsky2012.CeilMaxPooling2D(3, strides=2, name=f"pool{number}")(x)
     for name in ("local3", "local4"):
-        x = layers.LocallyConnected2D(
+        x = krizhevsky2012.LocallyConnected2D(
             32,
             3,
             padding="same",

@@ -28,7 +28,7 @@ from repro.data.augmentation import CropAndFlip
 from repro.data.preprocessing import ChannelMeanAndDeviation
 from repro.errors import UsageError
 from repro.lazy import keras, layers
-from repro.losses import SoftmaxCrossEntropy
+from repro.networks.losses import SoftmaxCrossEntropy
 from repro.spec import SGD, Band, Claim, Data, Experiment, Network, Paper, Recipe, Reported, Steps
 
 # ------------------------------------------------------------------------------- the networks

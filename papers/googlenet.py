@@ -24,11 +24,11 @@ printed ones are those of a separable convolution of depth multiplier 8), 4c (46
 from dataclasses import replace
 
 from repro.data.augmentation import Chain
-from repro.data.photographs import InceptionCrop, PhotometricDistortions, Square
+from repro.data.crops import InceptionCrop, PhotometricDistortions, Square
 from repro.data.preprocessing import ChannelMean
 from repro.errors import unknown
-from repro.lazy import keras, layers
-from repro.losses import AuxiliaryCrossEntropy
+from repro.lazy import keras, krizhevsky2012
+from repro.networks.losses import AuxiliaryCrossEntropy
 from repro.spec import SGD, Data, Experiment, Network, Paper, Recipe, Reported, Steps
 
 # ------------------------------------------------------------------------------- the network
@@ -79,14 +79,16 @@ def convolution(x, name: str, maps: int, side: int, initialisation: str, stride:
 
 def max_pool(x, name: str):
     """3x3, stride 2. The last window may reach beyond the image, so that the side is halved."""
-    return layers.CeilMaxPooling2D(3, strides=2, name=name)(x)
+    return krizhevsky2012.CeilMaxPooling2D(3, strides=2, name=name)(x)
 
 
 def normalised(x, name: str, wanted: bool):
     """Local response normalisation with the parameters of AlexNet, where it is `wanted`."""
     if not wanted:
         return x
-    return layers.LocalResponseNormalization(size=5, k=2.0, alpha=1e-4, beta=0.75, name=name)(x)
+    return krizhevsky2012.LocalResponseNormalization(
+        size=5, k=2.0, alpha=1e-4, beta=0.75, name=name
+    )(x)
 
 
 def inception(x, name: str, maps: tuple[int, ...], initialisation: str):

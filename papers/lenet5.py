@@ -17,10 +17,10 @@ above all the scale of the output layer's penalties.
 
 from dataclasses import replace
 
-from repro.data.augmentation import DistortedCopies
+from repro.data.distortion import DistortedCopies
 from repro.data.preprocessing import Contrast, Enlarge, PadTo, ShrinkInto
-from repro.lazy import keras, layers
-from repro.losses import MAP, RightPenalty, SoftmaxCrossEntropy, SquaredError
+from repro.lazy import keras, lecun1998
+from repro.networks.losses import MAP, RightPenalty, SoftmaxCrossEntropy, SquaredError
 from repro.spec import (
     SGD,
     Band,
@@ -101,11 +101,11 @@ def bitmaps() -> list[list[float]]:
 
 def convolution(name: str, maps: int, size: int, maps_in: int):
     fan_in = size * size * maps_in
-    return layers.OneExampleConv2D(
+    return lecun1998.OneExampleConv2D(
         maps,
         size,
-        kernel_initializer=layers.FanInUniform(fan_in),
-        bias_initializer=layers.FanInUniform(fan_in),
+        kernel_initializer=lecun1998.FanInUniform(fan_in),
+        bias_initializer=lecun1998.FanInUniform(fan_in),
         name=name,
     )
 
@@ -113,27 +113,27 @@ def convolution(name: str, maps: int, size: int, maps_in: int):
 def partial_convolution(name: str, table, size: int):
     per_map = [size * size * len(row) for row in table]
     per_pair = [size * size * len(row) for row in table for _ in row]
-    return layers.PartialConv2D(
-        table, size, layers.FanInUniform(per_pair), layers.FanInUniform(per_map), name=name
+    return lecun1998.PartialConv2D(
+        table, size, lecun1998.FanInUniform(per_pair), lecun1998.FanInUniform(per_map), name=name
     )
 
 
 def subsampling(name: str):
     # Each unit has four inputs, which share one coefficient.
-    return layers.Subsampling(layers.FanInUniform(4), layers.FanInUniform(4), name=name)
+    return lecun1998.Subsampling(lecun1998.FanInUniform(4), lecun1998.FanInUniform(4), name=name)
 
 
 def full(name: str, units: int, inputs: int):
     return keras.layers.Dense(
         units,
-        kernel_initializer=layers.FanInUniform(inputs),
-        bias_initializer=layers.FanInUniform(inputs),
+        kernel_initializer=lecun1998.FanInUniform(inputs),
+        bias_initializer=lecun1998.FanInUniform(inputs),
         name=name,
     )
 
 
 def squash(name: str):
-    return layers.ScaledTanh(name=f"{name}_squash")
+    return lecun1998.ScaledTanh(name=f"{name}_squash")
 
 
 def lenet5(penalty_scale: float):
@@ -154,7 +154,7 @@ def lenet5(penalty_scale: float):
             keras.layers.Flatten(),
             full("F6", 84, inputs=120),
             squash("F6"),
-            layers.EuclideanRBF(bitmaps(), penalty_scale, name="OUTPUT"),
+            lecun1998.EuclideanRBF(bitmaps(), penalty_scale, name="OUTPUT"),
         ],
         name="lenet5",
     )

@@ -22,8 +22,8 @@ from dataclasses import replace
 from repro.data.augmentation import CropAndFlip
 from repro.data.preprocessing import GlobalContrastNormalization, PerPixelMean, ZCAWhitening
 from repro.errors import UsageError, unknown
-from repro.lazy import keras, layers
-from repro.losses import SoftmaxCrossEntropy
+from repro.lazy import keras, krizhevsky2012
+from repro.networks.losses import SoftmaxCrossEntropy
 from repro.spec import (
     SGD,
     Band,
@@ -86,7 +86,7 @@ def classifier(x, head: str, spread: float):
         return keras.layers.GlobalAveragePooling2D(dtype="float32", name="global_average")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     if head == "fully-connected-dropout":
-        x = layers.UnscaledDropout(0.5, name="fc_dropout")(x)
+        x = krizhevsky2012.UnscaledDropout(0.5, name="fc_dropout")(x)
     return keras.layers.Dense(
         classes, kernel_initializer=gaussian(spread), dtype="float32", name="fc"
     )(x)
@@ -113,8 +113,8 @@ def nin(
     for number, (shape, stds) in enumerate(zip(mlpconvs, spread, strict=True), start=1):
         x = mlpconv(x, number, shape, stds)
         if number < len(mlpconvs):
-            x = layers.CeilMaxPooling2D(3, strides=2, name=f"pool{number}")(x)
-            x = layers.UnscaledDropout(dropout, name=f"dropout{number}")(x)
+            x = krizhevsky2012.CeilMaxPooling2D(3, strides=2, name=f"pool{number}")(x)
+            x = krizhevsky2012.UnscaledDropout(dropout, name=f"dropout{number}")(x)
     return keras.Model(images, classifier(x, head, SPREAD), name="nin")
 
 
@@ -144,14 +144,14 @@ def conventional(head: str, maps: int = 64, lrn: bool = True):
         name = f"conv{number}"
         x = convolution(x, name, maps, 5, SPREAD_CONVENTIONAL[name])
         if number == 1:
-            x = layers.CeilMaxPooling2D(3, strides=2, name="pool1")(x)
+            x = krizhevsky2012.CeilMaxPooling2D(3, strides=2, name="pool1")(x)
         else:
             x = average_pooling(x, f"pool{number}")
         if lrn and number < 3:
-            x = layers.LocalResponseNormalization(
+            x = krizhevsky2012.LocalResponseNormalization(
                 size=9, k=1.0, alpha=0.001, beta=0.75, name=f"norm{number}"
             )(x)
-    x = layers.LocallyConnected2D(
+    x = krizhevsky2012.LocallyConnected2D(
         10,
         3,
         padding="same",

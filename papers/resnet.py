@@ -23,7 +23,7 @@ from repro.data.augmentation import CropAndFlip
 from repro.data.preprocessing import PerPixelMean
 from repro.errors import unknown
 from repro.lazy import keras, layers
-from repro.losses import SoftmaxCrossEntropy
+from repro.networks.losses import SoftmaxCrossEntropy
 from repro.spec import (
     SGD,
     Band,

@@ -24,11 +24,11 @@ import math
 from dataclasses import replace
 
 from repro.data.augmentation import Chain, PCAColour
-from repro.data.photographs import ScaleJitter, Square
+from repro.data.crops import ScaleJitter, Square
 from repro.data.preprocessing import ChannelMean
 from repro.errors import UsageError, unknown
-from repro.lazy import keras, layers
-from repro.losses import SoftmaxCrossEntropy
+from repro.lazy import keras, krizhevsky2012
+from repro.networks.losses import SoftmaxCrossEntropy
 from repro.spec import SGD, Claim, Data, Experiment, Network, Paper, Recipe, Reported, Steps
 
 # ------------------------------------------------------------------------------- the networks
@@ -96,7 +96,7 @@ def vgg(configuration: str, initialisation: str = "glorot", classes: int = 1000,
     for stage, (sides, maps) in enumerate(stages, start=1):
         x = convolutions(x, stage, sides, maps, initialisation)
         if configuration == "A-LRN" and stage == 1:  # with the parameters of AlexNet (section 2.1)
-            x = layers.LocalResponseNormalization(
+            x = krizhevsky2012.LocalResponseNormalization(
                 size=5, k=2.0, alpha=1e-4, beta=0.75, name="lrn1"
             )(x)
         x = keras.layers.MaxPooling2D(2, strides=2, name=f"pool{stage}")(x)

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from repro import __version__, catalog, spec
+from repro import __version__, catalog, settings, spec
 from repro.errors import DataError, Interrupted, ReproError, UsageError, unknown
 
 RUNS = "runs"
@@ -75,10 +75,12 @@ def list_(
     json: Json = False,
 ):
     """The experiments: what the papers report, and what was measured."""
-    from repro import console, report, verdict
+    from repro import terminal
+    from repro.judging import verdict
+    from repro.records import reading
 
     papers = [catalog.paper(paper)] if paper else catalog.papers()
-    records = report.gather(RESULTS, RUNS)
+    records = reading.gather(RESULTS, RUNS)
     rows = []
     for one in papers:
         table = verdict.table(records, one.experiments)
@@ -90,39 +92,41 @@ def list_(
     if json:
         keys = ("experiment", "paper", "dataset", "metric", "protocol", "reported")
         keys = (*keys, "measured", "std", "n", "failed", "verdict")
-        return console.print_json([{key: row[key] for key in keys} for row in rows])
-    console.print_table(
+        return terminal.print_json([{key: row[key] for key in keys} for row in rows])
+    terminal.print_table(
         ("experiment", "paper", "dataset", "reported", "measured", "verdict"),
         [
             (r["experiment"], r["paper"], r["dataset"], _percent(r["reported"]), *_measured(r))
             for r in rows
         ],
     )
-    console.say("Test error in per cent: mean ± standard deviation over n seeds at paper scale.")
+    terminal.say("Test error in per cent: mean ± standard deviation over n seeds at paper scale.")
 
 
 @app.command()
 def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = False):
     """The whole experiment: network, recipe, reported numbers, deviations, cost."""
-    from repro import console, report
+    from repro import terminal
+    from repro.records import reading
+    from repro.report import cost
 
     known = catalog.experiment(experiment)
-    resolved = spec.override(known, overrides or [])
+    resolved = settings.override(known, overrides or [])
     paper = catalog.paper_of(known.name)
-    cost = report.cost(resolved, report.gather(RESULTS, RUNS), changed=resolved != known)
+    cost = cost.cost(resolved, reading.gather(RESULTS, RUNS), changed=resolved != known)
     if json:
-        return console.print_json(
+        return terminal.print_json(
             {
-                **spec.as_plain(resolved),
+                **settings.as_plain(resolved),
                 "paper": paper.name,
-                "digest": spec.digest(resolved),
+                "digest": settings.digest(resolved),
                 "cost": cost,
-                "settable": spec.settable(resolved),
+                "settable": settings.settable(resolved),
             }
         )
     network = resolved.network
     options = ", ".join(f"{key}={value}" for key, value in network.options.items())
-    console.print_facts(
+    terminal.print_facts(
         [
             ("experiment", resolved.name),
             ("title", resolved.title),
@@ -136,8 +140,8 @@ def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = F
             ("deviations", [f"- {d}" for d in resolved.deviations] or "none known"),
             *([("note", resolved.note)] if resolved.note else []),
             ("cost", _cost(cost)),
-            ("--set takes", list(spec.settable(resolved))),
-            ("digest", spec.digest(resolved)),
+            ("--set takes", list(settings.settable(resolved))),
+            ("digest", settings.digest(resolved)),
         ]
     )
 
@@ -151,13 +155,14 @@ def anatomy(
 ):
     """A network layer by layer: shapes, parameters, connections, multiply-adds."""
     catalog.network(network)  # an unknown name is told before Keras is imported
-    from repro import anatomy, backends, console
+    from repro import backends, terminal
+    from repro.networks import anatomy
 
     backends.check()
-    with console.working(f"building {network}"), _muffled():
+    with terminal.working(f"building {network}"), _muffled():
         found = anatomy.of_network(network)
     if json:
-        return console.print_json(found)
+        return terminal.print_json(found)
     columns = ["name", "kind", "output_shape", "parameters", "connections", "multiply_adds"]
     columns.append("receptive_field")
     totals = ("parameters", "connections", "multiply_adds")
@@ -165,11 +170,11 @@ def anatomy(
     for title, figures in (("total", found), ("published", found.get("published") or {})):
         if figures:
             rows.append([title, "", "", *[figures.get(key) for key in totals], ""])
-    console.print_table([c.replace("_", " ") for c in columns], rows, title=network)
+    terminal.print_table([c.replace("_", " ") for c in columns], rows, title=network)
     if found.get("published"):
-        console.print_facts([("published in", catalog.network(network).source)])
+        terminal.print_facts([("published in", catalog.network(network).source)])
     if reported := [_reported(number) for number in catalog.network(network).reported]:
-        console.print_facts([("reported", reported)])  # no experiment here is held to them yet
+        terminal.print_facts([("reported", reported)])  # no experiment here is held to them yet
 
 
 # ---------------------------------------------------------------------------- running
@@ -192,29 +197,31 @@ def run(
 ):
     """Train, evaluate by the paper's protocol, log, judge."""
     known = catalog.experiment(experiment)
-    resolved = spec.override(known, overrides or [])
+    resolved = settings.override(known, overrides or [])
     _accept("scale", scale, spec.SCALES)
-    from repro import backends, console, distribution, report
+    from repro import backends, terminal
+    from repro.backends import distribution
+    from repro.report import cost
 
     backends.check()
     distribution.check_strategy(strategy)
     _accept("precision", precision, spec.PRECISIONS)
     if seed is not None and seeds is not None:
         raise UsageError(f"--seed {seed} --seeds {seeds}: accepted is one of the two")
-    report.examples(resolved.recipe.data)  # a split that there is not is told at once
+    cost.examples(resolved.recipe.data)  # a split that there is not is told at once
     _writable(out)
 
     options = {"scale": scale, "strategy": strategy, "precision": precision, "out": str(out)}
     changes = overrides or []
     if progress == "json":  # this is the process of one seed
-        from repro import training
+        from repro.training import runner
 
-        how = {"seed": seed or 0, "overrides": changes, "progress": console.emit, **options}
-        return console.print_json({"seed": seed or 0, **training.run(known, **how)})
+        how = {"seed": seed or 0, "overrides": changes, "progress": terminal.emit, **options}
+        return terminal.print_json({"seed": seed or 0, **runner.run(known, **how)})
     if not json:
-        console.say(f"{known.name}, {scale} scale: {known.title}")
+        terminal.say(f"{known.name}, {scale} scale: {known.title}")
         if known.note:
-            console.say(known.note)
+            terminal.say(known.note)
     _prepare(resolved.recipe.data.dataset)
     found = _train(resolved, range(seeds) if seeds else [seed or 0], changes, options)
     return _conclude(known, scale, out, found, found if seeds else found[0], json)
@@ -223,16 +230,18 @@ def run(
 @app.command()
 def resume(run_dir: RunDir, json: Json = False, progress: ProgressAs = "auto"):
     """Go on with a run exactly where it stopped."""
-    from repro import console, journal, seeds
+    from repro import terminal
+    from repro.records import journal
+    from repro.training import side_by_side
 
     run = journal.Journal.open(run_dir).run()
     known, seed = catalog.experiment(run["experiment"]), run["seed"]
     if progress == "json":
-        from repro import training
+        from repro.training import runner
 
-        result = training.resume(str(run_dir), progress=console.emit)
-        return console.print_json({"seed": seed, **result})
-    found = _in_processes([seed], 1, lambda _: seeds.command("resume", str(run_dir)))
+        result = runner.resume(str(run_dir), progress=terminal.emit)
+        return terminal.print_json({"seed": seed, **result})
+    found = _in_processes([seed], 1, lambda _: side_by_side.command("resume", str(run_dir)))
     out = run_dir.resolve().parent.parent
     return _conclude(known, run["scale"], out, found, found[0], json)
 
@@ -242,13 +251,14 @@ def evaluate(
     run_dir: RunDir, protocol: Annotated[str, typer.Option(metavar="NAME")], json: Json = False
 ):
     """Score a finished run's network under another protocol."""
-    from repro import console, training
+    from repro import terminal
+    from repro.training import runner
 
-    with console.working(f"testing {run_dir}"), _muffled():
-        found = training.evaluate(run_dir, protocol)
+    with terminal.working(f"testing {run_dir}"), _muffled():
+        found = runner.evaluate(run_dir, protocol)
     if json:
-        return console.print_json(found)
-    console.print_facts((key, _value(value)) for key, value in _flat(found))
+        return terminal.print_json(found)
+    terminal.print_facts((key, _value(value)) for key, value in _flat(found))
 
 
 # ---------------------------------------------------------------------------- judging
@@ -263,13 +273,14 @@ def verdict(
     json: Json = False,
 ):
     """Measured against reported."""
-    from repro import console, report
-    from repro.verdict import fell_short, table
+    from repro import terminal
+    from repro.judging.verdict import fell_short, table
+    from repro.records import reading
 
     chosen = [catalog.experiment(experiment)] if experiment else catalog.experiments()
-    rows = table(report.gather(RESULTS, RUNS), chosen)
+    rows = table(reading.gather(RESULTS, RUNS), chosen)
     if json:
-        console.print_json(rows)
+        terminal.print_json(rows)
     else:
         _print_verdicts(rows)
     return fell_short(rows)
@@ -294,7 +305,9 @@ def claims(
     json: Json = False,
 ):
     """The papers' claims, and how they stand."""
-    from repro import claims, console, report
+    from repro import terminal
+    from repro.judging import claims
+    from repro.records import reading
 
     if scale is not None:
         _accept("scale", scale, spec.SCALES[1:])
@@ -304,23 +317,23 @@ def claims(
     left_out = False
     if run:
         _writable(Path(RUNS))
-        there, wanted = report.gather(RESULTS, RUNS), {}
+        there, wanted = reading.gather(RESULTS, RUNS), {}
         for one in chosen:
             for name, lacking in claims.missing(one, there, scale or "paper", seeds or 3).items():
                 wanted[name] = sorted({*wanted.get(name, ()), *lacking})
         if wanted:
             count = sum(map(len, wanted.values()))
-            console.say(f"to train, {count} in all: {', '.join(wanted)}")
+            terminal.say(f"to train, {count} in all: {', '.join(wanted)}")
         for name, lacking in wanted.items():
             try:
                 _train_missing(catalog.experiment(name), scale or "paper", lacking)
             except DataError as error:  # the others can be trained
-                console.say(f"{name} is left out: {error}")
+                terminal.say(f"{name} is left out: {error}")
                 left_out = True
-    records = report.gather(RESULTS, RUNS)
+    records = reading.gather(RESULTS, RUNS)
     rows = [claims.judge(one, records, scale=scale) for one in chosen]
     if json:
-        console.print_json(rows)
+        terminal.print_json(rows)
     else:
         _print_claims(rows)
     if left_out:
@@ -331,12 +344,13 @@ def claims(
 @app.command()
 def results(json: Json = False):
     """Write results/ again from the records of the runs."""
-    from repro import console, report
+    from repro import terminal
+    from repro.report import writing
 
-    with console.working(f"writing {RESULTS}/"):
-        made = report.regenerate(RUNS, RESULTS)
+    with terminal.working(f"writing {RESULTS}/"):
+        made = writing.regenerate(RUNS, RESULTS)
     if json:
-        return console.print_json(made)
+        return terminal.print_json(made)
     for path in made["added"]:
         print(f"added {path}")
     print(f"{RESULTS}/ is written from {made['records']:,} records")
@@ -353,24 +367,26 @@ def sync(
     json: Json = False,
 ):
     """Bring MLflow up to date with the run directories; what is there already is not added."""
-    from repro import console, journal, report, tracking, verdict
+    from repro import terminal
+    from repro.judging import verdict
+    from repro.records import journal, reading, tracking
 
     found = run_dirs or sorted(path.parent for path in Path(RUNS).glob("*/*/run.json"))
     roots = dict.fromkeys(path.resolve().parent.parent for path in found)
     verdicts = {}
     if any((path / "result.json").exists() for path in found):
-        records = report.gather(None, RUNS, *roots)
+        records = reading.gather(None, RUNS, *roots)
         verdicts = verdict.of_runs(verdict.table(records, catalog.experiments()))
     rows = []
     for path in found:
         run_id = journal.Journal.open(path).run()["id"]
-        with console.working(f"logging {path}"):
+        with terminal.working(f"logging {path}"):
             synced = tracking.sync(path, verdict=verdicts.get(run_id, ""))
         rows.append({"run_dir": str(path), **synced})
         if not json:
             print(f"{path}: {synced['points']:,} points added")
     if json:
-        console.print_json(rows)
+        terminal.print_json(rows)
     elif not found:
         print(f"no runs below {RUNS}/")
 
@@ -382,7 +398,7 @@ def data(
     json: Json = False,
 ):
     """The datasets: what is there, get it, verify it."""
-    from repro import console
+    from repro import terminal
     from repro.data import datasets
 
     _accept("action", action, ("list", "prepare", "check"))
@@ -398,10 +414,10 @@ def data(
         sets = [row for row in datasets.available() if row["name"] == dataset]
     if action == "check":
         here = [row for row in sets if dataset or row["state"] != "missing"]
-        with console.working("checking every example"):
+        with terminal.working("checking every example"):
             problems = {row["name"]: datasets.check(row["name"]) for row in here}
         if json:
-            console.print_json(problems)
+            terminal.print_json(problems)
         else:
             for row in here:
                 part = {k: v for k, v in _counts(row).items() if v != row["official"][k]}
@@ -410,25 +426,25 @@ def data(
                     print(f"{row['name']}: {line}")
         return 3 if any(problems.values()) else 0
     if json:
-        return console.print_json(sets)
+        return terminal.print_json(sets)
     columns = ("name", "version", "title", "state", "examples", "path")
     rows = [[_value({**row, "examples": _counts(row)}[c]) for c in columns] for row in sets]
-    console.print_table(columns, rows)
+    terminal.print_table(columns, rows)
 
 
 @app.command()
 def doctor(json: Json = False):
     """Versions, devices, data, tracking server, disk: what works and what does not."""
-    from repro import console, doctor
+    from repro import doctor, terminal
 
-    with console.working("looking around"), _muffled():
+    with terminal.working("looking around"), _muffled():
         checks = doctor.report()
     if json:
-        console.print_json(checks)
+        terminal.print_json(checks)
     else:
         words = {True: "ok", False: "NOT OK"}
         rows = [(c["name"], words.get(c["ok"], "-"), c["detail"]) for c in checks]
-        console.print_table(("what", "state", "detail"), rows)
+        terminal.print_table(("what", "state", "detail"), rows)
     return any(c["ok"] is False for c in checks)
 
 
@@ -467,10 +483,10 @@ def _writable(out: Path) -> None:
 
 
 def _prepare(dataset: str) -> None:
-    from repro import console
+    from repro import terminal
     from repro.data import datasets
 
-    with console.Counter(f"preparing {dataset}", "examples") as counter:
+    with terminal.Counter(f"preparing {dataset}", "examples") as counter:
         datasets.prepare(dataset, counter)
 
 
@@ -482,14 +498,14 @@ def _counts(row: dict) -> dict:
 
 def _train(resolved: spec.Experiment, wanted, overrides, options) -> list[dict]:
     """Trains the wanted seeds, side by side where that is faster; their results."""
-    from repro import seeds
+    from repro.training import side_by_side
 
-    jobs = min(len(wanted), seeds.jobs(resolved))
+    jobs = min(len(wanted), side_by_side.jobs(resolved))
     changes = [part for text in overrides for part in ("--set", text)]
     how = [part for key, value in options.items() for part in (f"--{key}", value)]
 
     def command(seed: int) -> list[str]:
-        return seeds.command("run", resolved.name, "--seed", str(seed), *how, *changes)
+        return side_by_side.command("run", resolved.name, "--seed", str(seed), *how, *changes)
 
     return _in_processes(wanted, jobs, command)
 
@@ -500,11 +516,12 @@ def _in_processes(wanted, jobs: int, command) -> list[dict]:
     Each is a process of its own, a single one too: what TensorFlow's libraries write on standard
     error stays away from the bars. Raises the error of the first that failed, or Interrupted.
     """
-    from repro import console, seeds
+    from repro import terminal
+    from repro.training import side_by_side
 
     label = "seed {}".format
-    with console.Bars([label(seed) for seed in wanted]) as bars:
-        outcomes = seeds.run(
+    with terminal.Bars([label(seed) for seed in wanted]) as bars:
+        outcomes = side_by_side.run(
             wanted, command, jobs, lambda seed, event: bars.show(label(seed), event)
         )
     results = [o.result for o in outcomes if o.result]
@@ -512,25 +529,25 @@ def _in_processes(wanted, jobs: int, command) -> list[dict]:
     if not bad:
         return results
     for result in results:
-        console.say(f"seed {result['seed']} is finished: {result['run_dir']}")
+        terminal.say(f"seed {result['seed']} is finished: {result['run_dir']}")
     for outcome in bad:
         if outcome.exit_code == 130 and outcome.run_dir:
-            console.say(f"go on with: repro resume {outcome.run_dir}")
+            terminal.say(f"go on with: repro resume {outcome.run_dir}")
     failed = [o for o in bad if o.exit_code != 130]
     if not failed:
         raise Interrupted("interrupted")
     first = failed[0]
     if first.error.endswith(BUG):
-        console.say("\n".join(first.log))
+        terminal.say("\n".join(first.log))
     failure = ReproError(f"seed {first.seed}: {first.error}" if len(wanted) > 1 else first.error)
     failure.exit_code = first.exit_code if first.exit_code in (2, 3, 4) else 4
     raise failure
 
 
 def _train_missing(experiment: spec.Experiment, scale: str, missing: list[int]) -> None:
-    from repro import console
+    from repro import terminal
 
-    console.say(f"{experiment.name}, {scale} scale: seeds {', '.join(map(str, missing))}")
+    terminal.say(f"{experiment.name}, {scale} scale: seeds {', '.join(map(str, missing))}")
     _prepare(experiment.recipe.data.dataset)
     options = {"scale": scale, "strategy": "auto", "precision": "float32", "out": RUNS}
     _train(experiment, missing, [], options)
@@ -544,27 +561,29 @@ def _conclude(
     They are judged with the others in `out`, not with the records that came with the code: whoever
     trains the seeds again wants to know what these say.
     """
-    from repro import console, report, verdict
+    from repro import terminal
+    from repro.judging import groups, verdict
+    from repro.records import reading
 
-    mine = [report.read_run(result["run_dir"]) for result in results]
-    records = report.gather(None, out)
+    mine = [reading.read_run(result["run_dir"]) for result in results]
+    records = reading.gather(None, out)
     rows = verdict.table(records, [experiment]) if scale == "paper" else []
     outside = verdict.check_bands(mine, [experiment])
     _tag(results, mine, verdict.of_runs(rows))
     if json:
-        console.print_json(document)
+        terminal.print_json(document)
     else:
         _print_results(results)
         _print_verdicts(rows)
     for record in mine:
-        before = verdict.seed_before(record, records, experiment)
+        before = groups.seed_before(record, records, experiment)
         if before:
-            console.say(
+            terminal.say(
                 f"seed {record['run']['seed']}: this run does not count, since the seed finished "
                 f"before, at {before['result'].get('finished')} (run {before['run']['id']})"
             )
     for problem in outside:
-        console.say(problem)
+        terminal.say(problem)
     return verdict.fell_short(rows, [record["run"]["id"] for record in mine]) or bool(outside)
 
 
@@ -573,12 +592,13 @@ def _tag(results: list[dict], mine: list[dict], verdicts: dict[str, str]) -> Non
 
     A server that is away has been told of already.
     """
-    from repro import console, tracking
+    from repro import terminal
+    from repro.records import stores, tracking
 
     for result, record in zip(results, mine, strict=True):
         run_id = record["run"]["id"]
         if result.get("mlflow_run_id") and run_id in verdicts:
-            with console.working("logging"), contextlib.suppress(tracking.TrackingError):
+            with terminal.working("logging"), contextlib.suppress(stores.TrackingError):
                 tracking.sync(result["run_dir"], verdict=verdicts[run_id])
 
 
@@ -586,9 +606,9 @@ def _tag(results: list[dict], mine: list[dict], verdicts: dict[str, str]) -> Non
 
 
 def _print_results(results: list[dict]) -> None:
-    from repro import console
-    from repro.probes import PROBES
-    from repro.verdict import unit
+    from repro import terminal
+    from repro.judging.measures import unit
+    from repro.training.probes import PROBES
 
     scored = [metrics for result in results for metrics in result["metrics"].values()]
     shown = ("test_error", "training_error", "running_error", *PROBES)
@@ -600,11 +620,11 @@ def _print_results(results: list[dict]) -> None:
             values = [metrics.get(key) for key in shown]
             rows.append((result["seed"], protocol, *values, speed, result["run_dir"]))
     names = [key.replace("_", " ") + unit(key) for key in shown]
-    console.print_table(("seed", "protocol", *names, "images/s", "run directory"), rows)
+    terminal.print_table(("seed", "protocol", *names, "images/s", "run directory"), rows)
 
 
 def _print_verdicts(rows: list[dict]) -> None:
-    from repro import console
+    from repro import terminal
 
     if not rows:
         return
@@ -618,20 +638,22 @@ def _print_verdicts(rows: list[dict]) -> None:
         printed.append(
             (name, row["metric"], row["protocol"], number, measured, difference, verdict)
         )
-    console.print_table(columns, printed)
+    terminal.print_table(columns, printed)
 
 
 def _print_claims(rows: list[dict]) -> None:
-    from repro import claims, console, report
+    from repro import terminal
+    from repro.judging import claims
+    from repro.report import words
 
     columns = ("claim", "statement", "source", "metric", "effect", "interval", "verdict")
     lines = []
     for row in rows:
-        effect, interval = report.effect(row), report.interval(row["low"], row["high"])
+        effect, interval = words.effect(row), words.interval(row["low"], row["high"])
         facts = (row["claim"], row["statement"], row["source"], row["metric"])
         lines.append((*facts, effect, interval, claims.words(row)))
-    console.print_table(columns, lines)
-    console.say(
+    terminal.print_table(columns, lines)
+    terminal.say(
         "Effect: the fall of the mean between neighbours, or how many times it is lower, "
         "with a 95 % interval."
     )
@@ -651,7 +673,7 @@ def _percent(value: float | None) -> str | None:
 
 
 def _reported(number: spec.Reported) -> str:
-    from repro.verdict import unit
+    from repro.judging.measures import unit
 
     spread = f" ± {number.std:g} over {number.runs} runs" if number.std is not None else ""
     chosen = f", {number.chosen}" if number.chosen else ""
@@ -660,7 +682,7 @@ def _reported(number: spec.Reported) -> str:
 
 
 def _band(band: spec.Band) -> str:
-    from repro.verdict import unit
+    from repro.judging.measures import unit
 
     sign = unit(band.metric)
     return f"{band.scale}: {band.metric} {band.low:g} to {band.high:g}{sign} ({band.source})"

@@ -116,9 +116,9 @@ def _data(known: dict[str, Any]) -> tuple[bool | None, str]:
 
 
 def _tracking() -> tuple[bool | None, str]:
-    from repro import tracking
+    from repro.records import stores
 
-    return True, tracking.check(timeout=3)
+    return True, stores.check(timeout=3)
 
 
 def _output(out: Path) -> tuple[bool | None, str]:

@@ -19,5 +19,7 @@ class LazyModule:
 
 
 keras = LazyModule("keras")
-layers = LazyModule("repro.layers")
+krizhevsky2012 = LazyModule("repro.networks.krizhevsky2012")
+layers = LazyModule("repro.networks.layers")
+lecun1998 = LazyModule("repro.networks.lecun1998")
 numpy = LazyModule("numpy")

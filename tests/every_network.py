@@ -15,8 +15,9 @@ import time
 
 import numpy as np
 
-from repro import backends, catalog, losses
+from repro import backends, catalog
 from repro.lazy import keras
+from repro.networks import losses
 
 IMAGES, CLASSES = 2, 10  # as many images, and of so many of the classes
 NEAR_ZERO, UPDATES, CHUNK = 0.05, 300, 5

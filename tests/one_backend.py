@@ -17,10 +17,13 @@ import numpy as np
 from families import FAMILIES, SMALLER, UPDATED
 
 from papers import densenet
-from repro import backends, catalog, distribution, evaluation, losses, optimizers, spec, training
+from repro import backends, catalog, spec
+from repro.backends import distribution
 from repro.data.preprocessing import Contrast, Enlarge, PadTo
 from repro.errors import Interrupted, UsageError
 from repro.lazy import keras, layers
+from repro.networks import losses, optimizers
+from repro.training import evaluation, runner, schedule, training
 
 FOLDER, STRATEGY, JOBS = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
 BATCH, UPDATES = 16, 10
@@ -131,7 +134,7 @@ def experiment() -> spec.Experiment:
 
 def runs(found: dict) -> None:
     """One run left alone, one stopped by SIGTERM within a pass and gone on with."""
-    training.CHUNK_UPDATES = 4
+    schedule.CHUNK_UPDATES = 4
     one = experiment()
     whole, cut = (FOLDER / f"{kind}-{backends.name()}" for kind in ("whole", "cut"))
     catalog.experiment = lambda name: one
@@ -140,13 +143,13 @@ def runs(found: dict) -> None:
         if event["event"] == "progress" and event["update"] == 15:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    training.run(one, out=whole, strategy=STRATEGY)
+    runner.run(one, out=whole, strategy=STRATEGY)
     try:
-        training.run(one, out=cut, strategy=STRATEGY, progress=stop)
+        runner.run(one, out=cut, strategy=STRATEGY, progress=stop)
     except Interrupted:
         random.seed(99)  # the state of the process decides nothing
         np.random.seed(99)
-        training.resume(next((cut / one.name).iterdir()))
+        runner.resume(next((cut / one.name).iterdir()))
 
 
 def failing(shape: tuple) -> bool:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from repro import probes
+from repro.training import probes
 
 EPSILON = 1e-5
 draw = np.random.default_rng(0)

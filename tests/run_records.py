@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from repro import spec
+from repro import settings, spec
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def record(of: spec.Experiment, seed: int, error: float, **changes) -> dict:
         "scale": "paper",
         "seed": seed,
         "resolved": {},
-        "digest": spec.digest(spec.override(of, overrides)),
+        "digest": settings.digest(settings.override(of, overrides)),
         "overrides": overrides,
         "precision": "float32",
         "backend": "tensorflow",

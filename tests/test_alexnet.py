@@ -7,11 +7,13 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from test_local_layers import normalised_by_loops, pooled_by_loops  # noqa: E402
+from test_local_layers import normalised_by_loops, pooled_by_loops
 
-from papers import alexnet  # noqa: E402
-from repro import anatomy, layers, optimizers, spec, training  # noqa: E402
-from repro.errors import UsageError  # noqa: E402
+from papers import alexnet
+from repro import spec
+from repro.errors import UsageError
+from repro.networks import anatomy, krizhevsky2012, optimizers
+from repro.training import schedule
 
 NETWORKS = {n.name: n for n in alexnet.NETWORKS}
 EXPERIMENTS = {e.name: e for e in alexnet.PAPER.experiments}
@@ -287,7 +289,7 @@ def test_the_spread_of_cuda_convnets_layer_files():
 def test_half_of_the_units_of_fc6_and_fc7_are_dropped_and_no_others(undrawn):
     model = small()
     dropouts = [m for m in model.layers if isinstance(m, keras.layers.Dropout)]
-    assert [type(m) for m in dropouts] == [layers.UnscaledDropout] * 2
+    assert [type(m) for m in dropouts] == [krizhevsky2012.UnscaledDropout] * 2
     assert [m.rate for m in dropouts] == [0.5, 0.5]
     assert [m.input for m in dropouts] == [model.get_layer(n).output for n in ("fc6", "fc7")]
     assert [model.get_layer(n).input for n in ("fc7", "fc8")] == [m.output for m in dropouts]
@@ -556,16 +558,16 @@ def test_as_many_updates_as_cuda_convnet_makes(name, of_four_fifths, of_all):
     """Passes over 40,000 images, over 50,000, and ten each at a tenth and a hundredth."""
     recipe = EXPERIMENTS[name].recipe
     whole = of_four_fifths * 40_000 + of_all * 50_000
-    last = training.pass_ends(recipe, 50_000, "paper")[-1]
+    last = schedule.pass_ends(recipe, 50_000, "paper")[-1]
     assert last == pytest.approx((whole + 20 * 50_000) / 128, abs=1)
-    first = [first * 128 for first, _ in training.rates(recipe, last)]
+    first = [first * 128 for first, _ in schedule.rates(recipe, last)]
     assert first == pytest.approx([0, whole, whole + 10 * 50_000], abs=128)
     assert [rate for _, rate in recipe.optimizer.rate.steps] == [1e-3, 1e-4, 1e-5]
 
 
 def test_at_short_scale_both_networks_are_trained_equally_long():
     recipes = [EXPERIMENTS[name].recipe for name in ON_CROPS]
-    plain, normalised = (training.pass_ends(recipe, 50_000, "short") for recipe in recipes)
+    plain, normalised = (schedule.pass_ends(recipe, 50_000, "short") for recipe in recipes)
     assert plain == normalised
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from repro import anatomy
 from repro.errors import RunError, UsageError
+from repro.networks import anatomy
 
 keras = pytest.importorskip("keras")
 layers = keras.layers

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 
 from repro.data import augmentation
-from repro.data.augmentation import (
-    Chain,
-    CropAndFlip,
-    DistortedCopies,
-    PCAColour,
-    RandomCrop,
-    draws,
-    normal_draws,
-    warp,
-)
+from repro.data.augmentation import Chain, CropAndFlip, PCAColour, RandomCrop
+from repro.data.distortion import DistortedCopies, warp
+from repro.data.draws import draws, normal_draws
 from repro.errors import UsageError
 
 FILL = -0.1

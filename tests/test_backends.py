@@ -14,9 +14,10 @@ import pytest
 from families import FAMILIES, UPDATED
 from test_training import timeless
 
-from repro import backends, checkpoint
+from repro import backends
 from repro.errors import UsageError
-from repro.journal import Journal
+from repro.records.journal import Journal
+from repro.training import checkpoint
 
 HERE = Path(__file__).parent
 OTHERS = ("jax", "torch")

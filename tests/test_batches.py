@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from repro.data.augmentation import DistortedCopies
 from repro.data.batches import Batches
+from repro.data.distortion import DistortedCopies
 from repro.errors import UsageError
 
 N = 50

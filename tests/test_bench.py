@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from repro import bench
+from repro.bench import command, contenders, summary, timing
 from repro.errors import RunError
+from repro.report import bench_page
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -65,7 +66,7 @@ NOT_RUN = {"torch-bfloat16": "it failed: out of memory"}
 
 @pytest.fixture(scope="module")
 def document() -> dict:
-    return bench.summarise(FACTS, SAMPLES, NOT_RUN)
+    return summary.summarise(FACTS, SAMPLES, NOT_RUN)
 
 
 def row(document: dict, name: str) -> dict:
@@ -81,9 +82,9 @@ def ratio(document: dict, title: str) -> dict:
 
 def test_the_torch_network_has_the_parameters_and_multiply_adds_of_the_paper():
     torch = pytest.importorskip("torch")
-    from repro import bench_torch
+    from repro.bench import with_torch
 
-    network = bench_torch.ResNet20()
+    network = with_torch.ResNet20()
     assert sum(p.numel() for p in network.parameters()) == 269_722
     counted = []
 
@@ -102,9 +103,9 @@ def test_the_torch_network_has_the_parameters_and_multiply_adds_of_the_paper():
 def test_the_stock_keras_network_has_the_parameters_of_the_paper():
     import keras
 
-    from repro import bench_keras
+    from repro.bench import with_keras
 
-    network = bench_keras.stock()
+    network = with_keras.stock()
     assert network.output_shape == (None, 10)
     assert sum(w.shape.num_elements() for w in network.trainable_weights) == 269_722
     normalisations = [
@@ -124,14 +125,14 @@ def test_the_stock_keras_network_has_the_parameters_of_the_paper():
 def test_the_combined_rate_of_a_slow_machine():
     # T = 200 s; scoring 5 s; four passes begin and end, 1.04 s; 4 + 200/60 checkpoints, 2.2 s;
     # MLflow after each pass, 0.4 s
-    rate = bench.combined_rate(1000.0, COSTS, CADENCE)
+    rate = summary.combined_rate(1000.0, COSTS, CADENCE)
     assert rate == pytest.approx(200_000 / (200 + 5 + 1.04 + 2.2 + 0.4))
 
 
 def test_the_combined_rate_of_a_fast_machine_logs_by_the_clock():
     # T = 10 s: a third of a time for MLflow, a sixth of a checkpoint beside the four
     costs = {**COSTS, "scoring": 50_000.0}
-    rate = bench.combined_rate(20_000.0, costs, CADENCE)
+    rate = summary.combined_rate(20_000.0, costs, CADENCE)
     assert rate == pytest.approx(200_000 / (10 + 0.2 + 1.04 + (4 + 1 / 6) * 0.3 + 0.1 / 3))
 
 
@@ -168,7 +169,7 @@ def test_the_pipeline_is_held_to_training(document):
 
 
 def test_the_targets_are_those_that_were_set():
-    targets = {r.title: r.target for r in bench.RATIOS if r.target is not None}
+    targets = {r.title: r.target for r in contenders.RATIOS if r.target is not None}
     assert targets == {
         "harness float32 / plain Keras fit": 1.5,
         "harness float32 / best PyTorch": 1.1,
@@ -187,26 +188,26 @@ def test_the_share_of_the_peak(document):
 
 def test_the_share_of_bfloat16_is_of_the_faster_product():
     found = [*samples("harness-bfloat16", 1000.0), *samples("product", 250.0)]
-    slow = bench.summarise(FACTS, [*found, *samples("product-bfloat16", 50.0)], {})
-    fast = bench.summarise(FACTS, [*found, *samples("product-bfloat16", 500.0)], {})
+    slow = summary.summarise(FACTS, [*found, *samples("product-bfloat16", 50.0)], {})
+    fast = summary.summarise(FACTS, [*found, *samples("product-bfloat16", 500.0)], {})
     assert row(slow, "harness-bfloat16")["share"] == pytest.approx(0.973225, rel=1e-5)
     assert row(fast, "harness-bfloat16")["share"] == pytest.approx(0.486612, rel=1e-5)
 
 
 def test_many_segments_are_joined_and_nothing_is_lost():
     segments = [[10.0, 1.0]] * 59 + [[10.0, 3.0]]
-    joined = bench.joined(segments, most=30)
+    joined = timing.joined(segments, most=30)
     assert len(joined) == 30
     assert joined[0] == [20.0, 2.0]
     assert joined[-1] == [20.0, 4.0]
-    assert bench.joined([[10.0, 1.0]], most=30) == [[10.0, 1.0]]
+    assert timing.joined([[10.0, 1.0]], most=30) == [[10.0, 1.0]]
 
 
 def test_the_clock_leaves_out_what_is_skipped(monkeypatch):
     now = iter([0.0, 100.0, 101.0, 105.0, 106.0, 108.0])
-    monkeypatch.setattr(bench.time, "perf_counter", lambda: next(now))
-    monkeypatch.setattr(bench, "others_seconds", lambda: None)
-    clock = bench.Clock(5.0)  # made at 0
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(timing, "others_seconds", lambda: None)
+    clock = timing.Clock(5.0)  # made at 0
     clock.start()  # at 100, after the warm-up
     assert clock.lap(64)  # at 101: go on
     clock.skip()  # at 105
@@ -219,7 +220,7 @@ def test_the_clock_leaves_out_what_is_skipped(monkeypatch):
 
 
 def test_the_page_says_what_was_not_run_and_why(document):
-    text = bench.page(document)
+    text = bench_page.page(document)
     assert "| plain Keras, fit on arrays, float32 | 500 | 300 to 600 | images/s | 49 % |" in text
     assert "| this harness, mixed_bfloat16 | not run |" in text
     assert "Not run: PyTorch, bfloat16 (it failed: out of memory)." in text
@@ -227,7 +228,7 @@ def test_the_page_says_what_was_not_run_and_why(document):
 
 
 def test_the_page_gives_ratios_with_their_targets(document):
-    text = bench.page(document)
+    text = bench_page.page(document)
     each = "1.500, 1.500, 2.000"
     assert f"| harness float32 / plain Keras fit | 1.500 | {each} | at least 1.5 | yes |" in text
     assert "| harness float32 / bare loop | 0.938 | " in text
@@ -235,7 +236,7 @@ def test_the_page_gives_ratios_with_their_targets(document):
 
 
 def test_the_page_gives_the_formula_with_its_figures(document):
-    text = bench.page(document)
+    text = bench_page.page(document)
     assert (
         "rate = 200,000 / (T + 10,000 / s + 4 (f + l) + (4 + T / 60) c + min(4, T / 30) m)" in text
     )
@@ -244,29 +245,29 @@ def test_the_page_gives_the_formula_with_its_figures(document):
 
 def test_the_page_says_where_it_was(document):
     assert document["devices"] == ["CPU"]
-    assert "- A Processor, 2 cores; computed on CPU\n" in bench.page(document)
-    assert "- commit 0123456789ab, 2026-11-21" in bench.page(document)
+    assert "- A Processor, 2 cores; computed on CPU\n" in bench_page.page(document)
+    assert "- commit 0123456789ab, 2026-11-21" in bench_page.page(document)
 
 
 def test_the_page_says_how_quiet_the_machine_was(document):
-    text = bench.page(document)
+    text = bench_page.page(document)
     assert "other processes kept 0.25 cores busy" in text
     assert "(seconds from its last update to its return: 9.5, 9.5, 9.5)" in text
 
 
 def test_the_page_survives_the_file(document, tmp_path):
-    bench.write(document, tmp_path)
-    assert (tmp_path / "bench.md").read_text() == bench.page(bench.read(tmp_path))
-    assert bench.read(tmp_path / "nowhere") is None
+    bench_page.write(document, tmp_path)
+    assert (tmp_path / "bench.md").read_text() == bench_page.page(bench_page.read(tmp_path))
+    assert bench_page.read(tmp_path / "nowhere") is None
 
 
 def test_a_page_of_nothing_but_missing_contenders():
-    assert "not run" in bench.page(bench.summarise(FACTS, [], {}))
+    assert "not run" in bench_page.page(summary.summarise(FACTS, [], {}))
 
 
 @pytest.mark.skipif(not (RESULTS / "bench.json").exists(), reason="nothing was measured yet")
 def test_the_page_in_results_is_that_of_its_figures():
-    again = bench.page(bench.read(RESULTS))
+    again = bench_page.page(bench_page.read(RESULTS))
     assert (RESULTS / "bench.md").read_text() == again, "results/bench.md is out of date"
 
 
@@ -282,9 +283,9 @@ def test_the_order_is_the_same_in_every_round_and_a_failure_stops_no_other(monke
             raise RunError("it failed: out of memory")
         return {"rate": 1.0}
 
-    monkeypatch.setattr(bench, "_in_process", process)
-    chosen = [c for c in bench.CONTENDERS if c.name in ("harness", "bare", "product")]
-    found, not_run = bench.run(chosen, 3, 1.0)
+    monkeypatch.setattr(command, "_in_process", process)
+    chosen = [c for c in contenders.CONTENDERS if c.name in ("harness", "bare", "product")]
+    found, not_run = command.run(chosen, 3, 1.0)
     assert asked == ["harness", "bare", "product"] * 2 + ["harness", "product"]
     assert [s["contender"] for s in found] == ["harness", "product"] * 3
     assert [s["round"] for s in found] == [1, 1, 2, 2, 3, 3]
@@ -292,10 +293,10 @@ def test_the_order_is_the_same_in_every_round_and_a_failure_stops_no_other(monke
 
 
 def test_a_package_that_is_not_there_is_said(monkeypatch):
-    monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None)
     said = []
-    found, not_run = bench.run(
-        [c for c in bench.CONTENDERS if c.name == "torch"], 1, 1.0, said.append
+    found, not_run = command.run(
+        [c for c in contenders.CONTENDERS if c.name == "torch"], 1, 1.0, said.append
     )
     assert found == []
     assert not_run == {"torch": "torch is not installed; do: pip install torch"}
@@ -314,7 +315,7 @@ def test_a_package_that_is_not_there_is_said(monkeypatch):
     ],
 )
 def test_a_bad_argument_is_one_line(arguments, message, capsys):
-    assert bench.main(arguments) == 2
+    assert command.main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"error: {message}")
@@ -323,15 +324,17 @@ def test_a_bad_argument_is_one_line(arguments, message, capsys):
 
 def test_few_rounds_or_contenders_leave_results_alone(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bench, "_prepare", lambda: None)
-    monkeypatch.setattr(bench, "_in_process", lambda name, *rest: samples(name, 1.0)[0])
-    assert bench.main(["--rounds", "2"]) == 0
-    assert bench.main(["--seconds", "5"]) == 0
-    assert bench.main(["--contenders", "product,pipeline"]) == 0
+    monkeypatch.setattr(command, "_prepare", lambda: None)
+    monkeypatch.setattr(command, "_in_process", lambda name, *rest: samples(name, 1.0)[0])
+    assert command.main(["--rounds", "2"]) == 0
+    assert command.main(["--seconds", "5"]) == 0
+    assert command.main(["--contenders", "product,pipeline"]) == 0
     assert not (tmp_path / "results").exists()
     assert "matrix product, float32" in capsys.readouterr().out
-    monkeypatch.setattr(bench, "run", lambda *how: (samples("product", 1.0), {"bare": "it failed"}))
-    assert bench.main([]) == 4
+    monkeypatch.setattr(
+        command, "run", lambda *how: (samples("product", 1.0), {"bare": "it failed"})
+    )
+    assert command.main([]) == 4
     assert not (tmp_path / "results").exists()
 
 
@@ -350,17 +353,17 @@ def test_from_the_command_to_the_page(tmp_path):
     assert product["rate"] > 0
     assert product["samples"][0]["device"] == "CPU"
     assert json.loads((tmp_path / "bench.json").read_text()) == document
-    assert (tmp_path / "bench.md").read_text() == bench.page(document)
+    assert (tmp_path / "bench.md").read_text() == bench_page.page(document)
     assert document["cadence"] == CADENCE
 
 
 def test_the_harness_is_timed_in_a_training_that_it_stops(tmp_path, monkeypatch):
     """On the digits that come with scikit-learn, whose recipe is an image per update."""
-    from repro import bench_keras
+    from repro.bench import with_keras
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.chdir(tmp_path)
-    sample = bench_keras.harness(0.1, "float32", experiment="lenet5-digits")
+    sample = with_keras.harness(0.1, "float32", experiment="lenet5-digits")
     assert sample["costs"].keys() == COSTS.keys()
     assert all(cost > 0 for cost in sample["costs"].values())
     # a pass is 1,437 updates, 1,000 of them in its first chunk, which is not timed
@@ -372,6 +375,6 @@ def test_the_harness_is_timed_in_a_training_that_it_stops(tmp_path, monkeypatch)
 
 def test_facts_name_the_place():
     options = argparse.Namespace(rounds=3, seconds=20.0)
-    facts = bench.facts(options)
+    facts = command.facts(options)
     assert facts.keys() == FACTS.keys()
     assert facts["cadence"] == CADENCE  # once in four passes over 50,000 images, 10,000 are scored

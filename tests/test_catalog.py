@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from repro import catalog, spec
+from repro import catalog, settings
 from repro.errors import UsageError
 
 EXPERIMENTS = {e.name: e for e in catalog.experiments()}
@@ -51,8 +51,8 @@ def test_experiment_is_complete(experiment):
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=EXPERIMENTS)
 def test_every_key_can_be_set_to_what_it_is(experiment):
-    same = [f"{key}={value}" for key, value in spec.settable(experiment).items()]
-    assert spec.override(experiment, same) == experiment
+    same = [f"{key}={value}" for key, value in settings.settable(experiment).items()]
+    assert settings.override(experiment, same) == experiment
 
 
 def test_claims_name_experiments_that_exist():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from repro import checkpoint
 from repro.errors import RunError
+from repro.training import checkpoint
 
 STATE = {"update": 7, "state": {"losses": 0.1 + 0.2, "wrong": 3, "rates": None}, "passes": 1}
 

@@ -6,8 +6,8 @@ import math
 import pytest
 from run_records import experiment, passes, record
 
-from repro import claims
 from repro.errors import UsageError
+from repro.judging import claims
 from repro.spec import Claim
 
 A, B, C = (experiment(name) for name in ("fewer", "more", "most"))

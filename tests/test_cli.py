@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from repro import catalog, cli, console, seeds, spec
+from repro import catalog, cli, settings, spec, terminal
 from repro.errors import DataError
+from repro.training import side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -209,7 +210,7 @@ def test_tables_say_what_json_says(capsys):
 
 
 def test_json_has_no_nan(capsys):
-    console.print_json({"a": float("nan"), "b": [1.5, float("inf")]})
+    terminal.print_json({"a": float("nan"), "b": [1.5, float("inf")]})
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [1.5, None]}
 
 
@@ -236,7 +237,11 @@ def record(seed: int, error: float, scale: str = "paper", seconds: float = 360, 
         **{"scale": scale, "seed": seed, "overrides": [], "precision": "float32"},
         **{"backend": "tensorflow", "strategy": "single", "replicas": 1, "devices": ["CPU:0"]},
         **{"versions": {"keras": "3.15.1", "tensorflow": "2.21.0"}, "resolved": {}},
-        **{"digest": spec.digest(spec.override(catalog.experiment("lenet5-mnist"), changes))},
+        **{
+            "digest": settings.digest(
+                settings.override(catalog.experiment("lenet5-mnist"), changes)
+            )
+        },
         **run,
     }
     metrics = {"single-view": {"test_error": error, "training_error": 0.35}}
@@ -259,7 +264,7 @@ def leave_run(seed: int, error: float, scale: str = "paper", **how) -> str:
 @pytest.fixture
 def trained(monkeypatch):
     """`repro run` as if it had just left these run directories; returns (exit code, tags)."""
-    from repro import tracking
+    from repro.records import tracking
 
     def run(*folders: str, scale: str = "paper") -> tuple[int, dict]:
         outcomes = []
@@ -267,10 +272,10 @@ def trained(monkeypatch):
             seed = json.loads(Path(folder, "run.json").read_text())["seed"]
             result = json.loads(Path(folder, "result.json").read_text())
             result |= {"run_dir": folder, "seed": seed, "images_per_second": 1.0}
-            outcomes.append(seeds.Outcome(seed, 0, folder, {**result, "mlflow_run_id": "x"}))
+            outcomes.append(side_by_side.Outcome(seed, 0, folder, {**result, "mlflow_run_id": "x"}))
         tags = {}
         monkeypatch.setattr(cli, "_prepare", lambda name: None)
-        monkeypatch.setattr(seeds, "run", lambda *_: outcomes)
+        monkeypatch.setattr(side_by_side, "run", lambda *_: outcomes)
         monkeypatch.setattr(
             tracking, "sync", lambda path, verdict=None: tags.update({path: verdict})
         )
@@ -342,7 +347,7 @@ def test_runs_after_an_upgrade_are_judged_for_themselves(trained, capsys):
 
 
 def test_sync_tags_the_runs_that_were_judged_and_no_other(monkeypatch):
-    from repro import tracking
+    from repro.records import tracking
 
     judged = [leave_run(seed, 0.95) for seed in range(3)]
     short = leave_run(0, 0.95, "short")
@@ -362,7 +367,7 @@ def test_claims_of_one_scale(capsys):
         Path("results/runs", needed).mkdir(parents=True)
         for seed in range(2):
             made = record(seed, 5.0 - needs.index(needed), "short")
-            digest = spec.digest(catalog.experiment(needed))
+            digest = settings.digest(catalog.experiment(needed))
             made["run"] |= {"experiment": needed, "id": f"{needed}{seed}", "digest": digest}
             path = Path("results/runs", needed, f"{seed}.json")
             path.write_text(json.dumps(made))
@@ -385,7 +390,7 @@ def leave_claimed(claim: str, metric: str, scale: str, values) -> None:
             made["run"] |= {
                 "experiment": needed,
                 "id": f"{needed}{seed}",
-                "digest": spec.digest(catalog.experiment(needed)),
+                "digest": settings.digest(catalog.experiment(needed)),
             }
             made["result"]["metrics"]["single-view"][metric] = value + seed / 1000
             Path("results/runs", needed, f"{number}-{seed}.json").write_text(json.dumps(made))
@@ -434,9 +439,9 @@ def test_claims_trains_what_is_missing_at_the_scale_that_is_asked_for(monkeypatc
 
     def train(wanted, command, jobs, progress):
         commands.extend(command(seed) for seed in wanted)
-        return [seeds.Outcome(seed, 0, "runs/x", {"seed": seed}) for seed in wanted]
+        return [side_by_side.Outcome(seed, 0, "runs/x", {"seed": seed}) for seed in wanted]
 
-    monkeypatch.setattr(seeds, "run", train)
+    monkeypatch.setattr(side_by_side, "run", train)
     monkeypatch.setattr(cli, "_prepare", prepared.append)
     how = ["--run", "--scale", "short", "--seeds", "2"]
     assert cli.main(["claims", "resnet-degradation", *how]) == 0
@@ -541,7 +546,7 @@ def children(behaviour: str):
 
 def test_each_seed_has_a_process_and_tells_its_progress():
     events = []
-    outcomes = seeds.run(range(3), children("well"), 2, lambda *event: events.append(event))
+    outcomes = side_by_side.run(range(3), children("well"), 2, lambda *event: events.append(event))
     assert [(o.seed, o.exit_code, o.result["run_dir"]) for o in outcomes] == [
         (seed, 0, f"runs/{seed}") for seed in range(3)
     ]
@@ -550,13 +555,13 @@ def test_each_seed_has_a_process_and_tells_its_progress():
 
 
 def test_a_seed_that_fails_does_not_end_the_others():
-    outcomes = seeds.run(range(3), children("fail"), 1, lambda *_: None)
+    outcomes = side_by_side.run(range(3), children("fail"), 1, lambda *_: None)
     assert [o.exit_code for o in outcomes] == [0, 4, 0]
     assert outcomes[1].error == "the loss is not finite"
 
 
 def test_no_further_seed_is_started_after_wrong_usage():
-    outcomes = seeds.run(range(3), children("usage"), 1, lambda *_: None)
+    outcomes = side_by_side.run(range(3), children("usage"), 1, lambda *_: None)
     assert [(o.exit_code, o.run_dir) for o in outcomes] == [(2, "runs/0"), (130, ""), (130, "")]
 
 
@@ -566,15 +571,18 @@ def test_what_fails_for_every_seed_is_no_interruption(behaviour, code, monkeypat
         seed = arguments[arguments.index("--seed") + 1]
         return [sys.executable, "-c", CHILD, seed, behaviour]
 
-    monkeypatch.setattr(seeds, "command", command)
-    monkeypatch.setattr(seeds, "jobs", lambda experiment: 1)
+    monkeypatch.setattr(side_by_side, "command", command)
+    monkeypatch.setattr(side_by_side, "jobs", lambda experiment: 1)
     assert cli.main(["run", "lenet5-digits", "--seeds", "3"]) == code
     assert capsys.readouterr().err.splitlines()[-1] == "error: seed 0: no such thing"
 
 
 def test_a_failure_is_told_before_an_interruption(monkeypatch, capsys):
-    ended = [seeds.Outcome(0, 130, "runs/0"), seeds.Outcome(1, 4, "runs/1", error="disk full")]
-    monkeypatch.setattr(seeds, "run", lambda *_: ended)
+    ended = [
+        side_by_side.Outcome(0, 130, "runs/0"),
+        side_by_side.Outcome(1, 4, "runs/1", error="disk full"),
+    ]
+    monkeypatch.setattr(side_by_side, "run", lambda *_: ended)
     assert cli.main(["run", "lenet5-digits", "--seeds", "2", "--json"]) == 4
     assert capsys.readouterr().err.splitlines() == [
         "go on with: repro resume runs/0",
@@ -584,7 +592,7 @@ def test_a_failure_is_told_before_an_interruption(monkeypatch, capsys):
 
 def test_a_seed_that_dies_of_the_signal_was_interrupted():
     code = 'import sys, time; print(\'{"event": "start"}\', file=sys.stderr); time.sleep(60)'
-    (outcome,) = seeds.run(
+    (outcome,) = side_by_side.run(
         [0],
         lambda seed: [sys.executable, "-uc", code],
         1,
@@ -594,7 +602,7 @@ def test_a_seed_that_dies_of_the_signal_was_interrupted():
 
 
 def test_a_process_that_dies_without_a_word_is_a_failure():
-    (outcome,) = seeds.run([0], children("crash"), 1, lambda *_: None)
+    (outcome,) = side_by_side.run([0], children("crash"), 1, lambda *_: None)
     assert not outcome.result and outcome.exit_code and outcome.error
 
 
@@ -609,16 +617,16 @@ def test_signals_reach_every_running_seed(number):
 
     threading.Thread(target=interrupt).start()
     begin = time.monotonic()
-    outcomes = seeds.run(range(3), children("wait"), 2, lambda *_: started.release())
+    outcomes = side_by_side.run(range(3), children("wait"), 2, lambda *_: started.release())
     assert time.monotonic() - begin < 30
     assert [o.exit_code for o in outcomes] == [130] * 3
     assert [o.run_dir for o in outcomes] == ["runs/0", "runs/1", ""]
 
 
 def test_interrupted_seeds_say_how_to_go_on(monkeypatch, capsys):
-    stopped = [seeds.Outcome(0, 0, "runs/0", {"seed": 0, "run_dir": "runs/0"})]
-    stopped += [seeds.Outcome(1, 130, "runs/1"), seeds.Outcome(2, 130)]
-    monkeypatch.setattr(seeds, "run", lambda *_, **__: stopped)
+    stopped = [side_by_side.Outcome(0, 0, "runs/0", {"seed": 0, "run_dir": "runs/0"})]
+    stopped += [side_by_side.Outcome(1, 130, "runs/1"), side_by_side.Outcome(2, 130)]
+    monkeypatch.setattr(side_by_side, "run", lambda *_, **__: stopped)
     assert cli.main(["run", "lenet5-digits", "--seeds", "3", "--json"]) == 130
     out, error = capsys.readouterr()
     assert out == ""
@@ -631,8 +639,8 @@ def test_interrupted_seeds_say_how_to_go_on(monkeypatch, capsys):
 
 @pytest.mark.parametrize(("code", "expected"), [(2, 2), (3, 3), (4, 4), (1, 4), (-9, 4)])
 def test_the_exit_code_of_a_failed_seed_is_kept(code, expected, monkeypatch, capsys):
-    failed = [seeds.Outcome(0, code, error="disk full")]
-    monkeypatch.setattr(seeds, "run", lambda *_, **__: failed)
+    failed = [side_by_side.Outcome(0, code, error="disk full")]
+    monkeypatch.setattr(side_by_side, "run", lambda *_, **__: failed)
     assert cli.main(["run", "lenet5-digits"]) == expected
     assert capsys.readouterr().err.splitlines()[-1] == "error: disk full"
 
@@ -640,15 +648,15 @@ def test_the_exit_code_of_a_failed_seed_is_kept(code, expected, monkeypatch, cap
 def test_one_example_recipes_go_side_by_side_and_others_one_after_the_other(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     one = catalog.experiment("lenet5-mnist")
-    assert seeds.jobs(one) == len(os.sched_getaffinity(0))
-    assert seeds.jobs(spec.override(one, ["recipe.batch=128"])) == 1
+    assert side_by_side.jobs(one) == len(os.sched_getaffinity(0))
+    assert side_by_side.jobs(settings.override(one, ["recipe.batch=128"])) == 1
 
 
 # ---------------------------------------------------------------------------- progress
 
 
 def test_progress_without_a_terminal_is_a_line_per_pass(capsys):
-    with console.Bars(["seed 0"]) as bars:
+    with terminal.Bars(["seed 0"]) as bars:
         bars.show("seed 0", {"event": "start", "run_dir": "runs/x", "passes": 20, "updates": 1000})
         bars.show(
             "seed 0", {"event": "progress", "pass": 1, "update": 10, "updates": 1000, "error": 9.0}
@@ -665,7 +673,7 @@ def test_progress_without_a_terminal_is_a_line_per_pass(capsys):
 
 
 def test_progress_of_a_pass_that_was_not_tested(capsys):
-    with console.Bars(["seed 0"]) as bars:
+    with terminal.Bars(["seed 0"]) as bars:
         for number, how in ((3, {}), (4, {"test_error": 12.0})):
             line = {"pass": number, "update": 391 * number, "running_error": 20.0 - number}
             bars.show("seed 0", {"event": "pass", **line, **how})
@@ -677,7 +685,7 @@ def test_progress_of_a_pass_that_was_not_tested(capsys):
 
 def test_a_test_error_is_shown_during_the_pass_after_it_and_no_later(monkeypatch):
     shown = []
-    with console.Bars(["seed 0"]) as bars:
+    with terminal.Bars(["seed 0"]) as bars:
         monkeypatch.setattr(bars, "_update", lambda label, event: shown.append(event))
         bars.show("seed 0", {"event": "pass", "pass": 4, "update": 4, "test_error": 12.0})
         for number in (5, 6):
@@ -697,8 +705,8 @@ def test_results_of_a_run_show_what_was_measured(capsys):
 
 ON_TERMINAL = {"TERM": "xterm", "COLUMNS": "80"}
 WORKING = (
-    "import os, sys; from repro import cli, console\n"
-    "with console.working('testing runs/x'), cli._muffled():\n"
+    "import os, sys; from repro import cli, terminal\n"
+    "with terminal.working('testing runs/x'), cli._muffled():\n"
     "    os.write(2, b'noise of a library'); print('result')"
 )
 
@@ -730,9 +738,9 @@ def test_make_ui_points_to_the_page_of_a_server():
 
 def test_a_run_whose_starter_is_gone_is_asked_to_leave():
     code = (
-        "import signal, sys, time; from repro import console\n"
+        "import signal, sys, time; from repro import terminal\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
-        "sys.stdin.read(); console.emit({'event': 'progress'}); time.sleep(30)"
+        "sys.stdin.read(); terminal.emit({'event': 'progress'}); time.sleep(30)"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.PIPE

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from repro.data import datasets
-from repro.data.datasets import Dataset, Split, content_digest
+from repro.data import datasets, sets, sources, store
+from repro.data.digests import content_digest
+from repro.data.sets import Dataset, Split
 from repro.errors import DataError, RunError, UsageError
 
 SHAPE = (6, 5, 1)
@@ -38,7 +39,7 @@ def random_split(count, seed):
     )
 
 
-def store(root, splits):
+def keep_as_tfds(root, splits):
     """Writes `splits` as TFDS keeps them: descriptions, and a file of records for each."""
     tf = pytest.importorskip("tensorflow")
     folder = root / "tiny" / "1.0.0"
@@ -92,7 +93,7 @@ def store(root, splits):
 def stored(tmp_path_factory):
     splits = {"train": random_split(40, 1), "test": random_split(12, 2)}
     root = tmp_path_factory.mktemp("stored")
-    store(root, splits)
+    keep_as_tfds(root, splits)
     return root, splits
 
 
@@ -103,8 +104,8 @@ def tiny(stored, tmp_path, monkeypatch):
     shutil.copytree(root, tmp_path / "tfds")
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "prepared"))
-    monkeypatch.setitem(datasets.DATASETS, "tiny", blank_dataset(splits))
-    monkeypatch.setattr(datasets, "_download", no_download)
+    monkeypatch.setitem(sets.DATASETS, "tiny", blank_dataset(splits))
+    monkeypatch.setattr(sources, "_download", no_download)
     return splits
 
 
@@ -166,7 +167,7 @@ def test_states(tiny):
 def test_two_that_prepare_at_once_both_end_well(tiny):
     folder = datasets.prepare("tiny")
     # The second process has read the data and finds the folder there when it comes to rename.
-    datasets._write_prepared(datasets.DATASETS["tiny"], tiny, folder)
+    store.write_prepared(sets.DATASETS["tiny"], tiny, folder)
     assert datasets.check("tiny") == []
     assert [path.name for path in folder.parent.iterdir()] == ["tiny-1.0.0"]
 
@@ -195,7 +196,7 @@ def test_missing_without_network_says_what_is_wanted(tmp_path, monkeypatch):
 
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "prepared"))
-    monkeypatch.setattr(datasets, "_reach", unreachable)
+    monkeypatch.setattr(sources, "_reach", unreachable)
     with pytest.raises(DataError) as error:
         datasets.load("mnist", "train")
     text = str(error.value)
@@ -251,7 +252,7 @@ def test_a_damaged_description(tiny, file):
 
 @pytest.mark.parametrize("what", ["pixel", "label", "count", "shape", "name"])
 def test_a_foreign_dataset_is_refused(tiny, what, monkeypatch):
-    known, split = datasets.DATASETS["tiny"], tiny["train"]
+    known, split = sets.DATASETS["tiny"], tiny["train"]
     images, labels = split.images.copy(), split.labels.copy()
     if what == "pixel":
         images[17, 3, 2, 0] ^= 1
@@ -269,7 +270,7 @@ def test_a_foreign_dataset_is_refused(tiny, what, monkeypatch):
         "count": {"examples": {"train": 41, "test": 12}},
         "shape": {"shape": (5, 6, 1)},
     }
-    monkeypatch.setitem(datasets.DATASETS, "tiny", dataclasses.replace(known, **changes[what]))
+    monkeypatch.setitem(sets.DATASETS, "tiny", dataclasses.replace(known, **changes[what]))
     with pytest.raises(DataError, match="tiny"):
         datasets.load("tiny", "train")
     assert not prepared("").exists()
@@ -324,8 +325,8 @@ def test_a_spoilt_record_is_noticed(tiny, text):
 
 def test_prepared_arrays_of_another_dataset_are_refused(tiny, monkeypatch):
     datasets.prepare("tiny")
-    other = dataclasses.replace(datasets.DATASETS["tiny"], content={"train": "0", "test": "1"})
-    monkeypatch.setitem(datasets.DATASETS, "tiny", other)
+    other = dataclasses.replace(sets.DATASETS["tiny"], content={"train": "0", "test": "1"})
+    monkeypatch.setitem(sets.DATASETS, "tiny", other)
     with pytest.raises(DataError, match="Tiny pictures"):
         datasets.load("tiny", "train")
 
@@ -345,7 +346,7 @@ def test_the_digest_names_the_arrays_that_are_there(tiny):
     folder = datasets.prepare("tiny")
     shutil.rmtree(folder)
     turned = {n: Split(s.images[::-1], s.labels[::-1]) for n, s in tiny.items()}
-    datasets._write_prepared(datasets.DATASETS["tiny"], turned, folder)
+    store.write_prepared(sets.DATASETS["tiny"], turned, folder)
     assert datasets.facts("tiny")["digest"] != digest
 
 

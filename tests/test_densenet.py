@@ -7,12 +7,14 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from graphs import before, unweighted  # noqa: E402
+from graphs import before, unweighted
 
-from papers import densenet  # noqa: E402
-from repro import anatomy, catalog, layers, spec, training  # noqa: E402
-from repro.data import preprocessing  # noqa: E402
-from repro.errors import UsageError  # noqa: E402
+from papers import densenet
+from repro import catalog, spec
+from repro.data import preprocessing
+from repro.errors import UsageError
+from repro.networks import anatomy, layers
+from repro.training import schedule
 
 NETWORKS = {n.name: n for n in densenet.NETWORKS if not n.name.endswith("-dropout")}
 EXPERIMENTS = {e.name: e for e in densenet.PAPER.experiments}
@@ -492,10 +494,10 @@ def test_the_recipe_of_section_4_2(name):
     assert recipe.data == spec.Data("cifar10")
     assert (method.momentum, method.nesterov, method.weight_decay) == (0.9, True, 1e-4)
     assert type(recipe.loss).__name__ == "SoftmaxCrossEntropy"
-    last = training.pass_ends(recipe, 50_000, "paper")[-1]
+    last = schedule.pass_ends(recipe, 50_000, "paper")[-1]
     assert last == 300 * 50_000 // 64
     half, three_quarters = last // 2, last * 3 // 4
-    rates = training.rates(recipe, last)
+    rates = schedule.rates(recipe, last)
     assert [rate for _, rate in rates] == [0.1, 0.01, 0.001]
     assert [first for first, _ in rates] == pytest.approx([0, half, three_quarters], abs=1)
 

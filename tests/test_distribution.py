@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from repro import backends, distribution, optimizers, spec
+from repro import backends, spec
+from repro.backends import distribution
 from repro.errors import UsageError
+from repro.networks import optimizers
 
 
 @pytest.mark.parametrize("name", ["many", "mirored", "", "Single"])

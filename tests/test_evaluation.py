@@ -6,9 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
-from repro import catalog, evaluation, losses, training
+from repro import catalog
 from repro.errors import RunError, UsageError
-from repro.journal import Journal
+from repro.networks import losses
+from repro.records.journal import Journal
+from repro.training import evaluation, runner, training
 
 B = evaluation.BATCH
 
@@ -146,12 +148,12 @@ def test_an_unknown_protocol_is_a_usage_error_before_anything_is_read(tmp_path):
     with pytest.raises(
         UsageError, match=r"unknown protocol 'single-veiw'.*did you mean single-view"
     ):
-        training.evaluate(tmp_path / "not there", "single-veiw")
+        runner.evaluate(tmp_path / "not there", "single-veiw")
 
 
 def test_what_is_no_run_cannot_be_evaluated(tmp_path):
     with pytest.raises(UsageError, match="not a run directory"):
-        training.evaluate(tmp_path, "single-view")
+        runner.evaluate(tmp_path, "single-view")
 
 
 # ---------------------------------------------------------------- finished runs
@@ -165,7 +167,7 @@ def once(tmp_path_factory):
         patch.setattr(training.Training, "_draw", lambda self: None)
         experiment = catalog.experiment("lenet5-digits")
         out = tmp_path_factory.mktemp("runs")
-        return training.run(experiment, scale="smoke", overrides=["recipe.batch=16"], out=out)
+        return runner.run(experiment, scale="smoke", overrides=["recipe.batch=16"], out=out)
 
 
 @pytest.fixture
@@ -185,7 +187,7 @@ def damage(journal, how_many):
 def test_evaluating_a_finished_run_gives_its_result_and_changes_nothing(finished):
     metrics, journal = finished
     files = {p: p.read_bytes() for p in journal.path.rglob("*") if p.is_file()}
-    found = training.evaluate(journal.path, "single-view")
+    found = runner.evaluate(journal.path, "single-view")
     assert found["metrics"] == metrics["single-view"]
     assert found["metrics"]["test_count"] == 360
     assert {p: p.read_bytes() for p in journal.path.rglob("*") if p.is_file()} == files
@@ -196,7 +198,7 @@ def test_without_a_readable_checkpoint_there_is_nothing_to_evaluate(finished):
     damage(journal, 2)
     passes = journal.passes()
     with pytest.raises(RunError, match="checkpoint"):
-        training.evaluate(journal.path, "single-view")
+        runner.evaluate(journal.path, "single-view")
     assert journal.passes() == passes and len(passes) == 2
 
 
@@ -206,7 +208,7 @@ def test_weights_that_are_not_the_last_are_not_passed_off_as_the_last(finished):
     damage(journal, 1)
     passes = journal.passes()
     try:
-        found = training.evaluate(journal.path, "single-view")
+        found = runner.evaluate(journal.path, "single-view")
     except RunError:
         found = {"warnings": ["refused"]}
     assert journal.passes() == passes, "evaluating must not rewrite the journal"

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from run_records import counting_iterations, experiment, passes, points, record, texts
 
-from repro import figures, verdict
 from repro.errors import RunError
+from repro.judging import measures
+from repro.report import drawing, paper_figures, run_figures
 from repro.spec import Figure, Reported
 
 TOY = experiment("toy")
@@ -21,7 +22,7 @@ def test_curves_name_the_experiment_the_seeds_and_the_papers_numbers(tmp_path):
         )
     )
     path = tmp_path / "figures" / "curves.svg"
-    assert figures.draw_curves([record(toy, k, 1.0) for k in range(5)], toy, path) == path
+    assert run_figures.draw_curves([record(toy, k, 1.0) for k in range(5)], toy, path) == path
     words = texts(path)
     assert "toy, 5 seeds" in words
     assert {"test 1.00 %", "training 0.50 %"} <= set(words)
@@ -30,7 +31,7 @@ def test_curves_name_the_experiment_the_seeds_and_the_papers_numbers(tmp_path):
 
 def test_short_curves_do_not_show_the_papers_number(tmp_path):
     path = tmp_path / "curves.svg"
-    figures.draw_curves([record(TOY, 0, 1.0, scale="short")], TOY, path)
+    run_figures.draw_curves([record(TOY, 0, 1.0, scale="short")], TOY, path)
     assert "toy, 1 seed, short scale" in texts(path)
     assert not [word for word in texts(path) if word.startswith("paper")]
 
@@ -38,7 +39,7 @@ def test_short_curves_do_not_show_the_papers_number(tmp_path):
 def test_error_seen_while_training_stands_in_for_the_training_error(tmp_path):
     run = record(TOY, 0, 1.0)
     run["passes"] = [{"pass": k, "test_error": 1.0, "running_error": 2.0} for k in (1, 2, 3)]
-    figures.draw_curves([run], TOY, tmp_path / "curves.svg")
+    run_figures.draw_curves([run], TOY, tmp_path / "curves.svg")
     assert "while training 2.00 %" in texts(tmp_path / "curves.svg")
 
 
@@ -46,10 +47,10 @@ def test_the_dashed_curve_is_the_one_that_the_paper_reports(tmp_path):
     run = record(TOY, 0, 1.0)
     for line in run["passes"]:
         line["running_error"] = 2.0
-    figures.draw_curves([run], TOY, tmp_path / "scored.svg")
+    run_figures.draw_curves([run], TOY, tmp_path / "scored.svg")
     assert "training 0.50 %" in texts(tmp_path / "scored.svg")
     toy = experiment(reported=(Reported("running_error", 0.35, "Figure 5"),))
-    figures.draw_curves([run], toy, tmp_path / "running.svg")
+    run_figures.draw_curves([run], toy, tmp_path / "running.svg")
     words = texts(tmp_path / "running.svg")
     assert {"while training 2.00 %", "paper, while training 0.35 %"} <= set(words)
     assert not [word for word in words if word.startswith("training ")]
@@ -59,12 +60,12 @@ def test_the_dashed_curve_is_the_one_that_the_paper_reports(tmp_path):
 def test_curves_of_every_range(tmp_path, errors):
     run = record(TOY, 0, 1.0)
     run["passes"] = [{"pass": k + 1, "test_error": e} for k, e in enumerate(errors)]
-    assert figures.draw_curves([run], TOY, tmp_path / "curves.png").stat().st_size > 0
+    assert run_figures.draw_curves([run], TOY, tmp_path / "curves.png").stat().st_size > 0
 
 
 def test_nothing_to_draw(tmp_path):
     run = record(TOY, 0, 1.0) | {"passes": []}
-    assert figures.draw_curves([run], TOY, tmp_path / "curves.svg") is None
+    assert run_figures.draw_curves([run], TOY, tmp_path / "curves.svg") is None
     assert not (tmp_path / "curves.svg").exists()
 
 
@@ -74,7 +75,7 @@ def test_nothing_to_draw(tmp_path):
 )
 def test_one_picture_per_filter_and_one_range(tmp_path, shape, pictures):
     array = np.random.default_rng(0).normal(size=shape)
-    path = figures.draw_filters(array, tmp_path / "filters.svg", "toy, seed 0: filters")
+    path = run_figures.draw_filters(array, tmp_path / "filters.svg", "toy, seed 0: filters")
     images = [e for e in ElementTree.parse(path).iter() if e.tag.endswith("}image")]
     bar = 0 if shape[2] == 3 else 1
     assert len(images) in (pictures, pictures + bar)
@@ -84,13 +85,13 @@ def test_one_picture_per_filter_and_one_range(tmp_path, shape, pictures):
 
 
 def test_filters_that_are_all_zero(tmp_path):
-    assert figures.draw_filters(np.zeros((5, 5, 1, 6)), tmp_path / "filters.png").exists()
+    assert run_figures.draw_filters(np.zeros((5, 5, 1, 6)), tmp_path / "filters.png").exists()
 
 
 def test_a_figure_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write"):
-        figures.draw_filters(np.zeros((5, 5, 1, 6)), tmp_path / "file" / "filters.svg")
+        run_figures.draw_filters(np.zeros((5, 5, 1, 6)), tmp_path / "file" / "filters.svg")
 
 
 # ---------------------------------------------------------------------------- passes without a test
@@ -107,24 +108,24 @@ def counted(of, seed, tested=TESTED, running=EIGHT, **changes):
 
 def test_a_pass_that_was_not_tested_has_no_point(tmp_path):
     path = tmp_path / "curves.svg"
-    figures.draw_curves([counted(COUNTED, 0)], COUNTED, path)
+    run_figures.draw_curves([counted(COUNTED, 0)], COUNTED, path)
     assert {"test 12.50 %", "while training 10.00 %"} <= set(texts(path))
-    assert max(points(path, figures.TEST_COLOUR)) == len(TESTED)
-    assert max(points(path, figures.TRAINING_COLOUR)) == len(EIGHT)
+    assert max(points(path, drawing.TEST_COLOUR)) == len(TESTED)
+    assert max(points(path, drawing.TRAINING_COLOUR)) == len(EIGHT)
 
 
 def test_seeds_that_were_tested_after_different_passes(tmp_path):
     path = tmp_path / "curves.svg"
     runs = [counted(COUNTED, 0), counted(COUNTED, 1, {3: 30.0, 7: 12.0})]
-    figures.draw_curves(runs, COUNTED, path)
+    run_figures.draw_curves(runs, COUNTED, path)
     assert not [word for word in texts(path) if word.startswith("test") or "nan" in word]
 
 
 def test_a_recipe_that_counts_iterations_has_an_axis_for_them(tmp_path):
     path = tmp_path / "curves.svg"
-    figures.draw_curves([counted(COUNTED, 0)], COUNTED, path)
+    run_figures.draw_curves([counted(COUNTED, 0)], COUNTED, path)
     assert {"pass", "iterations", "1k", "2k", "3k"} <= set(texts(path))  # 8 passes of 391
-    figures.draw_curves([counted(TOY, 0)], TOY, path)
+    run_figures.draw_curves([counted(TOY, 0)], TOY, path)
     assert "iterations" not in texts(path)
 
 
@@ -132,7 +133,7 @@ def test_a_last_pass_that_is_a_part_is_drawn_as_one(tmp_path):
     path = tmp_path / "curves.svg"
     run = counted(COUNTED, 0, {3: 30.0}, [60.0, 40.0, 30.0])
     run["passes"][-1]["update"] = 1_000  # 2.56 passes of 391
-    figures.draw_curves([run], COUNTED, path)
+    run_figures.draw_curves([run], COUNTED, path)
     words = texts(path)
     assert {"1", "2", "1k"} <= set(words) and "3" not in words
 
@@ -158,7 +159,7 @@ def test_the_errors_of_a_paper_side_by_side(tmp_path):
         "plain": [counted(PLAIN, k, {4: 30.0, 8: 10.0 + k}, scale="short") for k in range(2)],
         "residual": [counted(RESIDUAL, 0, {8: 8.0}, scale="short")],
     }
-    assert figures.draw_figure(ERRORS, runs, path) == path
+    assert paper_figures.draw_figure(ERRORS, runs, path) == path
     words = texts(path)
     assert "Errors on the way, short scale" in words
     assert any("as Figure 6 of the paper" in word and "1 to 2 seeds" in word for word in words)
@@ -167,13 +168,13 @@ def test_the_errors_of_a_paper_side_by_side(tmp_path):
     assert not [word for word in words if word.startswith("deep")]
     # plain and residual come first in their panels, so one colour: thin lines and a mean for each
     # of two seeds, dashed with 8 points and solid with 2; then the single seed's 8 and 1.
-    drawn = [n for n in points(path, figures.TEST_COLOUR) if n in (1, 2, 8)]
+    drawn = [n for n in points(path, drawing.TEST_COLOUR) if n in (1, 2, 8)]
     assert drawn.count(8) >= 4
 
 
 def test_a_panel_without_runs_is_left_out(tmp_path):
     path = tmp_path / "figure.svg"
-    figures.draw_figure(ERRORS, {"residual": [counted(RESIDUAL, 0)]}, path)
+    paper_figures.draw_figure(ERRORS, {"residual": [counted(RESIDUAL, 0)]}, path)
     words = texts(path)
     assert "with shortcuts" in words and "without shortcuts" not in words
 
@@ -181,7 +182,7 @@ def test_a_panel_without_runs_is_left_out(tmp_path):
 def test_the_axis_of_errors_leaves_out_the_first_tenth(tmp_path):
     path = tmp_path / "figure.svg"
     run = counted(PLAIN, 0, {20: 10.0}, [90.0, *[20.0] * 19])
-    figures.draw_figure(ERRORS, {"plain": [run]}, path)
+    paper_figures.draw_figure(ERRORS, {"plain": [run]}, path)
     ticks = [float(word) for word in texts(path) if word.replace(".", "").isdigit()]
     assert 20 <= max(ticks) < 30
 
@@ -194,27 +195,27 @@ def test_the_training_error_of_two_networks_in_one_panel(tmp_path):
         "plain": [counted(PLAIN, k, running=[40.0, 30.0, 20.0 + k]) for k in range(2)],
         "residual": [counted(RESIDUAL, 0, running=[20.0, 10.0])],
     }
-    assert figures.chosen(figure, EVERY, [*runs["plain"], *runs["residual"]], "paper") == runs
-    figures.draw_figure(figure, runs, path)
+    assert paper_figures.chosen(figure, EVERY, [*runs["plain"], *runs["residual"]], "paper") == runs
+    paper_figures.draw_figure(figure, runs, path)
     words = texts(path)
     assert {"Sooner", "pass", "training error (%)"} <= set(words)
     assert {"plain 20.50 % in pass 3", "residual 10.00 % in pass 2"} <= set(words)
     assert any("dashed: without shortcuts; solid: with shortcuts" in word for word in words)
     assert not [word for word in words if word.startswith("deep")]
-    assert points(path, figures.TEST_COLOUR).count(3) == 3  # two seeds and their mean
-    assert verdict.running_errors(runs["residual"][0]) == [(0.5, 20.0), (1.5, 10.0)]
+    assert points(path, drawing.TEST_COLOUR).count(3) == 3  # two seeds and their mean
+    assert measures.running_errors(runs["residual"][0]) == [(0.5, 20.0), (1.5, 10.0)]
 
 
 def test_the_training_error_of_few_runs_or_passes(tmp_path):
     path = tmp_path / "figure.svg"
     figure = Figure("figure-1", "Sooner", "Figure 1", PANELS, shows="running_error")
     residual = counted(RESIDUAL, 0, running=[20.0])
-    figures.draw_figure(figure, {"residual": [residual]}, path)
+    paper_figures.draw_figure(figure, {"residual": [residual]}, path)
     assert any("; solid: with shortcuts; 1 seed each" in word for word in texts(path))
     assert not [word for word in texts(path) if "dashed" in word]
     assert "0.2" not in texts(path)  # one pass: no ticks between
     plain = counted(PLAIN, 0) | {"passes": []}
-    figures.draw_figure(figure, {"plain": [plain], "residual": [residual]}, path)
+    paper_figures.draw_figure(figure, {"plain": [plain], "residual": [residual]}, path)
     assert not [word for word in texts(path) if word.startswith("plain")]
 
 
@@ -224,7 +225,7 @@ def test_layer_by_layer_and_from_the_largest(tmp_path):
         "plain": [measured(PLAIN, k, [1.0 + k, 3.0, 2.0]) for k in range(2)],
         "residual": [measured(RESIDUAL, 0, [0.5, 0.25])],
     }
-    figures.draw_figure(LAYERS, runs, path)
+    paper_figures.draw_figure(LAYERS, runs, path)
     words = texts(path)
     assert {"Responses", "layer", "layer, by size", "layer response"} <= set(words)
     assert {"plain, mean 2.17", "residual, mean 0.38"} <= set(words)
@@ -233,29 +234,29 @@ def test_layer_by_layer_and_from_the_largest(tmp_path):
 
 
 def test_nothing_to_draw_of_a_paper(tmp_path):
-    assert figures.draw_figure(ERRORS, {}, tmp_path / "figure.svg") is None
-    assert figures.chosen(ERRORS, EVERY, [], "paper") == {}
-    assert figures.chosen(LAYERS, EVERY, [record(PLAIN, 0, 9.0)], "paper") == {}
+    assert paper_figures.draw_figure(ERRORS, {}, tmp_path / "figure.svg") is None
+    assert paper_figures.chosen(ERRORS, EVERY, [], "paper") == {}
+    assert paper_figures.chosen(LAYERS, EVERY, [record(PLAIN, 0, 9.0)], "paper") == {}
 
 
 def test_a_figure_is_drawn_from_one_scale():
     short = [record(of, 0, 9.0, scale="short") for of in EVERY]
     paper = [record(RESIDUAL, k, 8.0) for k in range(3)]
-    found = figures.chosen(ERRORS, EVERY, short + paper, "short")
+    found = paper_figures.chosen(ERRORS, EVERY, short + paper, "short")
     assert {name: runs[0]["run"]["scale"] for name, runs in found.items()} == dict.fromkeys(
         ("plain", "deep", "residual"), "short"
     )
-    assert figures.chosen(ERRORS, EVERY, short + paper, "paper") == {"residual": paper}
+    assert paper_figures.chosen(ERRORS, EVERY, short + paper, "paper") == {"residual": paper}
 
 
 def test_a_figure_is_drawn_from_plain_runs_of_one_stack():
     jax = {"backend": "jax", "versions": {"keras": "3.15.1", "jax": "0.10.2"}}
     apart = [record(PLAIN, 0, 9.0, **jax), record(RESIDUAL, 0, 8.0), record(DEEP, 0, 9.5)]
-    assert list(figures.chosen(ERRORS, EVERY, apart, "paper")) == ["deep", "residual"]
+    assert list(paper_figures.chosen(ERRORS, EVERY, apart, "paper")) == ["deep", "residual"]
     changed = [record(PLAIN, 0, 9.0, precision="mixed_bfloat16")]
-    assert figures.chosen(ERRORS, EVERY, changed, "paper") == {}
+    assert paper_figures.chosen(ERRORS, EVERY, changed, "paper") == {}
 
 
 def test_a_figure_of_a_probe_is_drawn_from_runs_that_have_it():
     runs = [record(PLAIN, 0, 9.0), measured(PLAIN, 1, [1.0, 2.0])]
-    assert figures.chosen(LAYERS, EVERY, runs, "paper") == {"plain": runs[1:]}
+    assert paper_figures.chosen(LAYERS, EVERY, runs, "paper") == {"plain": runs[1:]}

@@ -7,11 +7,11 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from graphs import before, unweighted  # noqa: E402
+from graphs import before, unweighted
 
-from papers import googlenet  # noqa: E402
-from repro import anatomy  # noqa: E402
-from repro.errors import UsageError  # noqa: E402
+from papers import googlenet
+from repro.errors import UsageError
+from repro.networks import anatomy
 
 NETWORKS = {n.name: n for n in googlenet.NETWORKS}
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from repro import journal as journal_module
 from repro.errors import UsageError
-from repro.journal import FACTS, Journal, write_bytes, write_json
+from repro.files import write_bytes, write_json
+from repro.records import journal as journal_module
+from repro.records.journal import FACTS, Journal
 
 
 @pytest.fixture

@@ -7,7 +7,12 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from repro import distribution, layers, losses  # noqa: E402
+from repro.backends import distribution
+from repro.networks import (
+    layers,
+    lecun1998,
+    losses,
+)
 
 RNG = np.random.default_rng(1998)
 ANY = "random_normal"
@@ -35,7 +40,7 @@ def convolution_by_loops(x, weight, maps_out, k, bias, sees=lambda m, i: True):
 
 @pytest.mark.parametrize("examples", [1, 2])  # one is computed in another way
 def test_the_convolution_for_one_example_is_a_convolution(examples):
-    layer = layers.OneExampleConv2D(3, 2, kernel_initializer=ANY, bias_initializer=ANY)
+    layer = lecun1998.OneExampleConv2D(3, 2, kernel_initializer=ANY, bias_initializer=ANY)
     (kernel, bias), x, y = fresh(layer, examples, 4, 5, 2)
     expected = convolution_by_loops(x, lambda m, i, r, c: kernel[r, c, i, m], 3, 2, bias)
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
@@ -44,7 +49,7 @@ def test_the_convolution_for_one_example_is_a_convolution(examples):
 @pytest.mark.parametrize("examples", [1, 2])
 def test_each_map_of_a_partial_convolution_sees_only_the_maps_of_its_row(examples):
     table = ((0, 2), (1,), (0, 1, 2), (2,))
-    layer = layers.PartialConv2D(table, 3, ANY, ANY)
+    layer = lecun1998.PartialConv2D(table, 3, ANY, ANY)
     (kernel, bias), x, y = fresh(layer, examples, 5, 4, 3)
     assert kernel.shape == (9, 7) and bias.shape == (4,)
     pairs = [(m, i) for m, row in enumerate(table) for i in row]
@@ -59,7 +64,7 @@ def test_each_map_of_a_partial_convolution_sees_only_the_maps_of_its_row(example
 
 
 def test_subsampling_weighs_the_sum_of_four_pixels():
-    layer = layers.Subsampling(ANY, ANY)
+    layer = lecun1998.Subsampling(ANY, ANY)
     (coefficient, bias), x, y = fresh(layer, 2, 4, 6, 3)
     assert coefficient.shape == bias.shape == (3,)
     expected = np.zeros((2, 2, 3, 3))
@@ -72,7 +77,7 @@ def test_subsampling_weighs_the_sum_of_four_pixels():
 
 def test_penalties_are_scaled_squared_distances_to_the_codes():
     codes = RNG.choice([-1.0, 1.0], size=(3, 5))
-    layer = layers.EuclideanRBF(codes, scale=0.05)
+    layer = lecun1998.EuclideanRBF(codes, scale=0.05)
     weights, x, y = fresh(layer, 4, 5)
     assert weights == []
     expected = [[0.05 * sum((a - b) ** 2 for a, b in zip(r, c, strict=True)) for c in codes]
@@ -87,7 +92,7 @@ def test_penalties_are_scaled_squared_distances_to_the_codes():
 
 def test_the_squashing_function_goes_through_plus_and_minus_one():
     a = np.array([[-50.0, -1.0, 0.0, 0.5, 1.0, 50.0]], "float32")
-    y = keras.ops.convert_to_numpy(layers.ScaledTanh()(a))[0]
+    y = keras.ops.convert_to_numpy(lecun1998.ScaledTanh()(a))[0]
     np.testing.assert_allclose(y[[1, 2, 4]], [-1.0, 0.0, 1.0], atol=1e-4)
     np.testing.assert_allclose(y[[0, 5]], [-1.7159, 1.7159], rtol=1e-6)
     assert y[3] == pytest.approx(1.7159 * math.tanh(1 / 3), rel=1e-5)
@@ -98,7 +103,9 @@ def test_curvature_passes_the_squashing_function_with_its_squared_slope():
     h = 1e-5
     slope = 1.7159 * (np.tanh(2 / 3 * (a + h)) - np.tanh(2 / 3 * (a - h))) / (2 * h)
     y = (1.7159 * np.tanh(2 / 3 * a)).astype("float32")
-    found, by_weights = layers.ScaledTanh().curvature(a.astype("float32"), y, np.full_like(y, 3.0))
+    found, by_weights = lecun1998.ScaledTanh().curvature(
+        a.astype("float32"), y, np.full_like(y, 3.0)
+    )
     np.testing.assert_allclose(found, 3.0 * slope**2, rtol=1e-3)
     assert by_weights == []
 
@@ -106,7 +113,7 @@ def test_curvature_passes_the_squashing_function_with_its_squared_slope():
 @pytest.mark.parametrize("fan_in", [4, 150])
 def test_initial_weights_are_uniform_within_2_4_over_the_fan_in(fan_in):
     keras.utils.set_random_seed(7)
-    draw = np.asarray(layers.FanInUniform(fan_in)((40, 50)))
+    draw = np.asarray(lecun1998.FanInUniform(fan_in)((40, 50)))
     bound = 2.4 / fan_in
     assert np.abs(draw).max() <= bound
     assert np.abs(draw).max() > 0.99 * bound
@@ -118,7 +125,7 @@ def test_initial_weights_are_uniform_within_2_4_over_the_fan_in(fan_in):
 def test_each_unit_may_have_its_own_fan_in():
     keras.utils.set_random_seed(7)
     fan_in = [75, 100, 150]
-    widest = np.abs(np.asarray(layers.FanInUniform(fan_in)((1000, 3)))).max(axis=0)
+    widest = np.abs(np.asarray(lecun1998.FanInUniform(fan_in)((1000, 3)))).max(axis=0)
     np.testing.assert_allclose(widest, 2.4 / np.array(fan_in), rtol=0.02)
     assert np.all(widest <= 2.4 / np.array(fan_in))
 
@@ -126,12 +133,12 @@ def test_each_unit_may_have_its_own_fan_in():
 @pytest.mark.parametrize(
     ("layer", "shape"),
     [
-        (layers.ScaledTanh(), (1, 3)),
-        (layers.Subsampling(layers.FanInUniform(4), "zeros"), (1, 4, 4, 2)),
-        (layers.OneExampleConv2D(2, 2), (1, 3, 3, 1)),
-        (layers.PartialConv2D([[0], [0, 1]], 2, layers.FanInUniform([4, 8, 8]), "ones"),
+        (lecun1998.ScaledTanh(), (1, 3)),
+        (lecun1998.Subsampling(lecun1998.FanInUniform(4), "zeros"), (1, 4, 4, 2)),
+        (lecun1998.OneExampleConv2D(2, 2), (1, 3, 3, 1)),
+        (lecun1998.PartialConv2D([[0], [0, 1]], 2, lecun1998.FanInUniform([4, 8, 8]), "ones"),
          (1, 3, 3, 2)),
-        (layers.EuclideanRBF([[1.0, -1.0], [-1.0, -1.0]], 0.25), (1, 2)),
+        (lecun1998.EuclideanRBF([[1.0, -1.0], [-1.0, -1.0]], 0.25), (1, 2)),
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip

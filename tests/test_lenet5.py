@@ -8,10 +8,10 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from papers import lenet5  # noqa: E402
-from repro import spec  # noqa: E402
-from repro.data.augmentation import DistortedCopies  # noqa: E402
-from repro.data.preprocessing import apply  # noqa: E402
+from papers import lenet5
+from repro import spec
+from repro.data.distortion import DistortedCopies
+from repro.data.preprocessing import apply
 
 EXPERIMENTS = {e.name: e for e in lenet5.PAPER.experiments}
 

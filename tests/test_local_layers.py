@@ -15,7 +15,10 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from repro import anatomy, layers  # noqa: E402
+from repro.networks import (
+    anatomy,
+    krizhevsky2012,
+)
 
 BACKEND = keras.backend.backend()
 # Of gradients in float64. Elsewhere Keras has float32 come out of a product of matrices.
@@ -104,7 +107,7 @@ def normalised_by_loops(a, size, k, alpha, beta):
 )
 def test_response_normalisation_is_the_formula_of_section_3_3(shape, size, k, alpha, beta):
     a = normal(*shape, scale=60.0)  # about as large as first responses to grey levels
-    layer = layers.LocalResponseNormalization(size, k, alpha, beta)
+    layer = krizhevsky2012.LocalResponseNormalization(size, k, alpha, beta)
     b = output(layer, a)
     expected = normalised_by_loops(a, size, k, alpha, beta)
     np.testing.assert_allclose(b, expected, rtol=1e-5)
@@ -115,20 +118,20 @@ def test_response_normalisation_is_the_formula_of_section_3_3(shape, size, k, al
 
 def test_alpha_is_not_divided_by_the_size():
     """Five maps of 10: 100 for each neighbour, times 0.01; three neighbours at the ends."""
-    layer = layers.LocalResponseNormalization(5, k=1.0, alpha=0.01, beta=1.0)
+    layer = krizhevsky2012.LocalResponseNormalization(5, k=1.0, alpha=0.01, beta=1.0)
     b = output(layer, np.full((1, 1, 1, 5), 10.0))
     np.testing.assert_allclose(b[0, 0, 0], [10 / 4, 10 / 5, 10 / 6, 10 / 5, 10 / 4], rtol=1e-6)
 
 
 def test_the_numbers_of_section_3_3_are_the_defaults():
-    layer = layers.LocalResponseNormalization()
+    layer = krizhevsky2012.LocalResponseNormalization()
     assert (layer.size, layer.k, layer.alpha, layer.beta) == (5, 2.0, 1e-4, 0.75)
 
 
 @pytest.mark.parametrize(("maps", "beta"), [(8, 0.75), (8, 0.5), (3, 0.75)])
 def test_the_gradient_of_response_normalisation(maps, beta):
     a, upstream = normal(2, 2, 3, maps), normal(3, 2, 2, maps).transpose(1, 2, 0, 3)
-    layer = layers.LocalResponseNormalization(5, 1.0, 0.3, beta, dtype="float64")
+    layer = krizhevsky2012.LocalResponseNormalization(5, 1.0, 0.3, beta, dtype="float64")
     (found,) = gradients(layer, a, upstream)
     assert_derivatives(lambda a: normalised_by_loops(a, 5, 1.0, 0.3, beta), a, upstream, found)
 
@@ -142,7 +145,7 @@ def test_response_normalisation_in_lower_precisions_loses_their_rounding_only(
 ):
     """The squares of 300 and more are too large for float16."""
     a = np.arange(300.0, 340.0, 5.0).reshape(1, 1, 1, 8)  # exact in either
-    layer = layers.LocalResponseNormalization(dtype=policy)
+    layer = krizhevsky2012.LocalResponseNormalization(dtype=policy)
     b = output(layer, a)
     assert keras.backend.standardize_dtype(layer(a).dtype) == dtype
     a = output(keras.layers.Identity(dtype=policy), a).astype("float64")
@@ -189,7 +192,7 @@ POOLS = [((3, 3), (2, 2)), ((2, 2), (2, 2)), ((3, 3), (3, 3)), ((5, 5), (3, 3)),
 def test_the_last_windows_overhang_and_what_is_outside_never_wins(sides, pool, stride):
     x = normal(2, *sides, 3)
     x -= x.max() + 1  # every pixel is below zero
-    layer = layers.CeilMaxPooling2D(pool, strides=stride)
+    layer = krizhevsky2012.CeilMaxPooling2D(pool, strides=stride)
     expected = pooled_by_loops(x, pool, stride).astype("float32")
     found = output(layer, x)
     np.testing.assert_array_equal(found, expected)
@@ -203,7 +206,7 @@ def test_the_last_windows_overhang_and_what_is_outside_never_wins(sides, pool, s
 )
 def test_the_sides_of_the_papers_networks(side, smaller):
     """cuda-convnet's networks for CIFAR-10 and MNIST; AlexNet, where nothing overhangs."""
-    layer = layers.CeilMaxPooling2D(3, strides=2)
+    layer = krizhevsky2012.CeilMaxPooling2D(3, strides=2)
     assert layer.compute_output_shape((None, side, side, 2)) == (None, smaller, smaller, 2)
     assert output(layer, normal(1, side, side, 2)).shape == (1, smaller, smaller, 2)
 
@@ -214,7 +217,7 @@ def test_the_sides_of_the_papers_networks(side, smaller):
 )
 def test_the_gradient_goes_where_the_maximum_was(sides, pool, stride):
     x = normal(2, *sides, 3)
-    layer = layers.CeilMaxPooling2D(pool, strides=stride, dtype="float64")
+    layer = krizhevsky2012.CeilMaxPooling2D(pool, strides=stride, dtype="float64")
     maxima = pooled_by_loops(x, pool, stride)
     upstream = normal(*maxima.shape)
     expected = np.zeros_like(x)
@@ -229,8 +232,8 @@ def test_nothing_is_padded_where_the_pooling_of_keras_is_the_same(monkeypatch):
     def refuse(*arguments, **keywords):
         raise AssertionError("padded")
 
-    monkeypatch.setattr(layers.ops, "pad", refuse)
-    layer = layers.CeilMaxPooling2D(3, strides=2)
+    monkeypatch.setattr(krizhevsky2012.ops, "pad", refuse)
+    layer = krizhevsky2012.CeilMaxPooling2D(3, strides=2)
     for side in (32, 16, 8, 55, 27, 13):
         output(layer, normal(1, side, side, 1))
     for sides in ((7, 8), (8, 7)):
@@ -240,7 +243,9 @@ def test_nothing_is_padded_where_the_pooling_of_keras_is_the_same(monkeypatch):
 
 def test_images_of_unknown_size_are_pooled_and_normalised():
     images = keras.Input((None, None, 2))
-    x = layers.CeilMaxPooling2D(3, strides=2)(layers.LocalResponseNormalization()(images))
+    x = krizhevsky2012.CeilMaxPooling2D(3, strides=2)(
+        krizhevsky2012.LocalResponseNormalization()(images)
+    )
     model = keras.Model(images, x)
     assert model.output_shape == (None, None, None, 2)
     for sides in ((7, 8), (6, 6), (5, 5)):
@@ -260,7 +265,7 @@ def test_images_of_unknown_size_are_pooled_and_normalised():
 )
 def test_a_pooling_that_this_is_not(options, message):
     with pytest.raises(ValueError, match=message):
-        layers.CeilMaxPooling2D(**options)
+        krizhevsky2012.CeilMaxPooling2D(**options)
 
 
 # ---------------------------------------------------------------- weights that are not shared
@@ -280,7 +285,7 @@ def local_by_loops(x, kernel, bias, k, padding):
 
 
 def local(filters, k, padding, **options):
-    return layers.LocallyConnected2D(
+    return krizhevsky2012.LocallyConnected2D(
         filters,
         k,
         padding,
@@ -364,7 +369,7 @@ def test_the_gradients_of_a_local_layer(padding):
     ],
 )
 def test_the_parameters_of_cuda_convnets_local_layers(side, maps, parameters):
-    layer = layers.LocallyConnected2D(
+    layer = krizhevsky2012.LocallyConnected2D(
         32, 3, "same", kernel_initializer="zeros", bias_initializer="zeros"
     )
     layer.build((None, side, side, maps))
@@ -383,7 +388,7 @@ def test_what_is_kept_is_not_scaled_in_training_but_all_is_in_testing():
     """Section 4.2, of a rate of 0.5: in testing all outputs are multiplied by 0.5."""
     x = np.arange(1.0, 4001.0).reshape(4, 1000)
     for rate in (0.5, 0.2):
-        layer = layers.UnscaledDropout(rate, seed=1)
+        layer = krizhevsky2012.UnscaledDropout(rate, seed=1)
         np.testing.assert_allclose(output(layer, x), x * (1 - rate), rtol=1e-6)
         y = keras.ops.convert_to_numpy(layer(x.astype("float32"), training=True))
         kept = y != 0
@@ -395,7 +400,7 @@ def test_what_is_kept_is_not_scaled_in_training_but_all_is_in_testing():
 
 def test_without_a_rate_nothing_is_dropped():
     x = normal(3, 4)
-    layer = layers.UnscaledDropout(0.0)
+    layer = krizhevsky2012.UnscaledDropout(0.0)
     for training in (True, False):
         y = layer(x.astype("float32"), training=training)
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(y), x.astype("float32"))
@@ -406,11 +411,14 @@ def test_without_a_rate_nothing_is_dropped():
 
 # Made within the test: one with random draws starts TensorFlow, which is too early here.
 WRITTEN_DOWN = {
-    "norm": (lambda: layers.LocalResponseNormalization(3, 1.0, 0.01, 0.5, name="n"), (2, 3, 3, 4)),
-    "pool": (lambda: layers.CeilMaxPooling2D((3, 2), (2, 1), name="pool"), (2, 6, 5, 4)),
+    "norm": (
+        lambda: krizhevsky2012.LocalResponseNormalization(3, 1.0, 0.01, 0.5, name="n"),
+        (2, 3, 3, 4),
+    ),
+    "pool": (lambda: krizhevsky2012.CeilMaxPooling2D((3, 2), (2, 1), name="pool"), (2, 6, 5, 4)),
     "local, same": (lambda: local(3, 2, "same", name="local"), (2, 3, 4, 2)),
     "local, valid": (lambda: local(3, 2, "valid"), (2, 3, 4, 2)),
-    "dropout": (lambda: layers.UnscaledDropout(0.25), (2, 3)),
+    "dropout": (lambda: krizhevsky2012.UnscaledDropout(0.25), (2, 3)),
 }
 
 
@@ -434,8 +442,8 @@ def network_of_the_three():
     """9x8 pixels: 9x8, 9x8, 4x4 of 3/2 windows, 4x4 (same) and 2x2 (valid) positions."""
     images = keras.Input((9, 8, 2))
     x = keras.layers.Conv2D(6, 3, padding="same", name="conv")(images)
-    x = layers.LocalResponseNormalization(name="norm")(x)
-    x = layers.CeilMaxPooling2D(3, strides=2, name="pool")(x)
+    x = krizhevsky2012.LocalResponseNormalization(name="norm")(x)
+    x = krizhevsky2012.CeilMaxPooling2D(3, strides=2, name="pool")(x)
     x = local(5, 3, "same", name="local")(x)
     x = local(4, 3, "valid", name="last")(x)
     return keras.Model(images, x)

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("keras")
 
-from repro import losses
+from repro.networks import losses
 
 RNG = np.random.default_rng(9)
 WITH_CURVATURE = [

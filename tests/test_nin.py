@@ -7,12 +7,14 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from test_local_layers import normalised_by_loops, pooled_by_loops  # noqa: E402
+from test_local_layers import normalised_by_loops, pooled_by_loops
 
-from papers import nin  # noqa: E402
-from repro import anatomy, layers, optimizers, spec, training  # noqa: E402
-from repro.data import preprocessing  # noqa: E402
-from repro.errors import UsageError  # noqa: E402
+from papers import nin
+from repro import spec
+from repro.data import preprocessing
+from repro.errors import UsageError
+from repro.networks import anatomy, krizhevsky2012, optimizers
+from repro.training import schedule
 
 NETWORKS = {n.name: n for n in nin.PAPER.networks}
 EXPERIMENTS = {e.name: e for e in nin.PAPER.experiments}
@@ -149,7 +151,7 @@ def test_every_convolution_is_rectified_the_last_cccp_too():
 def test_dropout_follows_both_poolings_and_halves_what_is_tested():
     model = built("nin-cifar10")
     dropouts = [m for m in model.layers if isinstance(m, keras.layers.Dropout)]
-    assert [(type(m), m.rate) for m in dropouts] == [(layers.UnscaledDropout, 0.5)] * 2
+    assert [(type(m), m.rate) for m in dropouts] == [(krizhevsky2012.UnscaledDropout, 0.5)] * 2
     assert [m.input for m in dropouts] == [model.get_layer(f"pool{n}").output for n in (1, 2)]
     ones = np.ones((2, 1000), "float32")
     kept = keras.ops.convert_to_numpy(dropouts[0](ones, training=True))
@@ -316,9 +318,9 @@ def test_the_recipe(name):
         assert found == ((share, decay) if path.endswith("/kernel") else (2 * share, 0.0))
     assert recipe.data == spec.Data("mnist" if name == "nin-mnist" else "cifar10")
     assert (recipe.augmentation is not None) == (name == "nin-cifar10-augmented")
-    last = training.pass_ends(recipe, 50_000, "paper")[-1]
+    last = schedule.pass_ends(recipe, 50_000, "paper")[-1]
     assert last == 260 * 50_000 // 128  # the authors' instructions: 200, 30 and 30 passes
-    first = [first * 128 for first, _ in training.rates(recipe, last)]
+    first = [first * 128 for first, _ in schedule.rates(recipe, last)]
     assert first == pytest.approx([0, 200 * 50_000, 230 * 50_000], abs=128)
 
 

@@ -5,8 +5,12 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from repro import catalog, layers, losses, optimizers, spec  # noqa: E402
-from repro.errors import UsageError  # noqa: E402
+from repro import (
+    catalog,
+    spec,
+)
+from repro.errors import UsageError
+from repro.networks import curvature, lecun1998, losses, optimizers
 
 RNG = np.random.default_rng(3)
 ANY = keras.initializers.RandomNormal(stddev=0.5, seed=5)
@@ -218,16 +222,16 @@ def small_network():
     """Every kind of layer of LeNet-5, once."""
     return keras.Sequential([
         keras.Input((8, 8, 1)),
-        layers.OneExampleConv2D(2, 3, kernel_initializer=ANY, bias_initializer=ANY),
-        layers.ScaledTanh(),
-        layers.Subsampling(ANY, ANY),
-        layers.ScaledTanh(),
-        layers.PartialConv2D(TABLE, 2, ANY, ANY),
-        layers.ScaledTanh(),
+        lecun1998.OneExampleConv2D(2, 3, kernel_initializer=ANY, bias_initializer=ANY),
+        lecun1998.ScaledTanh(),
+        lecun1998.Subsampling(ANY, ANY),
+        lecun1998.ScaledTanh(),
+        lecun1998.PartialConv2D(TABLE, 2, ANY, ANY),
+        lecun1998.ScaledTanh(),
         keras.layers.Flatten(),
         keras.layers.Dense(4, kernel_initializer=ANY, bias_initializer=ANY),
-        layers.ScaledTanh(),
-        layers.EuclideanRBF(CODES, 0.3),
+        lecun1998.ScaledTanh(),
+        lecun1998.EuclideanRBF(CODES, 0.3),
     ])  # fmt: skip
 
 
@@ -282,7 +286,7 @@ def test_curvatures_are_those_of_appendix_c_connection_by_connection():
             back, by_weights = part.backward(back)
             found.insert(0, by_weights)
         expected += np.concatenate(found) / len(images)
-    found = optimizers.curvatures(model, losses.MAP(j), images, labels)
+    found = curvature.curvatures(model, losses.MAP(j), images, labels)
     assert [h.shape for h in found] == [w.shape for w in model.trainable_variables]
     found = np.concatenate([np.asarray(h).ravel() for h in found])
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-6)
@@ -308,8 +312,8 @@ def test_curvatures_of_a_single_layer_are_the_exact_hessian_diagonal(loss):
     """Nothing is dropped where each weight has one connection and the loss no cross terms."""
     images = RNG.normal(size=(6, 2, 2, 2)).astype("float32")
     labels = RNG.integers(0, 3, 6).astype("int32")
-    head = [layers.EuclideanRBF(CODES[:, :3], 0.7)] if loss == losses.RightPenalty() else []
-    conv = layers.OneExampleConv2D(3, 2, kernel_initializer=ANY, bias_initializer=ANY)
+    head = [lecun1998.EuclideanRBF(CODES[:, :3], 0.7)] if loss == losses.RightPenalty() else []
+    conv = lecun1998.OneExampleConv2D(3, 2, kernel_initializer=ANY, bias_initializer=ANY)
     model = keras.Sequential([keras.Input((2, 2, 2)), conv, keras.layers.Flatten(), *head])
 
     def mean_loss(kernel, bias):
@@ -322,7 +326,7 @@ def test_curvatures_of_a_single_layer_are_the_exact_hessian_diagonal(loss):
 
     weights = [w.astype("float64") for w in model.get_weights()]
     for found, exact in zip(
-        optimizers.curvatures(model, loss, images, labels),
+        curvature.curvatures(model, loss, images, labels),
         hessian_diagonal(mean_loss, weights),
         strict=True,
     ):
@@ -334,7 +338,7 @@ def test_a_layer_without_a_rule_is_refused():
         [keras.Input((4, 4, 1)), keras.layers.MaxPooling2D(), keras.layers.Flatten()]
     )
     with pytest.raises(TypeError, match="MaxPooling2D"):
-        optimizers.curvatures(model, losses.SquaredError(), np.zeros((1, 4, 4, 1), "float32"), [0])
+        curvature.curvatures(model, losses.SquaredError(), np.zeros((1, 4, 4, 1), "float32"), [0])
 
 
 CURVED = {
@@ -349,7 +353,7 @@ def test_every_network_trained_so_has_a_positive_rate_for_every_weight(name):
     experiment = CURVED[name]
     model = experiment.network.build(**experiment.network.options)
     images = RNG.normal(size=(2, *model.input_shape[1:])).astype("float32")
-    found = optimizers.curvatures(model, experiment.recipe.loss, images, np.array([3, 7], "int32"))
+    found = curvature.curvatures(model, experiment.recipe.loss, images, np.array([3, 7], "int32"))
     assert [tuple(h.shape) for h in found] == [tuple(w.shape) for w in model.trainable_variables]
     for h in found:
         h = np.asarray(h)

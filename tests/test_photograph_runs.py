@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from repro import catalog, spec, training
-from repro.data import datasets, photographs
+from repro import catalog, spec
+from repro.data import datasets, inputs
 from repro.data.augmentation import Chain, PCAColour, RandomCrop
 from repro.data.batches import Batches
-from repro.data.photographs import Photographs, ScaleJitter, Square
+from repro.data.crops import ScaleJitter, Square
+from repro.data.photographs import Photographs
 from repro.data.preprocessing import ChannelMean, PerPixelMean
 from repro.errors import UsageError
-from repro.journal import Journal
+from repro.records.journal import Journal
+from repro.training import runner, training
 
 RNG = np.random.default_rng(8)
 
@@ -70,7 +72,7 @@ def of_squares():
 
 
 def test_the_mean_is_that_of_the_squares_and_is_subtracted_from_the_crops():
-    train, test, examples, how = photographs.prepared(of_crops(), TRAIN[1], TEST[1])
+    train, test, examples, how = inputs.prepared(of_crops(), TRAIN[1], TEST[1])
     squares = np.stack([square(picture, 12) for picture in TRAIN[0]])
     mean = squares.mean(axis=(0, 1, 2))
     np.testing.assert_allclose(train[:], (squares - mean) / 2, atol=1e-4)
@@ -87,7 +89,7 @@ def test_the_mean_is_that_of_the_squares_and_is_subtracted_from_the_crops():
 
 
 def test_of_squares_the_mean_of_each_pixel_is_subtracted_before_they_are_cropped():
-    _, _, examples, how = photographs.prepared(of_squares(), TRAIN[1], TEST[1])
+    _, _, examples, how = inputs.prepared(of_squares(), TRAIN[1], TEST[1])
     squares = np.stack([square(picture, 12) for picture in TRAIN[0]])
     centred = (squares - squares.mean(axis=0)) / 2
     batches = Batches(examples, np.arange(6), 2, seed=5, **how)
@@ -101,7 +103,7 @@ def test_of_squares_the_mean_of_each_pixel_is_subtracted_before_they_are_cropped
 
 def test_photographs_are_made_squares_first():
     with pytest.raises(UsageError, match="photographs need Square first"):
-        photographs.prepared(recipe((ChannelMean(),), RandomCrop(8)), TRAIN[1], TEST[1])
+        inputs.prepared(recipe((ChannelMean(),), RandomCrop(8)), TRAIN[1], TEST[1])
 
 
 def small(side: int = 8):
@@ -116,7 +118,7 @@ def small(side: int = 8):
 def test_a_run_on_photographs_from_start_to_end(made, tmp_path, monkeypatch):
     sets = {"train": TRAIN[1], "test": TEST[1]}
     monkeypatch.setattr(
-        datasets, "load", lambda name, split: datasets.Split(sets[split], LABELS[split])
+        datasets, "load", lambda name, split: sets.Split(sets[split], LABELS[split])
     )
     facts = {"name": "snaps", "version": "1", "digest": "0" * 64}
     monkeypatch.setattr(datasets, "facts", lambda name: facts)
@@ -128,7 +130,7 @@ def test_a_run_on_photographs_from_start_to_end(made, tmp_path, monkeypatch):
         recipe=dataclasses.replace(made(), augmentation=coloured),
         protocols=("single-view", "10-crop"),
     )
-    done = [training.run(experiment, out=tmp_path / name) for name in ("one", "other")]
+    done = [runner.run(experiment, out=tmp_path / name) for name in ("one", "other")]
     for outcome in done:
         assert outcome["metrics"]["single-view"]["test_count"] == 4
         assert outcome["metrics"]["10-crop"]["test_count"] == 4
@@ -149,7 +151,7 @@ def test_the_recipes_of_the_papers_fit_their_networks(name):
     for experiment in catalog.paper(name).experiments:
         if not experiment.recipe.data.dataset.startswith("imagenet"):
             continue
-        _, test, examples, how = photographs.prepared(experiment.recipe, one, one)
+        _, test, examples, how = inputs.prepared(experiment.recipe, one, one)
         side = Batches(examples, np.zeros(1), 1, 0, **how).shape[0]
         options = experiment.network.options
         assert side == options.get("side", 227 if name == "alexnet" else 224)

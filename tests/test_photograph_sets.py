@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from repro import cli
-from repro.data import datasets
-from repro.data.datasets import Dataset
+from repro.data import datasets, sets, sources
 from repro.data.photographs import Photographs
+from repro.data.sets import Dataset
 from repro.errors import DataError, RunError, UsageError
 
 
@@ -77,9 +77,9 @@ def snaps(tmp_path, monkeypatch):
     )
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "prepared"))
-    monkeypatch.setitem(datasets.DATASETS, "snaps", known)
-    monkeypatch.setattr(datasets, "_tfds_builder", builder)
-    monkeypatch.setattr(datasets, "_tfds_batches", batches)
+    monkeypatch.setitem(sets.DATASETS, "snaps", known)
+    monkeypatch.setattr(sources, "tfds_builder", builder)
+    monkeypatch.setattr(sources, "tfds_batches", batches)
     return held
 
 
@@ -104,7 +104,7 @@ def test_prepared_photographs_need_no_tfds_and_are_plain_arrays(snaps, monkeypat
     folder = datasets.prepare("snaps", lambda done, total: steps.append((done, total)))
     assert steps == [(3, 12), (6, 12), (7, 12), (10, 12), (12, 12)]
     assert [path.name for path in folder.parent.iterdir()] == ["snaps-2.0.0"]
-    monkeypatch.setattr(datasets, "_tfds_builder", None)
+    monkeypatch.setattr(sources, "tfds_builder", None)
     assert datasets.check("snaps") == []
     assert len(datasets.load("snaps", "validation").images) == 5
     encoded = np.load(prepared("train-encoded.npy"))
@@ -328,8 +328,8 @@ def archives(tmp_path, monkeypatch):
     wanted["validation"] = dict(zip(files.values(), VALIDATION, strict=True))
     (folder / "ILSVRC2012_img_train.tar").write_bytes(tar(train))
     (folder / "ILSVRC2012_img_val.tar").write_bytes(tar(files))
-    few = dataclasses.replace(datasets.DATASETS["imagenet"], examples={"train": 6, "validation": 3})
-    monkeypatch.setitem(datasets.DATASETS, "imagenet", few)
+    few = dataclasses.replace(sets.DATASETS["imagenet"], examples={"train": 6, "validation": 3})
+    monkeypatch.setitem(sets.DATASETS, "imagenet", few)
     return folder, wanted
 
 
@@ -347,8 +347,8 @@ def test_imagenet_is_made_of_its_two_archives(archives, monkeypatch):
             np.testing.assert_array_equal(image, np.asarray(Image.open(io.BytesIO(file))))
     # The whole ImageNet is more.
     official = {"train": 1_281_167, "validation": 50_000}
-    whole = dataclasses.replace(datasets.DATASETS["imagenet"], examples=official)
-    monkeypatch.setitem(datasets.DATASETS, "imagenet", whole)
+    whole = dataclasses.replace(sets.DATASETS["imagenet"], examples=official)
+    monkeypatch.setitem(sets.DATASETS, "imagenet", whole)
     monkeypatch.setenv("REPRO_DATA_DIR", str(folder.parent / "another"))
     with pytest.raises(DataError, match="6 of 1,281,167 examples"):
         datasets.prepare("imagenet")

@@ -6,24 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from repro import evaluation
-from repro.data import photographs, preprocessing
+from repro.data import crops, photographs, preprocessing
 from repro.data.augmentation import Chain
 from repro.data.batches import Batches
-from repro.data.photographs import (
-    InceptionCrop,
-    Lazily,
-    Photographs,
-    PhotometricDistortions,
-    ScaleJitter,
-    Square,
-    centre_crop,
-    rescale,
-    resize,
-    ten_crop,
-)
+from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
+from repro.data.photographs import Lazily, Photographs, centre_crop, rescale, resize, ten_crop
 from repro.data.preprocessing import ChannelMean, Contrast, PerPixelMean
 from repro.errors import DataError, UsageError
+from repro.training import evaluation
 
 # Chi-squared stays below these in 999 of 1,000, by the degrees of freedom.
 CHI_SQUARED = {3: 16.3, 8: 26.1, 41: 74.8}
@@ -139,7 +129,7 @@ def parts(monkeypatch):
         seen.append((part, interpolation))
         return real(part, height, width, interpolation)
 
-    monkeypatch.setattr(photographs, "resize", spy)
+    monkeypatch.setattr(crops, "resize", spy)
     return seen
 
 
@@ -270,7 +260,7 @@ def test_the_three_distortions_follow_each_other_in_the_order_drawn(monkeypatch)
     factors = (1.4, 1.4, 0.6)  # of brightness, contrast, saturation: much is cut off
     rank = np.argsort(orders, axis=1)  # when each of the three comes
     drawn = np.concatenate([np.array(factors)[:, None].repeat(6, axis=1) - 0.5, (rank.T + 0.5) / 3])
-    monkeypatch.setattr(photographs, "draws", lambda count, seed, index, epoch: drawn)
+    monkeypatch.setattr(crops, "draws", lambda count, seed, index, epoch: drawn)
     images = np.stack([photograph(12, 10, seed=3)] * 6)
     found = PhotometricDistortions(0.5, 0.5, 0.5)(images, np.arange(6), 6, 0, 0, 0.0)
     kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
@@ -423,6 +413,9 @@ class Watched:
         found = self.files[index]
         self.asked.append(len(found))
         return found
+
+    def through(self, steps):
+        return Lazily(self, steps)
 
 
 @pytest.mark.parametrize("step", [ChannelMean, PerPixelMean])

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from repro import catalog, probes, spec, training
+from repro import catalog, spec
 from repro.errors import UsageError
-from repro.journal import Journal
+from repro.records.journal import Journal
+from repro.training import probes, runner, training
 
 PROGRAM = Path(__file__).parent / "probed_network.py"
 
@@ -82,7 +83,7 @@ def test_a_run_leaves_what_its_probes_measured(tmp_path, monkeypatch):
         recipe=dataclasses.replace(modern.recipe, training_error_measured=False, **how),
         probes=("layer_response",),
     )
-    outcome = training.run(probed, scale="smoke", out=tmp_path)
+    outcome = runner.run(probed, scale="smoke", out=tmp_path)
     journal = Journal.open(outcome["run_dir"])
     result = journal.result()
     assert len(result["layer_responses"]) == 2

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from run_records import counting_iterations, experiment, failed, passes, record, texts, write_run
 
-from repro import report
 from repro.errors import DataError, RunError
+from repro.records import reading
+from repro.report import bench_page, cost, pages, writing
 from repro.spec import Band, Claim, Figure, Network, Paper, Reported
 
 TOY = experiment("toy", deviations=("The penalty is scaled by 1/40.",))
@@ -47,7 +48,7 @@ def results(tmp_path):
     records.append(record(OTHER, 0, 5.0, scale="short"))
     runs_root, results_root = roots(tmp_path, records)
     np.save(next((runs_root / "toy").glob("*seed0*")) / "filters.npy", np.ones((5, 5, 1, 6)))
-    report.regenerate(runs_root, results_root, [PAPER])
+    writing.regenerate(runs_root, results_root, [PAPER])
     return runs_root, results_root
 
 
@@ -59,18 +60,18 @@ def test_finished_runs_become_records(tmp_path):
     smoke = record(TOY, 2, 1.0, scale="smoke")
     kept = record(TOY, 0, 1.0)
     runs_root, results_root = roots(tmp_path, [kept, unfinished, smoke])
-    (path,) = report.collect(runs_root, results_root)
+    (path,) = reading.collect(runs_root, results_root)
     assert path == results_root / "runs" / "toy" / "paper-seed0-20261121-120000.json"
-    assert report.records(results_root) == [kept]
+    assert reading.records(results_root) == [kept]
 
 
 def test_a_record_that_is_there_is_kept(tmp_path):
     runs_root, results_root = roots(tmp_path, [record(TOY, 0, 1.0)])
-    (path,) = report.collect(runs_root, results_root)
+    (path,) = reading.collect(runs_root, results_root)
     before = path.read_bytes()
     result = next(runs_root.glob("*/*/result.json"))
     result.write_text(result.read_text().replace("3300.0", "1.0"))
-    assert report.collect(runs_root, results_root) == []
+    assert reading.collect(runs_root, results_root) == []
     assert path.read_bytes() == before
 
 
@@ -78,33 +79,33 @@ def test_failed_runs_become_records_and_interrupted_ones_do_not(tmp_path):
     diverged = failed(TOY, 0, "the loss is not finite")
     smoke, interrupted = failed(TOY, 1, scale="smoke"), record(TOY, 2, 1.0) | {"result": None}
     runs_root, results_root = roots(tmp_path, [diverged, smoke, interrupted])
-    assert report.gather(results_root, runs_root) == [diverged]
-    (path,) = report.collect(runs_root, results_root)
+    assert reading.gather(results_root, runs_root) == [diverged]
+    (path,) = reading.collect(runs_root, results_root)
     assert json.loads(path.read_text()) == diverged
-    assert report.records(results_root) == [diverged]
-    assert report.collect(runs_root, results_root) == []
+    assert reading.records(results_root) == [diverged]
+    assert reading.collect(runs_root, results_root) == []
 
 
 def test_a_failed_run_that_has_finished_since_is_recorded_anew(tmp_path):
     runs_root, results_root = roots(tmp_path, [failed(TOY, 0)])
-    (path,) = report.collect(runs_root, results_root)
+    (path,) = reading.collect(runs_root, results_root)
     finished = record(TOY, 0, 1.0)
     (folder,) = runs_root.glob("toy/*")
     (folder / "failure.json").unlink()
-    assert report.collect(runs_root, results_root) == []  # resumed, and on its way
+    assert reading.collect(runs_root, results_root) == []  # resumed, and on its way
     (folder / "result.json").write_text(json.dumps(finished["result"]))
     (folder / "metrics.jsonl").write_text("")
-    (gathered,) = report.gather(results_root, runs_root)
+    (gathered,) = reading.gather(results_root, runs_root)
     assert gathered["result"] == finished["result"]
-    assert report.collect(runs_root, results_root) == [path]
-    assert report.records(results_root) == [gathered]
+    assert reading.collect(runs_root, results_root) == [path]
+    assert reading.records(results_root) == [gathered]
 
 
 def test_failed_runs_are_listed_and_never_count(tmp_path):
     records = [record(TOY, k, 1.0) for k in range(3)] + [failed(TOY, 3, "not\nfinite | big")]
     records += [failed(OTHER, 0, scale="short")]
     runs_root, results_root = roots(tmp_path, records)
-    report.regenerate(runs_root, results_root, [PAPER], figures=True)
+    writing.regenerate(runs_root, results_root, [PAPER], figures=True)
     text = (results_root / "toys.md").read_text()
     row = table_row(text, "toy")
     assert "failed" in table_row(text, "experiment")
@@ -122,15 +123,15 @@ def test_failed_runs_are_listed_and_never_count(tmp_path):
 def test_runs_are_gathered_once(tmp_path):
     records = [record(TOY, k, 1.0) for k in range(2)] + [record(TOY, 2, 1.0, scale="smoke")]
     runs_root, results_root = roots(tmp_path, records)
-    assert report.gather(results_root, runs_root) == records[:2]
-    report.collect(runs_root, results_root)
-    assert report.gather(results_root, runs_root, runs_root) == records[:2]
+    assert reading.gather(results_root, runs_root) == records[:2]
+    reading.collect(runs_root, results_root)
+    assert reading.gather(results_root, runs_root, runs_root) == records[:2]
 
 
 def test_records_outlive_the_run_directories(results, tmp_path):
     _, results_root = results
     before = {p: p.read_bytes() for p in results_root.rglob("*") if p.is_file()}
-    report.regenerate(tmp_path / "no-runs-here", results_root, [PAPER])
+    writing.regenerate(tmp_path / "no-runs-here", results_root, [PAPER])
     assert {p: p.read_bytes() for p in results_root.rglob("*") if p.is_file()} == before
 
 
@@ -138,7 +139,7 @@ def test_again_gives_the_same_bytes(results):
     runs_root, results_root = results
     before = {p: p.read_bytes() for p in results_root.rglob("*") if p.is_file()}
     assert any(path.suffix == ".svg" for path in before)
-    said = report.regenerate(runs_root, results_root, [PAPER])
+    said = writing.regenerate(runs_root, results_root, [PAPER])
     assert (said["records"], said["added"]) == (5, [])
     assert {p: p.read_bytes() for p in results_root.rglob("*") if p.is_file()} == before
 
@@ -149,11 +150,11 @@ def test_a_broken_record_is_named(tmp_path, text):
     path.parent.mkdir(parents=True)
     path.write_text(text)
     with pytest.raises(DataError, match=r"paper-seed0-x\.json"):
-        report.records(tmp_path)
+        reading.records(tmp_path)
 
 
 def test_no_results_yet(tmp_path):
-    assert report.records(tmp_path / "results") == []
+    assert reading.records(tmp_path / "results") == []
 
 
 def test_results_that_cannot_be_written(tmp_path):
@@ -161,7 +162,7 @@ def test_results_that_cannot_be_written(tmp_path):
     blocked = tmp_path / "results"
     blocked.write_text("a file where the folder should be")
     with pytest.raises(RunError, match="cannot write"):
-        report.regenerate(runs_root, blocked, [PAPER])
+        writing.regenerate(runs_root, blocked, [PAPER])
 
 
 # ---------------------------------------------------------------------------- what a run costs
@@ -180,17 +181,17 @@ def test_the_minutes_of_a_run_are_the_median_of_those_measured():
     }  # two passes over MNIST, one by one
     measured = {"minutes": 2.0, "measured": 3, "estimated": False}
     nothing = {"minutes": None, "measured": 0, "estimated": False}
-    assert report.cost(TOY, found) == {**work, **measured}
-    assert report.cost(TOY, runs)["minutes"] == 6.0
-    assert report.cost(TOY, []) == {**work, **nothing}
-    assert report.cost(TOY, found, changed=True) == {**work, **nothing}
+    assert cost.cost(TOY, found) == {**work, **measured}
+    assert cost.cost(TOY, runs)["minutes"] == 6.0
+    assert cost.cost(TOY, []) == {**work, **nothing}
+    assert cost.cost(TOY, found, changed=True) == {**work, **nothing}
 
 
 def test_without_a_run_at_paper_scale_the_minutes_go_by_the_speed_of_short_ones():
     short = [record(TOY, seed, 1.0, scale="short") for seed in range(2)]
     for run in short:
         run["result"]["images_per_second"] = 500.0
-    found = report.cost(TOY, short)
+    found = cost.cost(TOY, short)
     assert (found["minutes"], found["estimated"]) == (120_000 / 500 / 60, True)
     assert found["measured"] == 0
 
@@ -198,7 +199,7 @@ def test_without_a_run_at_paper_scale_the_minutes_go_by_the_speed_of_short_ones(
 def test_a_recipe_that_counts_iterations_costs_so_many():
     # He et al. 2015, section 4.2: 64,000 iterations of 128 of the 50,000 images, 163.84 passes
     toy = counting_iterations(TOY)
-    found = report.cost(toy, [record(toy, 0, 1.0)])
+    found = cost.cost(toy, [record(toy, 0, 1.0)])
     work = {"updates": 64_000, "images": 8_192_000, "passes": 163.84}
     assert found == {**work, "minutes": 6.0, "measured": 1, "estimated": False}
 
@@ -242,7 +243,7 @@ def test_short_runs_stand_apart_with_their_band(tmp_path):
     records = [record(toy, seed, 1.0, scale="short") for seed in range(3)]
     runs_root, results_root = roots(tmp_path, records)
     paper = Paper("toys", "Toys", "Someone 1998.", (toy,), ())
-    report.regenerate(runs_root, results_root, [paper], figures=False)
+    writing.regenerate(runs_root, results_root, [paper], figures=False)
     text = (results_root / "toys.md").read_text()
     assert table_row(text, "toy")[-3] == "not run"
     short = text[text.index("## Short scale") :]
@@ -257,7 +258,7 @@ def test_a_second_run_of_a_seed_and_a_changed_tree_are_said(tmp_path):
         path = results_root / "runs" / "toy" / f"paper-seed0-{k}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(each))
-    report.regenerate(tmp_path / "runs", results_root, [PAPER], figures=False)
+    writing.regenerate(tmp_path / "runs", results_root, [PAPER], figures=False)
     text = (results_root / "toys.md").read_text()
     assert table_row(text, "toy")[3:5] == ["1.000", "1"]
     assert "seed run before: not counted" in text
@@ -266,14 +267,14 @@ def test_a_second_run_of_a_seed_and_a_changed_tree_are_said(tmp_path):
 
 def test_stale_runs_are_listed_apart(tmp_path):
     runs_root, results_root = roots(tmp_path, [record(experiment("toy", variant=1), 0, 1.0)])
-    report.regenerate(runs_root, results_root, [PAPER], figures=False)
+    writing.regenerate(runs_root, results_root, [PAPER], figures=False)
     text = (results_root / "toys.md").read_text()
     assert table_row(text[text.index("## Former recipes") :], "toy")[-1] == "stale"
 
 
 def test_records_of_experiments_that_are_gone_are_said(tmp_path):
     runs_root, results_root = roots(tmp_path, [record(experiment("gone"), 0, 1.0)])
-    report.regenerate(runs_root, results_root, [PAPER], figures=False)
+    writing.regenerate(runs_root, results_root, [PAPER], figures=False)
     assert "gone" in (results_root / "README.md").read_text()
 
 
@@ -300,7 +301,7 @@ def test_claims_say_what_is_compared_in_which_unit_and_at_which_scale(tmp_path):
             records.append(run)
     runs_root, results_root = roots(tmp_path, records)
     paper = Paper("toys", "Toys", "Someone 1998.", (TOY, OTHER), (), (FAR, NARROW))
-    report.regenerate(runs_root, results_root, [paper], figures=False)
+    writing.regenerate(runs_root, results_root, [paper], figures=False)
     for page in ("README.md", "toys.md"):
         text = (results_root / page).read_text()
         far, narrow = (table_row(text, claim.statement) for claim in paper.claims)
@@ -316,7 +317,7 @@ def test_what_a_probe_measured_stands_beside_the_errors(tmp_path):
     run["result"]["metrics"]["single-view"]["layer_response"] = 0.4567
     runs_root, results_root = roots(tmp_path, [run])
     paper = Paper("toys", "Toys", "Someone 1998.", (toy,), ())
-    report.regenerate(runs_root, results_root, [paper], figures=False)
+    writing.regenerate(runs_root, results_root, [paper], figures=False)
     text = (results_root / "toys.md").read_text()
     text = text[text.index("### toy") :]
     header = ["scale", "seed", "test error", "running error", "layer response"]
@@ -337,9 +338,9 @@ def test_numbers_without_an_experiment_are_listed_as_not_run(tmp_path):
     networks = (trained, Network("large", dict, reported=numbers), Network("other", dict))
     several = (Reported("test_top5_error", 3.57, "Table 5", "ensemble"),)
     paper = Paper("toys", "Toys", "Someone 1998.", (TOY,), networks, reported=several)
-    report.regenerate(tmp_path / "runs", tmp_path, [paper], figures=False)
+    writing.regenerate(tmp_path / "runs", tmp_path, [paper], figures=False)
     text = (tmp_path / "toys.md").read_text()
-    lines = text[text.index(f"## {report.NO_EXPERIMENT}") :].split("\n\n")[1].splitlines()
+    lines = text[text.index(f"## {pages.NO_EXPERIMENT}") :].split("\n\n")[1].splitlines()
     assert lines[2:] == [
         f"| {TOY.network.name} | test error | 12.0 (Table 4, another dataset) | not run |",
         "| large | test error, 10-crop | 25.03 (Table 2) | not run |",
@@ -356,7 +357,7 @@ def test_numbers_without_an_experiment_are_listed_as_not_run(tmp_path):
 def test_the_papers_own_spread_is_printed(tmp_path):
     number = Reported("test_error", 6.61, "Table 6", std=0.16, runs=5, chosen="mean of five")
     paper = Paper("toys", "Toys", "Someone 1998.", (experiment("toy", (number,)),), ())
-    report.regenerate(tmp_path / "runs", tmp_path, [paper], figures=False)
+    writing.regenerate(tmp_path / "runs", tmp_path, [paper], figures=False)
     text = (tmp_path / "toys.md").read_text()
     assert table_row(text, "toy")[2] == "6.61 ± 0.16 (Table 6; mean of five)"
 
@@ -371,7 +372,7 @@ def test_the_papers_figures_are_drawn_from_what_ran(tmp_path):
     paper = Paper("toys", "Toys", "Someone 1998.", (toy, other), (), figures=drawn)
     run = record(toy, 0, 9.0, scale="short") | {"passes": passes({2: 9.0}, [20.0, 10.0])}
     runs_root, results_root = roots(tmp_path, [run])
-    said = report.regenerate(runs_root, results_root, [paper])
+    said = writing.regenerate(runs_root, results_root, [paper])
     path = results_root / "figures" / "toys-figure-6-short.svg"
     assert str(path) in said["written"]
     assert "Errors, short scale" in texts(path)
@@ -380,8 +381,8 @@ def test_the_papers_figures_are_drawn_from_what_ran(tmp_path):
     assert "From runs at short scale. Without: other." in short
     assert "## Figure 6: Errors\n\nnot run\n" in whole
     assert "## Figure 7: Responses\n\nnot run\n" in whole
-    report.collect(roots(tmp_path / "later", [record(toy, 0, 8.0)])[0], results_root)
-    report.regenerate(runs_root, results_root, [paper])
+    reading.collect(roots(tmp_path / "later", [record(toy, 0, 8.0)])[0], results_root)
+    writing.regenerate(runs_root, results_root, [paper])
     whole, short = (results_root / "toys.md").read_text().split("## Short scale")
     assert "![Figure 6](figures/toys-figure-6.svg)" in whole
     assert "toys-figure-6-short.svg" in short
@@ -393,7 +394,7 @@ def test_runs_by_a_former_recipe_stand_apart(tmp_path):
     runs = [record(before, 1, 40.0, scale="short"), record(toy, 0, 9.0, scale="short")]
     runs_root, results_root = roots(tmp_path, runs)
     paper = Paper("toys", "Toys", "Someone 1998.", (toy,), ())
-    report.regenerate(runs_root, results_root, [paper], figures=False)
+    writing.regenerate(runs_root, results_root, [paper], figures=False)
     text = (results_root / "toys.md").read_text()
     now, former = text[text.index("## Short scale") :].split("## Former recipes")
     assert "9.000" in now and "40.000" not in now
@@ -413,7 +414,7 @@ def test_deviations_that_all_experiments_share_are_said_once(tmp_path):
         experiment(name, deviations=("Shared.", own)) for name, own in (("toy", "A."), ("b", "B."))
     )
     paper = Paper("toys", "Toys", "Someone 1998.", (toy, other), ())
-    report.regenerate(tmp_path / "runs", tmp_path, [paper], figures=False)
+    writing.regenerate(tmp_path / "runs", tmp_path, [paper], figures=False)
     text = (tmp_path / "toys.md").read_text()
     assert text.count("- Shared.") == 1 and "all of them share:\n\n- Shared." in text
     assert "Further deviations from the paper:\n\n- A." in text
@@ -421,10 +422,10 @@ def test_deviations_that_all_experiments_share_are_said_once(tmp_path):
 
 
 def test_a_benchmark_that_was_measured_has_a_page(tmp_path, monkeypatch):
-    monkeypatch.setattr(report.bench, "page", lambda measured: f"# Speed of {measured['of']}\n")
-    report.regenerate(tmp_path / "runs", tmp_path, [PAPER], figures=False)
+    monkeypatch.setattr(bench_page, "page", lambda measured: f"# Speed of {measured['of']}\n")
+    writing.regenerate(tmp_path / "runs", tmp_path, [PAPER], figures=False)
     assert "bench.md" not in (tmp_path / "README.md").read_text()
     (tmp_path / "bench.json").write_text('{"of": "toys"}')
-    report.regenerate(tmp_path / "runs", tmp_path, [PAPER], figures=False)
+    writing.regenerate(tmp_path / "runs", tmp_path, [PAPER], figures=False)
     assert "[bench.md](bench.md)" in (tmp_path / "README.md").read_text()
     assert (tmp_path / "bench.md").read_text() == "# Speed of toys\n"

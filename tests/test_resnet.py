@@ -8,10 +8,16 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from papers import resnet  # noqa: E402
-from repro import anatomy, catalog, spec, training  # noqa: E402
-from repro.data import datasets, preprocessing  # noqa: E402
-from repro.errors import UsageError  # noqa: E402
+from papers import resnet
+from repro import catalog, settings, spec
+from repro.data import (
+    datasets,
+    preprocessing,
+    sets,
+)
+from repro.errors import UsageError
+from repro.networks import anatomy
+from repro.training import schedule
 
 EXPERIMENTS = {e.name: e for e in resnet.PAPER.experiments}
 NETWORKS = {n.name: n for n in resnet.PAPER.networks}
@@ -436,7 +442,7 @@ def test_a_shortcut_that_there_is_not():
     with pytest.raises(UsageError, match="unknown shortcut 'a'; accepted: A, B, C, none"):
         resnet.cifar(1, "a")
     with pytest.raises(UsageError, match=r"unknown network\.shortcut 'Z'; accepted: A, B, C, none"):
-        spec.override(EXPERIMENTS["resnet20-cifar10"], ["network.shortcut=Z"])
+        settings.override(EXPERIMENTS["resnet20-cifar10"], ["network.shortcut=Z"])
 
 
 # ---------------------------------------------------------------- recipes
@@ -451,8 +457,8 @@ def test_the_recipe_of_section_4_2():
     assert (method.momentum, method.weight_decay, method.decayed) == (0.9, 1e-4, "kernels")
     ends = {0: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01, 48_000: 0.001, 63_999: 0.001}
     assert {update: method.rate.at(update) for update in ends} == ends
-    assert training.rates(recipe, 64_000) == [(0, 0.1), (32_000, 0.01), (48_000, 0.001)]
-    passes = training.pass_ends(recipe, 50_000, "paper")
+    assert schedule.rates(recipe, 64_000) == [(0, 0.1), (32_000, 0.01), (48_000, 0.001)]
+    passes = schedule.pass_ends(recipe, 50_000, "paper")
     assert (len(passes), passes[-1]) == (164, 64_000)
     assert (recipe.augmentation.pad, recipe.augmentation.flip) == (4, True)
     assert type(recipe.loss).__name__ == "SoftmaxCrossEntropy"
@@ -499,7 +505,7 @@ def test_the_headline_network_takes_the_images_of_cifar10():
     experiment = resnet.PAPER.experiments[0]
     assert experiment.name == "resnet20-cifar10"
     model = experiment.network.build(**experiment.network.options)
-    outputs = model(np.zeros((2, *datasets.DATASETS["cifar10"].shape), "float32"))
+    outputs = model(np.zeros((2, *sets.DATASETS["cifar10"].shape), "float32"))
     values = keras.ops.convert_to_numpy(experiment.recipe.loss(outputs, np.array([3, 8], "int32")))
     assert values.shape == (2,) and np.all(np.isfinite(values))
 

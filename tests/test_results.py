@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from repro import catalog, report, verdict
+from repro import catalog
+from repro.judging import verdict
+from repro.records import reading
+from repro.report import writing
 
 RESULTS = Path(__file__).parents[1] / "results"
-RECORDS = report.records(RESULTS)
+RECORDS = reading.records(RESULTS)
 FINISHED = [record for record in RECORDS if record["result"]]
 
 with_records = pytest.mark.skipif(not RECORDS, reason="results/ holds no run records yet")
@@ -63,7 +66,7 @@ def test_no_run_is_recorded_twice():
 @with_records
 def test_the_tables_are_those_of_the_records(tmp_path):
     shutil.copytree(RESULTS, tmp_path / "results")
-    report.regenerate(tmp_path / "runs", tmp_path / "results", figures=False)
+    writing.regenerate(tmp_path / "runs", tmp_path / "results", figures=False)
     pages = ["README.md", "results.csv", *(f"{paper.name}.md" for paper in catalog.papers())]
     for page in pages:
         again = (tmp_path / "results" / page).read_text()

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from test_training import timeless
 
-from repro import checkpoint
-from repro.journal import Journal
+from repro.records.journal import Journal
+from repro.training import checkpoint
 
 KILLS = 10
 
@@ -20,8 +20,11 @@ KILLS = 10
 # writing of a checkpoint.
 PROGRAM = """
 import json, sys
-from repro import catalog, training
-training.CHUNK_UPDATES = 25
+from repro import catalog
+from repro.training import runner
+from repro.training import schedule
+from repro.training import training
+schedule.CHUNK_UPDATES = 25
 training.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 training.Training._track = lambda self: None
 training.Training._draw = lambda self: None
@@ -29,10 +32,10 @@ def say(event):
     if event["event"] == "progress":
         print(event["update"], flush=True)
 if sys.argv[1] == "run":
-    training.run(catalog.experiment("lenet5-digits"), scale="short", out=sys.argv[2],
+    runner.run(catalog.experiment("lenet5-digits"), scale="short", out=sys.argv[2],
                  overrides=["recipe.passes=6"], progress=say)
 else:
-    training.resume(sys.argv[2], progress=say)
+    runner.resume(sys.argv[2], progress=say)
 print("finished", flush=True)
 """
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from repro import catalog, spec
+from repro import catalog, settings
 from repro.errors import UsageError
 from repro.spec import SGD, Data, Experiment, Network, Recipe, Reported, Steps
 
@@ -59,14 +59,16 @@ def test_a_step_begins_when_the_passes_before_it_are_over(progress, rate):
     ],
 )
 def test_a_value_takes_the_type_of_its_key(assignment, look, value):
-    changed = spec.override(EXPERIMENT, [assignment])
+    changed = settings.override(EXPERIMENT, [assignment])
     assert look(changed) == value
     assert type(look(changed)) is type(value)
     assert look(EXPERIMENT) != value or assignment.endswith("False")  # the original is untouched
 
 
 def test_only_what_was_named_changes():
-    changed = spec.override(EXPERIMENT, ["recipe.batch=16", "network.width=9", "recipe.batch=32"])
+    changed = settings.override(
+        EXPERIMENT, ["recipe.batch=16", "network.width=9", "recipe.batch=32"]
+    )
     recipe = dataclasses.replace(EXPERIMENT.recipe, batch=32)
     network = dataclasses.replace(EXPERIMENT.network, options={"width": 9, "hidden": (3, 4)})
     assert changed == dataclasses.replace(EXPERIMENT, recipe=recipe, network=network)
@@ -100,14 +102,14 @@ def test_only_what_was_named_changes():
 )
 def test_what_is_refused_and_what_is_said(assignment, said):
     with pytest.raises(UsageError, match=said) as raised:
-        spec.override(EXPERIMENT, [assignment])
+        settings.override(EXPERIMENT, [assignment])
     assert raised.value.exit_code == 2
     assert "\n" not in str(raised.value)
     assert assignment.partition("=")[0] in str(raised.value)
 
 
 def test_the_keys_that_can_be_set():
-    keys = spec.settable(EXPERIMENT)
+    keys = settings.settable(EXPERIMENT)
     assert keys["recipe.optimizer.momentum"] == 0.9
     assert keys["network.width"] == 8
     assert keys["recipe.data.dataset"] == "mnist"
@@ -115,9 +117,9 @@ def test_the_keys_that_can_be_set():
 
 
 def test_the_digest_names_what_is_trained():
-    digest = spec.digest(EXPERIMENT)
+    digest = settings.digest(EXPERIMENT)
     assert len(digest) == 12 and int(digest, 16) >= 0
-    assert spec.digest(dataclasses.replace(EXPERIMENT)) == digest
+    assert settings.digest(dataclasses.replace(EXPERIMENT)) == digest
     changed = [
         "recipe.batch=8",
         "recipe.loss.j=3",
@@ -126,7 +128,7 @@ def test_the_digest_names_what_is_trained():
         "recipe.passes=4",
         "network.width=9",
     ]
-    others = {spec.digest(spec.override(EXPERIMENT, [text])) for text in changed}
+    others = {settings.digest(settings.override(EXPERIMENT, [text])) for text in changed}
     assert len(others | {digest}) == len(changed) + 1
 
 
@@ -137,7 +139,9 @@ def test_the_digest_knows_one_method_from_another_with_the_same_fields():
         robust: bool = False
 
     recipe = dataclasses.replace(EXPERIMENT.recipe, loss=OtherLoss())
-    assert spec.digest(dataclasses.replace(EXPERIMENT, recipe=recipe)) != spec.digest(EXPERIMENT)
+    assert settings.digest(dataclasses.replace(EXPERIMENT, recipe=recipe)) != settings.digest(
+        EXPERIMENT
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,11 +155,11 @@ def test_the_digest_knows_one_method_from_another_with_the_same_fields():
     ids=lambda words: "-".join(words),
 )
 def test_the_digest_ignores_what_does_not_change_the_training(words):
-    assert spec.digest(dataclasses.replace(EXPERIMENT, **words)) == spec.digest(EXPERIMENT)
+    assert settings.digest(dataclasses.replace(EXPERIMENT, **words)) == settings.digest(EXPERIMENT)
 
 
 def test_a_description_is_plain_json_that_names_its_classes():
-    plain = json.loads(json.dumps(spec.as_plain(EXPERIMENT)))
+    plain = json.loads(json.dumps(settings.as_plain(EXPERIMENT)))
     assert plain["recipe"]["optimizer"] == {
         "kind": "SGD",
         "rate": {"kind": "Steps", "steps": [[2, 0.1], [1, 0.01]]},
@@ -179,7 +183,7 @@ def test_descriptions_cannot_be_changed_in_place():
 
 def test_what_is_decayed_is_checked_before_anything_is_loaded():
     with pytest.raises(UsageError, match=r"recipe\.optimizer\.decayed.*accepted: all, kernels"):
-        spec.override(catalog.experiment("resnet20-cifar10"), ["recipe.optimizer.decayed=most"])
+        settings.override(catalog.experiment("resnet20-cifar10"), ["recipe.optimizer.decayed=most"])
 
 
 def test_a_recipe_counts_passes_or_iterations_not_both():
@@ -188,11 +192,11 @@ def test_a_recipe_counts_passes_or_iterations_not_both():
         with pytest.raises(UsageError, match="accepted is one of the two"):
             dataclasses.replace(recipe, passes=passes, iterations=iterations)
     with pytest.raises(UsageError, match=r"recipe\.passes"):
-        spec.override(catalog.experiment("resnet20-cifar10"), ["recipe.passes=3"])
+        settings.override(catalog.experiment("resnet20-cifar10"), ["recipe.passes=3"])
 
 
 def test_what_lies_outside_of_an_image_may_be_below_zero():
-    changed = spec.override(
+    changed = settings.override(
         catalog.experiment("resnet20-cifar10"), ["recipe.augmentation.outside=-0.5"]
     )
     assert changed.recipe.augmentation.outside == -0.5
@@ -200,7 +204,7 @@ def test_what_lies_outside_of_an_image_may_be_below_zero():
 
 def test_how_weights_are_drawn_can_be_chosen_where_the_network_has_a_choice():
     experiment = catalog.experiment("vgg-d-imagenet")
-    chosen = spec.override(experiment, ["network.initialisation=published"])
+    chosen = settings.override(experiment, ["network.initialisation=published"])
     assert chosen.network.options["initialisation"] == "published"
-    assert spec.digest(chosen) != spec.digest(experiment)
-    assert "recipe.initialisation" not in spec.settable(experiment)  # it is a description
+    assert settings.digest(chosen) != settings.digest(experiment)
+    assert "recipe.initialisation" not in settings.settable(experiment)  # it is a description

@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from repro import tracking
 from repro.errors import RunError, UsageError
+from repro.records import stores, tracking
 
 PASSES = [
     {"pass": 1, "update": 10, "loss": 2.0, "test_error": 30.0, "seconds": 1.5},
@@ -103,7 +103,7 @@ def seeds_side_by_side(tmp_path_factory):
     Their store is the module's, because creating one takes MLflow many seconds.
     """
     folder = tmp_path_factory.mktemp("store")
-    code = "import sys; from repro import tracking; print(tracking.sync(sys.argv[1])['points'])"
+    code = "import sys; from repro.records import tracking; print(tracking.sync(sys.argv[1])['points'])"
     started = [
         subprocess.Popen(
             [sys.executable, "-c", code, write_run(folder / f"toy-digits-seed{seed}")],
@@ -267,7 +267,7 @@ def test_what_a_refusing_server_missed_is_logged_later(client, store, tmp_path, 
     with monkeypatch.context() as away:
         away.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{closed_port()}")
         start = time.monotonic()
-        with pytest.raises(tracking.TrackingError) as caught:
+        with pytest.raises(stores.TrackingError) as caught:
             tracking.sync(run_dir)
         assert time.monotonic() - start < 10
     message = str(caught.value)
@@ -288,7 +288,7 @@ def test_a_silent_server_is_given_up_after_the_timeout(tmp_path, monkeypatch, st
     with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and never says a word
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
         start = time.monotonic()
-        with pytest.raises(tracking.TrackingError, match="no answer in time"):
+        with pytest.raises(stores.TrackingError, match="no answer in time"):
             tracking.sync(run_dir, timeout=1)
         assert time.monotonic() - start < 5
 
@@ -297,7 +297,7 @@ def test_a_database_server_that_refuses_is_not_retried_for_minutes(tmp_path, mon
     run_dir = write_run(tmp_path / "toy-digits-postgres")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql://127.0.0.1:{closed_port()}/runs")
     start = time.monotonic()
-    with pytest.raises(tracking.TrackingError, match="connection refused"):
+    with pytest.raises(stores.TrackingError, match="connection refused"):
         tracking.sync(run_dir)
     assert time.monotonic() - start < 2
 
@@ -306,7 +306,7 @@ def test_a_file_that_is_no_database_is_named_at_once(tmp_path, monkeypatch):
     run_dir = write_run(tmp_path / "toy-digits-no-database")
     (tmp_path / "mlflow.db").write_text("these are not the bytes of a database" * 100)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    with pytest.raises(tracking.TrackingError, match="not a database"):
+    with pytest.raises(stores.TrackingError, match="not a database"):
         tracking.sync(run_dir)
 
 
@@ -338,20 +338,20 @@ def test_a_folder_that_is_no_run_is_a_usage_error(tmp_path):
 def test_the_default_store_is_a_file_in_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
-    assert tracking.uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
-    assert "will be created" in tracking.check()
+    assert stores.uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert "will be created" in stores.check()
     assert not (tmp_path / "mlflow.db").exists()  # looking creates nothing
 
 
 def test_check_says_what_the_store_holds(client, tmp_path):
     tracking.sync(write_run(tmp_path / "toy-digits-checked"))
-    assert "holds" in tracking.check()
+    assert "holds" in stores.check()
 
 
 def test_check_reports_a_server_that_is_away(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port()}")
-    with pytest.raises(tracking.TrackingError, match="connection refused"):
-        tracking.check()
+    with pytest.raises(stores.TrackingError, match="connection refused"):
+        stores.check()
 
 
 def test_nothing_is_printed(client, tmp_path, capfd, caplog):

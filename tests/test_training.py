@@ -7,12 +7,14 @@ import socket
 import numpy as np
 import pytest
 
-from repro import catalog, checkpoint, evaluation, spec, tracking, training
+from repro import catalog, spec
 from repro.data import datasets, preprocessing
 from repro.data.preprocessing import Contrast, Enlarge, PadTo
 from repro.errors import Interrupted, RunError, UsageError
-from repro.journal import Journal
-from repro.losses import AuxiliaryCrossEntropy
+from repro.networks.losses import AuxiliaryCrossEntropy
+from repro.records import tracking
+from repro.records.journal import Journal
+from repro.training import checkpoint, evaluation, runner, schedule, training
 
 SPOKEN_OF_TIME = {"seconds", "images_per_second"}
 
@@ -24,7 +26,7 @@ def untracked(monkeypatch):
 
 
 def digits(scale="smoke", **options):
-    return training.run(catalog.experiment("lenet5-digits"), scale=scale, **options)
+    return runner.run(catalog.experiment("lenet5-digits"), scale=scale, **options)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +113,7 @@ def modern_on_digits() -> spec.Experiment:
 def test_two_devices_give_the_curve_of_one(two_devices, tmp_path, untracked):
     curves = {}
     for strategy in ("single", "mirrored"):
-        outcome = training.run(modern_on_digits(), strategy=strategy, out=tmp_path)
+        outcome = runner.run(modern_on_digits(), strategy=strategy, out=tmp_path)
         journal = Journal.open(outcome["run_dir"])
         assert journal.run()["replicas"] == {"single": 1, "mirrored": 2}[strategy]
         curves[strategy] = journal.passes()
@@ -167,7 +169,7 @@ def test_where_passes_end(factor, batch, passes, ends):
         passes=passes,
         short_factor=factor,
     )
-    assert training.pass_ends(recipe, 100, "short") == ends
+    assert schedule.pass_ends(recipe, 100, "short") == ends
 
 
 def counting(iterations: int, **optimizer) -> spec.Recipe:
@@ -183,15 +185,15 @@ def test_iterations_are_counted_where_the_paper_counts_them():
     and 48,000."""
     schedule = spec.Steps(((32_000, 0.1), (16_000, 0.01), (16_000, 0.001)))
     recipe = counting(64_000, rate=schedule)
-    ends = training.pass_ends(recipe, 50_000, "paper")
+    ends = schedule.pass_ends(recipe, 50_000, "paper")
     assert (len(ends), ends[:2], ends[-2:]) == (164, [391, 781], [63_672, 64_000])
     changes = [(0, 0.1), (32_000, 0.01), (48_000, 0.001)]
-    assert training.rates(recipe, ends[-1]) == changes
+    assert schedule.rates(recipe, ends[-1]) == changes
     # A fortieth of it: 1,600 updates, still in passes over the whole training set.
-    short = training.pass_ends(recipe, 50_000, "short")
+    short = schedule.pass_ends(recipe, 50_000, "short")
     assert short == [391, 781, 1172, 1562, 1600]
     changes = [(0, 0.1), (800, 0.01), (1200, 0.001)]
-    assert training.rates(recipe, short[-1]) == changes
+    assert schedule.rates(recipe, short[-1]) == changes
 
 
 def test_the_warm_up_ends_once_the_training_error_is_low_enough():
@@ -222,7 +224,7 @@ def inputs(recipe: spec.Recipe) -> dict:
 def test_the_test_set_is_scored_as_often_as_the_recipe_says(untracked, tmp_path):
     recipe = dataclasses.replace(modern_on_digits().recipe, tested_every=3, passes=4)
     experiment = dataclasses.replace(modern_on_digits(), recipe=recipe)
-    journal = Journal.open(training.run(experiment, out=tmp_path)["run_dir"])
+    journal = Journal.open(runner.run(experiment, out=tmp_path)["run_dir"])
     scored = [line["pass"] for line in journal.passes() if "test_error" in line]
     assert scored == [3, 4]
 
@@ -234,7 +236,7 @@ def test_averages_of_the_weights_are_tested_and_training_goes_on_without_them(un
         plain, recipe=dataclasses.replace(plain.recipe, optimizer=method)
     )
     runs = [
-        Journal.open(training.run(experiment, out=tmp_path / name)["run_dir"])
+        Journal.open(runner.run(experiment, out=tmp_path / name)["run_dir"])
         for name, experiment in (("plain", plain), ("averaged", averaged))
     ]
     lines = [journal.passes() for journal in runs]
@@ -262,7 +264,7 @@ def test_averages_of_the_weights_are_tested_and_training_goes_on_without_them(un
 def test_a_batch_larger_than_a_pass_is_refused():
     recipe = catalog.experiment("lenet5-digits").recipe
     with pytest.raises(UsageError, match=r"recipe\.batch=101.*up to 100"):
-        training.pass_ends(dataclasses.replace(recipe, batch=101), 100, "paper")
+        schedule.pass_ends(dataclasses.replace(recipe, batch=101), 100, "paper")
 
 
 def test_the_method_of_1998_is_refused_in_bfloat16(tmp_path):
@@ -296,14 +298,14 @@ def whole(tmp_path_factory):
     """A smoke run in chunks of 7 updates, left alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training.Training, "_track", lambda self: None)
-        patch.setattr(training, "CHUNK_UPDATES", 7)
+        patch.setattr(schedule, "CHUNK_UPDATES", 7)
         return Journal.open(digits(out=tmp_path_factory.mktemp("whole"))["run_dir"])
 
 
 @pytest.mark.parametrize("update", [14, 20, 40])  # in the middle and at the end of a pass
 def test_a_stopped_run_goes_on_to_the_same_bits(update, whole, tmp_path, untracked, monkeypatch):
     """What SIGTERM does: a checkpoint, wherever the run is, then the same end."""
-    monkeypatch.setattr(training, "CHUNK_UPDATES", 7)
+    monkeypatch.setattr(schedule, "CHUNK_UPDATES", 7)
     seen = []
 
     def stop_in_pass_two(event):
@@ -323,7 +325,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(update, whole, tmp_path, untrack
     with pytest.raises(Interrupted, match=rf"update {update} of 40 .*repro resume"):
         digits(out=tmp_path / "cut", progress=stop_in_pass_two)
     run_dir = next((tmp_path / "cut" / "lenet5-digits").iterdir())
-    training.resume(run_dir)
+    runner.resume(run_dir)
     cut = Journal.open(run_dir)
     assert timeless(cut) == timeless(whole)
     assert cut.result()["resumed"] == 1
@@ -342,20 +344,20 @@ def test_a_run_stopped_in_its_warm_up_or_soon_after_goes_on_to_the_same_bits(
     recipe = dataclasses.replace(recipe, **inputs(modern.recipe))
     experiment = dataclasses.replace(modern, recipe=recipe)
     monkeypatch.setattr(catalog, "experiment", lambda name: experiment)
-    monkeypatch.setattr(training, "CHUNK_UPDATES", 3)
+    monkeypatch.setattr(schedule, "CHUNK_UPDATES", 3)
     monkeypatch.setattr(
         training.Training, "_after_chunk", stopping_at(update, training.Training._after_chunk)
     )
     with pytest.raises(Interrupted, match=f"update {update} of 22"):
-        training.run(experiment, out=tmp_path / "cut")
+        runner.run(experiment, out=tmp_path / "cut")
     monkeypatch.undo()
     monkeypatch.setattr(training.Training, "_track", lambda self: None)
     monkeypatch.setattr(catalog, "experiment", lambda name: experiment)
-    monkeypatch.setattr(training, "CHUNK_UPDATES", 3)
+    monkeypatch.setattr(schedule, "CHUNK_UPDATES", 3)
     run_dir = next((tmp_path / "cut" / experiment.name).iterdir())
-    training.resume(run_dir)
+    runner.resume(run_dir)
     cut = Journal.open(run_dir)
-    whole = Journal.open(training.run(experiment, out=tmp_path / "whole")["run_dir"])
+    whole = Journal.open(runner.run(experiment, out=tmp_path / "whole")["run_dir"])
     assert (cut.result()["resumed"], whole.result()["resumed"]) == (1, 0)
     assert whole.passes()[0]["rate_min"] == 0.01  # it began warming up, and that came to an end:
     assert whole.passes()[-1]["rate_max"] == 0.1
@@ -384,7 +386,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path, untracked, monke
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
     messages = []
-    training.resume(journal.path, progress=messages.append)
+    runner.resume(journal.path, progress=messages.append)
     said = [m["text"] for m in messages if m["event"] == "message"]
     assert any("damaged" in text and newest.name in text for text in said)
     assert timeless(journal) == before[0]
@@ -398,7 +400,7 @@ def test_without_a_readable_checkpoint_a_run_begins_anew(tmp_path, untracked):
     for path in journal.checkpoints.iterdir():
         path.write_bytes(b"")
     messages = []
-    training.resume(journal.path, progress=messages.append)
+    runner.resume(journal.path, progress=messages.append)
     said = [m["text"] for m in messages if m["event"] == "message"]
     assert any("starts at its first update" in text for text in said)
     assert timeless(journal) == before
@@ -411,7 +413,7 @@ def test_a_run_that_is_being_trained_is_left_alone(tmp_path, untracked):
     (journal.path / "result.json").unlink()
     before = (journal.path / "metrics.jsonl").read_bytes()
     with journal.alone(), pytest.raises(UsageError, match="another process"):
-        training.resume(journal.path)
+        runner.resume(journal.path)
     assert (journal.path / "metrics.jsonl").read_bytes() == before
 
 
@@ -421,7 +423,7 @@ def test_a_run_of_another_stack_is_not_gone_on_with(tmp_path, untracked):
     facts = journal.run()
     journal.write_run({**facts, "versions": {**facts["versions"], "keras": "3.14.0"}})
     with pytest.raises(RunError, match=r"began with versions .*3\.14\.0"):
-        training.resume(journal.path)
+        runner.resume(journal.path)
 
 
 def test_a_journal_that_lacks_passes_is_not_trusted(tmp_path, untracked):
@@ -430,16 +432,16 @@ def test_a_journal_that_lacks_passes_is_not_trusted(tmp_path, untracked):
     (journal.path / "result.json").unlink()
     (journal.path / "metrics.jsonl").unlink()
     messages = []
-    training.resume(journal.path, progress=messages.append)
+    runner.resume(journal.path, progress=messages.append)
     assert any("lacks passes" in m.get("text", "") for m in messages)
     assert timeless(journal) == before
 
 
 def test_batches_on_many_threads_are_resumed_to_the_bit(tmp_path, untracked, monkeypatch):
     """Momentum, a rate that changes within the run, all cores: not only one-example updates."""
-    monkeypatch.setattr(training, "CHUNK_UPDATES", 3)
+    monkeypatch.setattr(schedule, "CHUNK_UPDATES", 3)
     experiment = modern_on_digits()
-    whole = Journal.open(training.run(experiment, out=tmp_path / "whole")["run_dir"])
+    whole = Journal.open(runner.run(experiment, out=tmp_path / "whole")["run_dir"])
     monkeypatch.setattr(catalog, "experiment", lambda name: experiment)
     at_hand = []
     began = training.Training.train
@@ -454,9 +456,9 @@ def test_batches_on_many_threads_are_resumed_to_the_bit(tmp_path, untracked, mon
 
     monkeypatch.setattr(training.Training, "train", train)
     with pytest.raises(Interrupted):
-        training.run(experiment, out=tmp_path / "cut", progress=stop)
+        runner.run(experiment, out=tmp_path / "cut", progress=stop)
     cut = Journal.open(next((tmp_path / "cut" / experiment.name).iterdir()))
-    training.resume(cut.path)
+    runner.resume(cut.path)
     assert timeless(cut) == timeless(whole)
     pairs = zip(last_state(cut), last_state(whole), strict=True)
     assert all(np.array_equal(a, b) for a, b in pairs)
@@ -478,11 +480,11 @@ def test_data_of_another_shape_is_refused(tmp_path, untracked):
         experiment = catalog.experiment("lenet5-digits")
         small = (Enlarge(20), PadTo(28), Contrast(-0.1, 1.175))
         recipe = dataclasses.replace(experiment.recipe, preprocessing=small)
-        training.run(dataclasses.replace(experiment, recipe=recipe), scale="smoke", out=tmp_path)
+        runner.run(dataclasses.replace(experiment, recipe=recipe), scale="smoke", out=tmp_path)
 
 
 def test_a_finished_run_is_only_reported(short_run):
-    again = training.resume(short_run["run_dir"])
+    again = runner.resume(short_run["run_dir"])
     assert again["metrics"] == short_run["metrics"]
 
 
@@ -491,7 +493,7 @@ def test_a_run_of_another_recipe_is_not_resumed(tmp_path, untracked):
     (journal.path / "result.json").unlink()
     journal.write_run({**journal.run(), "digest": "0" * 12})
     with pytest.raises(RunError, match="has changed since this run began"):
-        training.resume(journal.path)
+        runner.resume(journal.path)
 
 
 def timeless(journal: Journal) -> str:
@@ -539,7 +541,7 @@ def test_heads_and_loss_must_fit_together(loss, complaint, untracked, tmp_path):
     if loss is not None:
         plain = dataclasses.replace(plain, recipe=dataclasses.replace(plain.recipe, loss=loss))
     with pytest.raises(UsageError, match=complaint):
-        training.run(plain, out=tmp_path)
+        runner.run(plain, out=tmp_path)
 
 
 def headed():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from run_records import experiment, failed, record
 
-from repro import verdict
 from repro.errors import DataError
+from repro.judging import groups, statistics, verdict
 from repro.spec import Band, Reported
 
 FIVE = [0.94, 0.95, 0.96, 0.97, 0.98]  # mean 0.96; squares 0.0010, so s = sqrt(0.00025)
@@ -90,7 +90,7 @@ def test_prediction_interval_holds_one_more_run_in_95_of_100(n):
     rng = np.random.default_rng(n)
     runs = rng.normal(size=(40_000, n + 1))
     seen, more = runs[:, :n], runs[:, n]
-    half = verdict.prediction_half_width(1.0, n) * seen.std(axis=1, ddof=1)
+    half = statistics.prediction_half_width(1.0, n) * seen.std(axis=1, ddof=1)
     assert np.mean(np.abs(more - seen.mean(axis=1)) <= half) == pytest.approx(0.95, abs=0.005)
 
 
@@ -99,7 +99,7 @@ def test_welch_interval_is_that_of_scipy_stats():
 
     a, b = [6.5, 6.7, 6.4, 6.9, 6.6], [6.9, 7.4, 7.0]
     interval = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
-    half = verdict.welch_half_width(np.std(a, ddof=1), 5, np.std(b, ddof=1), 3)
+    half = statistics.welch_half_width(np.std(a, ddof=1), 5, np.std(b, ddof=1), 3)
     assert half == pytest.approx((interval.high - interval.low) / 2)
 
 
@@ -309,8 +309,8 @@ def test_a_row_names_the_runs_that_were_judged():
     rows = rows_of([*runs, changed, again, record(toy, 4, 1.0, scale="short")], toy)
     assert [row["runs"] for row in rows if row["main"]] == [ids, ids[:1]]
     assert verdict.of_runs(rows) == dict.fromkeys(ids, "reproduced")
-    assert verdict.seed_before(again, [*runs, again], toy) == runs[0]
-    assert verdict.seed_before(runs[0], [*runs, again], toy) is None
+    assert groups.seed_before(again, [*runs, again], toy) == runs[0]
+    assert groups.seed_before(runs[0], [*runs, again], toy) is None
 
 
 def test_a_metric_that_is_not_finite_is_refused():

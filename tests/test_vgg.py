@@ -7,11 +7,11 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from graphs import unweighted  # noqa: E402
+from graphs import unweighted
 
-from papers import vgg  # noqa: E402
-from repro import anatomy  # noqa: E402
-from repro.errors import UsageError  # noqa: E402
+from papers import vgg
+from repro.errors import UsageError
+from repro.networks import anatomy
 
 NETWORKS = {n.name: n for n in vgg.NETWORKS}
 

@@ -1,1 +1,1 @@
-"""Data: datasets, preprocessing, augmentation, and the order in which a run sees its examples."""
+"""Data: what there is, whether it is the official data, and what a run sees of it."""

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from repro.data import preprocessing
+from repro.data.draws import draws, normal_draws
 from repro.errors import UsageError
 from repro.lazy import numpy as np
 
@@ -35,70 +36,6 @@ def fit(augmentation: Any, images: Sequence[np.ndarray]) -> Any:
 def of_photographs(augmentation: Any) -> bool:
     """Whether it takes photographs of any size, and cuts images of one size out of them."""
     return getattr(augmentation, "of_photographs", False)
-
-
-@dataclass(frozen=True)
-class DistortedCopies:
-    """The originals, and `copies` randomly distorted instances of each, made once for the run.
-
-    Each instance is one planar affine map: a translation both ways, a change of scale, a squeeze
-    (narrower and higher, or wider and lower) and a horizontal shear. With 9 copies MNIST's 60,000
-    originals get 540,000 instances (LeCun et al. 1998, section III.B). The paper does not say by
-    how much; the amounts here are chosen:
-
-    translation: up to so many pixels, each way, horizontally and vertically.
-    scaling: both sides times a factor from 1 / (1 + scaling) to 1 + scaling.
-    squeezing: the width times such a factor, the height divided by it.
-    shear: up to so many pixels sideways per pixel of height.
-
-    Translation and shear are uniform, the factors log-uniform. Bilinear interpolation.
-    """
-
-    copies: int = 9
-    translation: float = 2.0
-    scaling: float = 0.15
-    squeezing: float = 0.15
-    shear: float = 0.2
-
-    def size(self, n: int) -> int:
-        """Examples in the set made of `n` originals."""
-        return n * (self.copies + 1)
-
-    def __call__(
-        self,
-        images: np.ndarray,
-        index: np.ndarray,
-        n: int,
-        seed: int,
-        epoch: int,
-        fill: float,
-    ) -> np.ndarray:
-        """The examples `index`; copy 0 is the original, untouched. `epoch` changes nothing."""
-        index = np.asarray(index)
-        moved = np.array(images, np.float32)
-        distorted = np.flatnonzero(index >= n)
-        for start in range(0, len(distorted), _BLOCK):
-            rows = distorted[start : start + _BLOCK]
-            moved[rows] = self._distort(moved[rows], index[rows], seed, fill)
-        return moved
-
-    def _distort(self, images: np.ndarray, index: np.ndarray, seed: int, fill: float) -> np.ndarray:
-        right, down, scale, squeeze, shear = 2 * draws(5, seed, index) - 1
-        scale = (1 + self.scaling) ** scale
-        squeeze = (1 + self.squeezing) ** squeeze
-        return warp(
-            images,
-            right=self.translation * right,
-            down=self.translation * down,
-            width=scale * squeeze,
-            height=scale / squeeze,
-            shear=self.shear * shear,
-            fill=fill,
-        )
-
-
-# Images warped at a time: few enough for the arrays of a block to stay in the processor's cache.
-_BLOCK = 128
 
 
 class WithoutCopies:
@@ -288,78 +225,3 @@ class Preprocessed(WithoutCopies):
     ) -> np.ndarray:
         """The examples `index`, preprocessed; nothing is drawn for it."""
         return preprocessing.apply(self.steps, images)
-
-
-def warp(
-    images: np.ndarray,
-    right: np.ndarray,
-    down: np.ndarray,
-    width: np.ndarray,
-    height: np.ndarray,
-    shear: np.ndarray,
-    fill: float,
-) -> np.ndarray:
-    """Images [B, H, W, C], each sheared and resized about its centre, then moved.
-
-    right, down: pixels. width, height: factors. shear: pixels to the right per pixel down. All
-    [B]. `fill` surrounds the image. Returns float32 [B, H, W, C], bilinearly interpolated.
-
-    None of these transformations mixes columns into rows: which old row a new pixel comes from
-    depends on its row alone. So the rows are interpolated first, whole, and then the columns.
-    """
-    count, rows, columns, channels = images.shape
-    field = np.full((count, rows + 2, columns + 2, channels), fill, np.float32)
-    field[:, 1:-1, 1:-1] = images
-    y = (np.arange(rows) - (rows - 1) / 2 - down[:, None]) / height[:, None]  # [B, H]
-    x = (np.arange(columns) - (columns - 1) / 2 - right[:, None]) / width[:, None]  # [B, W]
-    x = x[:, None, :] - (shear[:, None] * y)[:, :, None]  # [B, H, W]
-
-    which = np.arange(count)[:, None]
-    above, part = _neighbours(y, rows)
-    part = part[:, :, None, None]
-    field = field[which, above] * (1 - part) + field[which, above + 1] * part
-
-    left, part = _neighbours(x, columns)
-    part = part[..., None]
-    left += (np.arange(count * rows) * (columns + 2)).reshape(count, rows, 1)
-    field = field.reshape(-1, channels)
-    if channels == 1:  # taking numbers is several times as fast as taking rows of one number
-        flat = field[:, 0]
-        return (flat[left] * (1 - part[..., 0]) + flat[left + 1] * part[..., 0])[..., None]
-    return field[left] * (1 - part) + field[left + 1] * part
-
-
-def _neighbours(centred: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions measured from an image's centre, in its field with a border of one pixel.
-
-    Returns the field's pixel before each position, and how far from it towards the next one.
-    """
-    position = np.clip(centred + ((length - 1) / 2 + 1), 0, length + 1).astype(np.float32)
-    before = np.minimum(position.astype(np.int64), length)
-    return before, position - before.astype(np.float32)
-
-
-def draws(count: int, seed: int, example: np.ndarray, epoch: int = 0) -> np.ndarray:
-    """`count` uniform numbers from 0 to 1 for each example: [count, B], float64.
-
-    A function of (seed, epoch, example) and of the number's place, by hashing them: a generator
-    per example, or one that has run some way, would be slow or depend on the batch.
-    """
-    keys = np.asarray(example, np.uint64)[None, :]
-    state = _mix(_mix(np.full((1, 1), seed, np.uint64)) + np.uint64(epoch))
-    state = _mix(_mix(state + keys) + np.arange(count, dtype=np.uint64)[:, None])
-    return (state >> np.uint64(11)) * 2.0**-53
-
-
-def normal_draws(count: int, seed: int, example: np.ndarray, epoch: int = 0) -> np.ndarray:
-    """Like `draws`, from the normal distribution of mean 0 and variance 1, by Box and Muller."""
-    radius, angle = np.split(draws(2 * count, seed, example, epoch), 2)
-    return np.sqrt(-2 * np.log1p(-radius)) * np.cos(2 * np.pi * angle)
-
-
-def _mix(state: np.ndarray) -> np.ndarray:
-    """The next number of SplitMix64 (Steele, Lea and Flood 2014), for each state."""
-    state = state + np.uint64(0x9E3779B97F4A7C15)
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))

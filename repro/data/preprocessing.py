@@ -26,15 +26,13 @@ def fit(preprocessing: tuple[Any, ...], images: Sequence[np.ndarray]) -> list[Ca
 
     images: an array [N, ...], or `Photographs`, of which only some are held at a time.
     """
-    from repro.data.photographs import Lazily
-
     steps: list[Callable] = []
     for step in preprocessing:
         if hasattr(step, "fit"):
             if isinstance(images, np.ndarray):
                 seen = apply(steps, images)
             else:
-                seen = Lazily(images, tuple(steps)) if steps else images
+                seen = images.through(tuple(steps)) if steps else images
             step = step.fit(seen)
         steps.append(step)
     return steps

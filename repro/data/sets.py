@@ -1,0 +1,115 @@
+"""The datasets that the harness knows, each with the digest of its content."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from repro.data.photographs import Photographs
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples in stored order: images uint8 [N, H, W, C], or photographs, and labels int32 [N]."""
+
+    images: np.ndarray | Photographs
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset that the harness knows.
+
+    shape: of an image; None for photographs, each of its own size.
+    content: what each split must hold, in any order: see `content_digest`. Of photographs, a split
+    without an entry is held to its number of `examples` alone; one that `partial` names may hold
+    fewer.
+    source: "tfds" (`tfds`, or else `name`, at `version` there) or "scikit-learn" (comes with that
+    package). archives: the files that TFDS makes the set of where a licence forbids to download it.
+    """
+
+    name: str
+    version: str
+    title: str
+    source: str
+    classes: int
+    shape: tuple[int, int, int] | None
+    examples: Mapping[str, int]
+    content: Mapping[str, str]
+    tfds: str | None = None
+    partial: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
+
+
+DATASETS = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            name="mnist",
+            version="3.0.1",
+            title="MNIST handwritten digits",
+            source="tfds",
+            classes=10,
+            shape=(28, 28, 1),
+            examples={"train": 60_000, "test": 10_000},
+            content={
+                "train": "b74236c7f4738026eecf04c60652e8424b3e9839cc1ef9de881b17895323a2ce",
+                "test": "e15371d9abdc3efb9fc34f99c5e6ee8fe5f0218b2b747821631ac60e93d0023a",
+            },
+        ),
+        Dataset(
+            name="digits",
+            version="1",
+            title="Digits of 8x8 pixels that come with scikit-learn",
+            source="scikit-learn",
+            classes=10,
+            shape=(8, 8, 1),
+            examples={"train": 1_437, "test": 360},
+            content={
+                "train": "4b0e643c3d3e7d44726db155ecd4714fcf17662d289636bd54477cf10633474e",
+                "test": "c741fbb826acc69f2d0f6a1511cfeec468432fb901ac6a927120d04eb0179a8d",
+            },
+        ),
+        Dataset(
+            name="cifar10",
+            version="3.0.2",
+            title="CIFAR-10 colour photographs",
+            source="tfds",
+            classes=10,
+            shape=(32, 32, 3),
+            examples={"train": 50_000, "test": 10_000},
+            content={
+                "train": "530cf98e0732d8902814b643dc8332c1b0cba8f33d53ca80a1f6955854756d4e",
+                "test": "e408786c90b3992f58419513e1ffbbd1b908334bf0c3ff33cf8f7aa8e01d5123",
+            },
+        ),
+        Dataset(
+            name="imagenette",
+            version="1.0.0",
+            title="Imagenette: ten classes of ImageNet, 160 pixels",
+            source="tfds",
+            tfds="imagenette/160px-v2",
+            classes=10,
+            shape=None,
+            examples={"train": 9_469, "validation": 3_925},
+            content={
+                "validation": "cf1a72f6a6abecc704ab7a110d86bc74ccd36a72d21a1a64e0981bf735630f31"
+            },
+            partial=("train",),
+        ),
+        Dataset(
+            name="imagenet",
+            version="5.1.0",
+            title="ImageNet: photographs of ILSVRC 2012",
+            source="tfds",
+            tfds="imagenet2012",
+            classes=1000,
+            shape=None,
+            examples={"train": 1_281_167, "validation": 50_000},
+            content={},
+            archives=("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"),
+        ),
+    )
+}

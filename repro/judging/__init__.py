@@ -1,0 +1,1 @@
+"""Judging: verdicts on reported numbers, and the papers' claims."""

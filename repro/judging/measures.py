@@ -1,0 +1,76 @@
+"""The numbers of a run that are judged."""
+
+import math
+from collections.abc import Iterable
+from itertools import pairwise
+
+from repro.errors import DataError
+
+PASSES_TO = "passes_to_"
+
+
+def per_cent(metric: str) -> bool:
+    """Whether `metric` is in per cent, and its differences in points: errors are."""
+    return metric.endswith("error")
+
+
+def unit(metric: str) -> str:
+    """What follows a value of `metric`: " %", or nothing."""
+    return " %" if per_cent(metric) else ""
+
+
+def values(records: Iterable[dict], metric: str, protocol: str) -> list[float]:
+    """The final `metric` of each run that measured it. Raises DataError for nan."""
+    numbers = (value(record, metric, protocol) for record in records)
+    return [number for number in numbers if number is not None]
+
+
+def value(record: dict, metric: str, protocol: str) -> float | None:
+    """The final `metric` of one run, None where it has none. Raises DataError for nan.
+
+    The `running_error` is that seen while training in the last pass, whatever the protocol;
+    `passes_to_25` says after how many passes it was 25 %, infinite for never.
+    """
+    if metric.startswith(PASSES_TO):
+        return passes_to(float(metric.removeprefix(PASSES_TO)), record)
+    number = ((record["result"] or {}).get("metrics") or {}).get(protocol, {}).get(metric)
+    if number is None and metric == "running_error" and record["result"] and record["passes"]:
+        number = record["passes"][-1].get(metric)
+    if number is None:
+        return None
+    if not math.isfinite(number):
+        raise DataError(f"run {record['run']['id']} has a {metric} of {number}")
+    return float(number)
+
+
+def passes_to(error: float, record: dict) -> float | None:
+    """After how many passes of a finished run the running error fell to `error` per cent.
+
+    Between the middles of two passes it goes by a straight line. Infinite where it never fell so
+    far, None where the run is not finished.
+    """
+    if not record["result"]:
+        return None
+    before = None
+    for middle, seen in running_errors(record):
+        if seen <= error:
+            if before is None:
+                return middle
+            then, higher = before
+            return middle - (middle - then) * (error - seen) / (higher - seen)
+        before = middle, seen
+    return math.inf
+
+
+def running_errors(record: dict) -> list[tuple[float, float]]:
+    """(passes, running error in per cent) of a run: that of a pass, a mean, at its middle."""
+    ends = [0, *(line["update"] for line in record["passes"])]
+    middles = [(start + end) / 2 / ends[1] for start, end in pairwise(ends)]
+    errors = [line["running_error"] for line in record["passes"]]
+    return list(zip(middles, errors, strict=True))
+
+
+def finished(record: dict) -> tuple[str, ...]:
+    """What finished runs are ordered by: time, and the id where that is the same."""
+    run = record["run"]
+    return str(record["result"].get("finished", "")), str(run.get("started", "")), str(run["id"])

@@ -1,0 +1,1 @@
+"""Networks: layers by the paper they come from, losses, optimizers, anatomy."""

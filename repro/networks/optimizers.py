@@ -1,0 +1,109 @@
+"""Optimizers as the papers define them.
+
+`build` turns the description of a recipe (`repro.spec.SGD`, `repro.spec.StochasticDiagonalLM`) into
+a Keras optimizer. The learning rate is set from outside before each stretch of updates.
+"""
+
+from fnmatch import fnmatchcase
+
+import keras
+from keras import ops
+
+from repro import spec
+from repro.errors import UsageError
+
+
+class CoupledSGD(keras.optimizers.Optimizer):
+    """v <- momentum * v - rate * (gradient + weight_decay * w);  w <- w + v.
+
+    The decay goes through the momentum, as in the papers of these years; the `weight_decay` of
+    Keras' optimizers is applied beside the update instead. See `repro.spec.SGD` for what differs
+    from one variable to another, for Nesterov's momentum, and for the averages of the weights.
+    """
+
+    def __init__(self, description: spec.SGD):
+        super().__init__(learning_rate=0.0, name="coupled_sgd")
+        self.description = description
+        self.averages = []  # of each variable, where the recipe tests those
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self.velocities = self.add_optimizer_variables(variables, "velocity")
+        if self.description.averaging:
+            self.averages = self.add_optimizer_variables(variables, "average")
+        decay = self.description.weight_decay
+        if decay and all(group_of(self.description, variable) for variable in variables):
+            raise UsageError(
+                f"recipe.optimizer.weight_decay={decay:g}: the recipe's groups cover every weight, "
+                "and each group has its own; accepted is 0"
+            )
+        self.how = [factor_and_decay(self.description, variable) for variable in variables]
+
+    def update_step(self, gradient, variable, learning_rate):
+        index, momentum = self._get_variable_index(variable), self.description.momentum
+        velocity, (factor, decay) = self.velocities[index], self.how[index]
+        rate = ops.cast(learning_rate, variable.dtype) * factor
+        if decay:
+            gradient = gradient + decay * variable
+        step = rate * gradient
+        self.assign(velocity, momentum * velocity - step)
+        self.assign_add(
+            variable, momentum * velocity - step if self.description.nesterov else velocity
+        )
+        if self.averages:  # at first the mean of all, so that the initial weights do not linger
+            average, made = self.averages[index], ops.cast(self.iterations, variable.dtype)
+            keep = ops.minimum(self.description.averaging, made / (made + 1.0))
+            self.assign(average, keep * average + (1.0 - keep) * variable)
+
+
+def group_of(description: spec.SGD, variable) -> spec.ParameterGroup | None:
+    """The first group whose pattern fits a Keras variable, if any."""
+    layer_and_variable = "/".join(variable.path.split("/")[-2:])
+    fitting = (g for g in description.groups if fnmatchcase(layer_and_variable, g.variables))
+    return next(fitting, None)
+
+
+def factor_and_decay(description: spec.SGD, variable) -> tuple[float, float]:
+    """What the rate is multiplied by for a Keras variable, and its weight decay."""
+    if group := group_of(description, variable):
+        return group.rate, group.weight_decay
+    decayed = description.decayed == "all" or variable.name == "kernel"
+    return 1.0, description.weight_decay if decayed else 0.0
+
+
+class StochasticDiagonalLM(keras.optimizers.Optimizer):
+    """w_k <- w_k - eps_k dE/dw_k, eps_k = eta / (mu + h_kk) (LeCun et al. 1998, Appendix C).
+
+    `set_rates` takes eta and the curvatures h_kk; they hold until it is called again.
+    """
+
+    def __init__(self, mu):
+        super().__init__(learning_rate=0.0, name="stochastic_diagonal_lm")
+        self.mu = mu
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self.rates = self.add_optimizer_variables(variables, "rate")
+
+    def set_rates(self, eta: float, curvatures) -> tuple[float, float]:
+        """Sets every weight's own rate; returns the smallest and the largest."""
+        values = [eta / (self.mu + h) for h in curvatures]
+        for rate, value in zip(self.rates, values, strict=True):
+            rate.assign(value)
+        flat = [ops.convert_to_numpy(v).ravel() for v in values]
+        return min(float(v.min()) for v in flat), max(float(v.max()) for v in flat)
+
+    def update_step(self, gradient, variable, learning_rate):
+        rate = self.rates[self._get_variable_index(variable)]
+        self.assign_sub(variable, rate * gradient)
+
+
+def build(description: spec.SGD | spec.StochasticDiagonalLM) -> keras.optimizers.Optimizer:
+    """The Keras optimizer of a recipe's description."""
+    if isinstance(description, spec.StochasticDiagonalLM):
+        return StochasticDiagonalLM(description.mu)
+    return CoupledSGD(description)

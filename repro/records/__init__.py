@@ -1,0 +1,1 @@
+"""Records: the run directory, what is read from it, and MLflow."""

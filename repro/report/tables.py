@@ -1,0 +1,202 @@
+"""The tables of the pages of results/."""
+
+import shlex
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+from repro import spec
+from repro.judging import claims, groups, measures, verdict
+from repro.report.cost import minutes_of, speed_of
+from repro.report.words import (
+    _commit,
+    effect,
+    failure_reason,
+    form_of,
+    interval,
+    markdown,
+    mean_of,
+    metric_name,
+    paper_number,
+    ran_with,
+    signed,
+    spread,
+    versions_of,
+)
+
+
+def verdict_table(rows: list[dict], group: bool = False, cost: tuple | None = None) -> str:
+    """The table of verdicts, with the runs' cost where (records, experiments) are given."""
+    header = ["experiment", "metric", "paper", "measured", "n", "difference", "interval", "verdict"]
+    header = [*header[:1], *(["what differs"] if group else []), *header[1:]]
+    lossy = any(row["failed"] for row in rows)
+    header += ["failed"] if lossy else []
+    header += ["minutes a run", "images/s"] if cost else []
+    lines = []
+    for row in rows:
+        line = [
+            row["experiment"],
+            metric_name(row["metric"], row["protocol"]),
+            paper_number(row["reported"], row["reported_std"], row["source"], row["chosen"]),
+            spread(row["mean"], row["std"]),
+            str(row["n"]),
+            signed(row["difference"]),
+            interval(row["low"], row["high"]),
+            row["verdict"],
+        ]
+        if group:
+            line.insert(1, row["group"])
+        if lossy:
+            line.append(str(row["failed"]))
+        if cost:
+            experiment = next(e for e in cost[1] if e.name == row["experiment"])
+            grouped = groups.groups(cost[0], experiment, "paper")
+            runs = next((r for g, r in grouped.items() if g.plain), [])
+            line += [mean_of(minutes_of(r) for r in runs), mean_of(speed_of(r) for r in runs)]
+        lines.append(line)
+    numeric = {"n", "difference", "failed", "minutes a run", "images/s"}
+    return markdown(header, lines, numeric)
+
+
+def not_run_here(paper: spec.Paper) -> str:
+    """The paper's numbers of networks, and of several together, that no experiment stands for."""
+    header = ["network", "metric", "paper", "verdict"]
+    numbers = [(network.name, number) for network in paper.networks for number in network.reported]
+    numbers += [("several", number) for number in paper.reported]
+    lines = []
+    for name, number in numbers:
+        printed = paper_number(number.value, number.std, number.source, number.chosen)
+        lines.append([name, metric_name(number.metric, number.protocol), printed, verdict.NOT_RUN])
+    return markdown(header, lines, numeric=set()) if lines else ""
+
+
+def claims_table(paper: spec.Paper, found: list[dict]) -> str:
+    header = ["claim", "source", "compared", "metric", "effect", "interval", "n", "verdict"]
+    lines = []
+    for claim in paper.claims:
+        judged = claims.judge(claim, found, paper.experiments)
+        counts = [judged["steps"][0]["n"][0], *(step["n"][1] for step in judged["steps"])]
+        lines.append(
+            [
+                claim.statement,
+                claim.source,
+                " > ".join(claim.needs),
+                metric_name(claim.metric, claim.protocol),
+                effect(judged),
+                interval(judged["low"], judged["high"]),
+                ", ".join(str(n) for n in counts)
+                + (" (short scale)" if judged["scale"] == "short" else ""),
+                claims.words(judged),
+            ]
+        )
+    return markdown(header, lines, numeric={"effect"})
+
+
+def short_table(paper: spec.Paper, found: list[dict], stale: bool) -> str:
+    """The short-scale runs by the recipes as they are, or (`stale`) as they were: without bands."""
+    header = ["experiment", "what ran", "metric", "measured", "n"]
+    header += [] if stale else ["band", "within"]
+    lossy = any(groups.failed(found, experiment, "short") for experiment in paper.experiments)
+    if lossy:
+        header.insert(5, "failed")
+    lines = []
+    for experiment in paper.experiments:
+        bands = {(b.metric, b.protocol): b for b in experiment.bands if b.scale == "short"}
+        named = [(c.metric, c.protocol) for c in paper.claims if experiment.name in c.needs]
+        wanted = dict.fromkeys([*bands, ("test_error", experiment.protocols[0]), *named])
+        done = groups.groups(found, experiment, "short")
+        broken = groups.failed(found, experiment, "short")
+        everyone = {**done, **broken}
+        for group in everyone:
+            for metric, protocol in wanted if group.stale == stale else ():
+                numbers = measures.values(done.get(group, ()), metric, protocol)
+                if not numbers and group not in broken:
+                    continue
+                band, within = bands.get((metric, protocol)), "–"
+                if band and group.plain and numbers:
+                    within = "yes" if band.low <= fmean(numbers) <= band.high else "NO"
+                line = [
+                    experiment.name,
+                    group.label(everyone),
+                    metric_name(metric, protocol),
+                    spread(
+                        fmean(numbers) if numbers else None,
+                        stdev(numbers) if len(numbers) > 1 else None,
+                    ),
+                    str(len(numbers)),
+                ]
+                line += [str(len(broken.get(group, ())))] if lossy else []
+                if not stale:
+                    line += [interval(band.low, band.high) if band else "–", within]
+                lines.append(line)
+    return markdown(header, lines, numeric={"n", "failed"}) if lines else ""
+
+
+def runs_table(runs: list[dict], experiment: spec.Experiment, counted: set[str]) -> str:
+    seen = "training_error" if experiment.recipe.training_error_measured else "running_error"
+    metrics = dict.fromkeys(
+        [("test_error", experiment.protocols[0])]
+        + [(number.metric, number.protocol) for number in experiment.reported]
+        + [(metric, experiment.protocols[0]) for metric in (seen, *experiment.probes)]
+    )
+    columns = {
+        (m, p): metric_name(m, p) if m.startswith("test") else m.replace("_", " ")
+        for m, p in metrics
+        if measures.values(runs, m, p)
+    }
+    header = ["scale", "seed", *columns.values(), "passes", "minutes", "images/s"]
+    numeric = set(header[1:])
+    header += ["date", "commit", "ran with", "remarks"]
+    lines = []
+    for record in runs:
+        run, result = record["run"], record["result"] or {}
+        differs = list(run.get("overrides", ()))
+        differs += [] if run["precision"] == "float32" else [run["precision"]]
+        if not result:
+            differs.append(f"failed: {failure_reason(record)}")
+        elif groups.group_of(run, experiment).stale:
+            differs.append("former recipe: not judged")
+        elif run["id"] not in counted:
+            differs.append("seed run before: not counted")
+        lines.append(
+            [
+                run["scale"],
+                str(run["seed"]),
+                *(mean_of(measures.values([record], m, p), form_of(m)) for m, p in columns),
+                str(result.get("passes", "–")),
+                mean_of([minutes_of(record)]),
+                mean_of([speed_of(record)]),
+                str(run.get("started", ""))[:10],
+                _commit(run),
+                ran_with(run),
+                ", ".join(differs) or "–",
+            ]
+        )
+    return markdown(header, lines, numeric)
+
+
+def csv_table(found: list[dict], papers: Sequence[spec.Paper]) -> str:
+    import pandas as pd
+
+    paper_of = {e.name: paper.name for paper in papers for e in paper.experiments}
+    lines = []
+    for record in found:
+        run, result = record["run"], record["result"] or {}
+        line = {
+            "paper": run.get("paper") or paper_of.get(run["experiment"], ""),
+            **{key: run.get(key) for key in ("experiment", "scale", "seed")},
+            "overrides": shlex.join(run.get("overrides", ())),
+            **{key: run.get(key) for key in ("precision", "backend", "strategy", "replicas")},
+            "devices": ", ".join(run.get("devices", ())),
+            "recipe": run["digest"],
+            **{key: result.get(key) for key in ("passes", "updates", "seconds")},
+            "images_per_second": result.get("images_per_second"),
+            **{key: run.get(key) for key in ("started", "commit", "dirty")},
+            "versions": versions_of(run),
+            "id": run["id"],
+            "failed": failure_reason(record),
+        }
+        for protocol, metrics in result.get("metrics", {"": {}}).items():
+            lines.append({**line, "protocol": protocol, **metrics})
+    if not lines:
+        return ""
+    return pd.DataFrame(lines).to_csv(index=False, lineterminator="\n")

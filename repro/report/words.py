@@ -1,0 +1,84 @@
+"""Numbers and facts as they stand in tables."""
+
+from collections.abc import Iterable, Mapping
+from statistics import fmean
+
+from repro.judging import groups, measures
+
+
+def metric_name(metric: str, protocol: str) -> str:
+    return metric.replace("_", " ") + ("" if protocol == "single-view" else f", {protocol}")
+
+
+def paper_number(value: float | None, std: float | None, source: str, chosen: str) -> str:
+    """The paper's number with its own spread, and in brackets where it stands; else a dash."""
+    if value is None:
+        return "–"
+    notes = "; ".join(note for note in (source, chosen) if note)
+    return f"{value}" + (f" ± {std}" if std is not None else "") + (f" ({notes})" if notes else "")
+
+
+def spread(mean: float | None, std: float | None) -> str:
+    """'0.964 ± 0.031', in per cent; a dash where nothing was measured."""
+    if mean is None:
+        return "–"
+    return f"{mean:.3f}" + ("" if std is None else f" ± {std:.3f}")
+
+
+def signed(points: float | None) -> str:
+    """'+0.014' or '−0.014'; a dash for None."""
+    return "–" if points is None else f"{points:+.3f}".replace("-", "−")
+
+
+def effect(judged: Mapping) -> str:
+    """The effect of a judged claim: '+0.326 points', '5.9 times', '+0.120' where it has no unit."""
+    unit = judged["unit"] if judged["effect"] is not None else ""
+    if unit == "times":
+        return f"{judged['effect']:.2f} times"
+    return f"{signed(judged['effect'])} {unit}".rstrip()
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """'0.207 to 0.445'; a dash for None."""
+    return "–" if low is None else f"{low:.3f} to {high:.3f}".replace("-", "−")
+
+
+def form_of(metric: str) -> str:
+    return "{:.2f}" if measures.per_cent(metric) else "{:.3f}"
+
+
+def mean_of(numbers: Iterable[float | None], form: str = "{:,.1f}") -> str:
+    there = [number for number in numbers if number is not None]
+    return form.format(fmean(there)) if there else "–"
+
+
+def failure_reason(record: dict) -> str:
+    """Why a run failed, in one line; nothing where it did not."""
+    return " ".join(str((record.get("failure") or {}).get("reason", "")).split())
+
+
+def _commit(run: dict) -> str:
+    commit = str(run.get("commit") or "")[:7] or "–"
+    return f"{commit} (changed)" if run.get("dirty") else commit
+
+
+def ran_with(run: dict) -> str:
+    machine = run.get("machine", {})
+    where = f" ({machine['cores']} cores of {machine['processor']})" if machine else ""
+    return f"{groups.code_path(run)}{where}; {versions_of(run)}"
+
+
+def versions_of(run: dict) -> str:
+    versions: Mapping[str, str] = run.get("versions", {})
+    return ", ".join(f"{k} {versions[k]}" for k in ("keras", run["backend"]) if k in versions)
+
+
+def count_of(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def markdown(header: list[str], rows: list[list[str]], numeric: set[str]) -> str:
+    lines = ["| " + " | ".join(header) + " |"]
+    lines.append("|" + "|".join("--:" if name in numeric else ":--" for name in header) + "|")
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""Training: one experiment, one seed, from the description to final metrics."""
