@@ -160,7 +160,7 @@ def anatomy(
 
     backends.check()
     with terminal.working(f"building {network}"), _muffled():
-        found = anatomy.of_network(network)
+        found = anatomy.of_network(catalog.network(network))
     if json:
         return terminal.print_json(found)
     columns = ["name", "kind", "output_shape", "parameters", "connections", "multiply_adds"]

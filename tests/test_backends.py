@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from families import FAMILIES, UPDATED
+from programs.families import FAMILIES, UPDATED
 from test_training import timeless
 
 from repro import backends
@@ -38,7 +38,7 @@ def process(backend: str, *arguments, python: Path = Path(sys.executable), **mor
 
 
 class Found:
-    """What tests/one_backend.py finds, once per backend and strategy."""
+    """What tests/programs/one_backend.py writes, once per backend and strategy."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -50,7 +50,7 @@ class Found:
             if backend != "tensorflow":
                 self("tensorflow")  # it draws the weights
             jobs = jobs or ("outputs", "updates", *(["runs"] if backend in OTHERS else []))
-            program = [HERE / "one_backend.py", self.folder, strategy, *jobs]
+            program = [HERE / "programs" / "one_backend.py", self.folder, strategy, *jobs]
             done = process(backend, *program, **environment)
             assert done.returncode == 0, done.stderr
         with np.load(stem.with_suffix(".npz")) as arrays:

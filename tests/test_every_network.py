@@ -45,12 +45,12 @@ SOONER = {
 
 @cache
 def found(backend: str) -> dict[str, dict]:
-    """What every_network.py finds on `backend`, by network."""
+    """What programs/every_network.py reports of `backend`, by network."""
     lines = {}
     for first in range(0, len(NETWORKS), TOGETHER):
         names = NETWORKS[first : first + TOGETHER]
         done = subprocess.run(
-            [sys.executable, Path(__file__).with_name("every_network.py"), *names],
+            [sys.executable, Path(__file__).parent / "programs" / "every_network.py", *names],
             env={**os.environ, **SOONER, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": ""},
             capture_output=True,
             text=True,

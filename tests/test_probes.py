@@ -15,7 +15,7 @@ from repro.errors import UsageError
 from repro.records.journal import Journal
 from repro.training import probes, runner, training
 
-PROGRAM = Path(__file__).parent / "probed_network.py"
+PROGRAM = Path(__file__).parent / "programs" / "probed_network.py"
 
 
 def responses(backend: str, precision: str = "float32") -> dict:

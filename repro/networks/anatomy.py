@@ -17,7 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from repro import settings
 from repro.errors import RunError
+from repro.spec import Network
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,13 @@ class Axis:
 Field = tuple[Axis, ...]
 
 
-def of_network(name: str) -> dict[str, Any]:
-    """The anatomy of the network that the catalog has under `name`, published figures beside it.
+def of_network(network: Network) -> dict[str, Any]:
+    """The anatomy of `network`, with the figures that the paper prints beside it.
 
     `reported` holds what the paper reports of it where no experiment is described yet.
-    Raises UsageError for an unknown name.
     """
-    from repro import catalog, settings
-
-    network = catalog.network(name)
-    found = anatomy(network.build(**network.options))
     return {
-        **found,
+        **anatomy(network.build(**network.options)),
         "network": network.name,
         "published": dict(network.published),
         "source": network.source,
@@ -71,7 +68,7 @@ def anatomy(model: Any) -> dict[str, Any]:
     `output_shape` (without the batch), `parameters`, `connections`, `multiply_adds`,
     `receptive_field`. A layer that is used twice has its parameters counted once.
     Raises RunError for a model that is no such graph, and for a layer with a weight matrix whose
-    connections are not known here: a silent zero would be wrong.
+    connections this module cannot count: a silent zero would be wrong.
     """
     graph = _graph(model)
     fields = [_input_field(tensor.shape[1:]) for tensor in graph.inputs]
@@ -215,7 +212,7 @@ def _field(
             return _input_field(after[1:])
         matrix = isinstance(layer, layers.Dense) or type(layer).__name__ == "EuclideanRBF"
         return tuple(axis.whole() for axis in field) if matrix else field
-    if rank_after == 2:  # flattened: the units are there still; pooled: one sees everything
+    if rank_after == 2:  # flattening keeps the units; pooling leaves one that sees everything
         kept = math.prod(after[1:]) == math.prod(shapes[0][1:])
         return field if kept else tuple(axis.whole() for axis in field)
     if rank_after == rank_before:

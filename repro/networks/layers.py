@@ -1,4 +1,4 @@
-"""Layers that several papers share, on every backend; and models of many layers."""
+"""What the networks of several papers share, on every backend; and models of many layers."""
 
 import inspect
 import itertools
@@ -8,6 +8,26 @@ from functools import cached_property
 
 import keras
 from keras import ops
+
+
+def he():
+    """Gaussian weights of variance 2 / fan-in: the forward case of He et al. 2015.
+
+    "Delving Deep into Rectifiers", which the papers on ResNet and DenseNet refer to.
+    """
+    return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
+
+
+def zero_bordered_convolution(x, name: str, maps: int, side: int, stride: int = 1, **options):
+    """A convolution with a border of side // 2 zeros on every side; `options` are Conv2D's.
+
+    `side`: that of the kernels, an odd number.
+    """
+    border, padding = side // 2, "same"
+    # With a stride, Keras' "same" puts fewer zeros before the image than after it.
+    if stride > 1 and border:
+        x, padding = keras.layers.ZeroPadding2D(border, name=f"{name}_pad")(x), "valid"
+    return keras.layers.Conv2D(maps, side, strides=stride, padding=padding, name=name, **options)(x)
 
 
 @keras.saving.register_keras_serializable("repro")
@@ -79,11 +99,11 @@ class Recomputing(keras.Model):
         if not training:
             return super().call(inputs, training=training, mask=mask)
         (source,), (result,) = self.inputs, self.outputs
-        known = {id(source): inputs}
+        values_of = {id(source): inputs}
         for chain in self._chains:
             compute = self._recomputed if len(chain) > 1 else self._computed
-            known[id(chain[-1].output_tensors[0])] = compute(chain, known)
-        return known[id(result)]
+            values_of[id(chain[-1].output_tensors[0])] = compute(chain, values_of)
+        return values_of[id(result)]
 
     @cached_property
     def _chains(self):
@@ -104,17 +124,17 @@ class Recomputing(keras.Model):
                 chains.append(chain)
         return chains
 
-    def _computed(self, chain, known):
-        """What the last node of the chain gives; `known` has the tensors that come from outside."""
-        known = dict(known)
+    def _computed(self, chain, values_of):
+        """What the last node of the chain gives; `values_of` has what comes from outside."""
+        values_of = dict(values_of)
         for node in chain:
-            arguments, keywords = node.arguments.fill_in(known)
+            arguments, keywords = node.arguments.fill_in(values_of)
             if "training" in inspect.signature(node.operation.call).parameters:
                 keywords["training"] = True
-            result = known[id(node.output_tensors[0])] = node.operation(*arguments, **keywords)
+            result = values_of[id(node.output_tensors[0])] = node.operation(*arguments, **keywords)
         return result
 
-    def _recomputed(self, chain, known):
+    def _recomputed(self, chain, values_of):
         """The same, but for the gradients all of it is computed again."""
         variables = [v for node in chain for v in getattr(node.operation, "variables", ())]
         moving = [v for v in variables if not v.trainable]
@@ -131,7 +151,7 @@ class Recomputing(keras.Model):
         # torch refuses gradients where a value has changed in its place since, as moving ones do.
         values = [v.value if v.trainable else ops.copy(v.value) for v in variables]
         values = map(ops.convert_to_tensor, values)
-        result, *after = keras.remat(compute)(*(known[tensor] for tensor in outer), *values)
+        result, *after = keras.remat(compute)(*(values_of[tensor] for tensor in outer), *values)
         for variable, value in zip(moving, after, strict=True):
             variable.assign(value)
         return result

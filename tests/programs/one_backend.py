@@ -100,7 +100,7 @@ def outputs(found: dict) -> None:
 def updates(found: dict) -> None:
     """Ten, in two chunks of which the second is not full."""
     devices = distribution.choose(STRATEGY, BATCH)
-    method = spec.SGD(spec.Steps(((1, 0.05),)), momentum=0.9, weight_decay=1e-3, averaging=0.8)
+    method = spec.SGD(0.05, momentum=0.9, weight_decay=1e-3, averaging=0.8)
     for name in UPDATED:
         with devices.scope():
             model, optimizer = build(name), optimizers.build(method)

@@ -1,4 +1,4 @@
-"""The networks that tests/test_backends.py compares and tests/one_backend.py builds."""
+"""The networks that tests/test_backends.py compares and one_backend.py builds."""
 
 # One of each family, some with fewer classes or smaller images than the paper's.
 FAMILIES = ("lenet5", "lenet5-modern", "alexnet-local-lrn", "nin-mnist", "vgg-a", "googlenet")
