@@ -34,6 +34,7 @@ from repro.spec import (
     Band,
     Claim,
     Data,
+    Divided,
     Experiment,
     Figure,
     Network,
@@ -41,7 +42,6 @@ from repro.spec import (
     ParameterGroup,
     Recipe,
     Reported,
-    Steps,
 )
 
 # ------------------------------------------------------------------------------- the networks
@@ -319,7 +319,8 @@ RECIPE = Recipe(
     augmentation=RandomCrop(24),
     loss=SoftmaxCrossEntropy(),
     optimizer=SGD(
-        rate=Steps(((120, 0.001), (10, 0.0001), (10, 0.00001))),
+        rate=0.001,
+        falls=Divided(by=10, at=(120, 130)),
         momentum=0.9,
         groups=(
             ParameterGroup("*/bias", rate=2.0),
@@ -336,7 +337,7 @@ RECIPE = Recipe(
 # By the parameter file of -11pct: 300 passes over four fifths, 150 over all, and twice ten.
 RECIPE_LRN = replace(
     RECIPE,
-    optimizer=replace(RECIPE.optimizer, rate=Steps(((390, 0.001), (10, 0.0001), (10, 0.00001)))),
+    optimizer=replace(RECIPE.optimizer, falls=Divided(by=10, at=(390, 400))),
     passes=410,
     short_factor=41,
 )
@@ -348,7 +349,8 @@ IMAGENET = Recipe(
     augmentation=Chain((RandomCrop(SIDE), PCAColour(white=255.0))),
     loss=SoftmaxCrossEntropy(),
     optimizer=SGD(
-        rate=Steps(((30, 1e-2), (25, 1e-3), (20, 1e-4), (15, 1e-5))),
+        rate=0.01,
+        falls=Divided(by=10, at=(30, 55, 75)),
         momentum=0.9,
         weight_decay=5e-4,
     ),
@@ -364,7 +366,7 @@ def constant(rate: float, passes: int) -> Recipe:
         RECIPE,
         augmentation=None,
         optimizer=SGD(
-            rate=Steps(((passes, rate),)),
+            rate=rate,
             momentum=0.9,
             groups=(ParameterGroup("*/bias", rate=2.0),),
         ),
@@ -468,9 +470,7 @@ AT_SHORT_SCALE = {
 }
 
 
-def on_crops(
-    network: Network, title: str, recipe: Recipe, deviations: tuple[str, ...]
-) -> Experiment:
+def on_crops(network: Network, title: str, recipe: Recipe, chosen: tuple[str, ...]) -> Experiment:
     """A network of section 3.3, trained on random crops and tested on ten views."""
     return Experiment(
         name=f"{network.name}-cifar10",
@@ -480,7 +480,7 @@ def on_crops(
         protocols=("10-crop", "single-view"),
         reported=(SECTION_3_3[network.name],),
         bands=(AT_SHORT_SCALE[network.name],),
-        deviations=(*DEVIATIONS, *BY_FILES, *deviations),
+        chosen=(*DEVIATIONS, *BY_FILES, *chosen),
     )
 
 
@@ -492,14 +492,14 @@ def of_figure_1(network: Network, title: str, rate: float, passes: int) -> Exper
         recipe=constant(rate, passes),
         note="The paper prints no test error of this network: Figure 1 shows its training error, "
         "which is followed here until it is well below 25 %.",
-        deviations=(*DEVIATIONS, *FOUR_LAYERS),
+        chosen=(*DEVIATIONS, *FOUR_LAYERS),
     )
 
 
 def on_imagenet(
     network: Network,
     title: str,
-    deviations: tuple[str, ...],
+    chosen: tuple[str, ...],
     reported: tuple[Reported, ...] = (),
 ) -> Experiment:
     return Experiment(
@@ -509,7 +509,7 @@ def on_imagenet(
         recipe=IMAGENET,
         protocols=("10-crop", "single-view"),
         reported=reported,
-        deviations=(*ON_IMAGENET, *deviations),
+        chosen=(*ON_IMAGENET, *chosen),
         note="Needs ImageNet, and a GPU. A replication (Caffe's) learnt nothing with biases of 1; "
         "it took 0.1 (--set network.bias=0.1).",
     )
@@ -596,8 +596,8 @@ FIGURES = (
 PAPER = Paper(
     name="alexnet",
     title="ImageNet Classification with Deep Convolutional Neural Networks",
-    citation="A. Krizhevsky, I. Sutskever, G. E. Hinton. ImageNet Classification with Deep "
-    "Convolutional Neural Networks. Advances in Neural Information Processing Systems 25, 2012.",
+    authors="A. Krizhevsky, I. Sutskever, G. E. Hinton",
+    published="Advances in Neural Information Processing Systems 25, 2012",
     experiments=(
         *(LOCAL_CIFAR10, LOCAL_LRN_CIFAR10, RELU_CIFAR10, TANH_CIFAR10),
         *(ALEXNET_IMAGENET, SINGLE_TOWER_IMAGENET, ONE_GPU_IMAGENET),

@@ -29,7 +29,7 @@ from repro.data.preprocessing import ChannelMeanAndDeviation
 from repro.errors import UsageError
 from repro.lazy import keras, layers
 from repro.networks.losses import SoftmaxCrossEntropy
-from repro.spec import SGD, Band, Claim, Data, Experiment, Network, Paper, Recipe, Reported, Steps
+from repro.spec import SGD, Band, Claim, Data, Divided, Experiment, Network, Paper, Recipe, Reported
 
 # ------------------------------------------------------------------------------- the networks
 
@@ -276,7 +276,8 @@ AUGMENTED = Recipe(
     augmentation=CropAndFlip(pad=4),
     loss=SoftmaxCrossEntropy(),
     optimizer=SGD(
-        rate=Steps(((150, 0.1), (75, 0.01), (75, 0.001))),
+        rate=0.1,
+        falls=Divided(by=10, at=(150, 225)),
         momentum=0.9,
         nesterov=True,
         weight_decay=1e-4,
@@ -339,7 +340,7 @@ def on_cifar10(network: Network, data: str) -> Experiment:
         recipe=AUGMENTED if augmented else PLAIN,
         reported=(TABLE_2[printed][data],),
         bands=AT_SHORT_SCALE.get(name, ()),
-        deviations=(*DEVIATIONS, *SHIFTED) if augmented else DEVIATIONS,
+        chosen=(*DEVIATIONS, *SHIFTED) if augmented else DEVIATIONS,
     )
 
 
@@ -380,8 +381,8 @@ CLAIMS = (
 PAPER = Paper(
     name="densenet",
     title="Densely Connected Convolutional Networks",
-    citation="G. Huang, Z. Liu, L. van der Maaten, K. Q. Weinberger. Densely Connected "
-    "Convolutional Networks. arXiv:1608.06993, 2016.",
+    authors="G. Huang, Z. Liu, L. van der Maaten, K. Q. Weinberger",
+    published="arXiv:1608.06993, 2016",
     experiments=EXPERIMENTS,
     networks=NETWORKS,
     claims=CLAIMS,

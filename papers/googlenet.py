@@ -29,7 +29,7 @@ from repro.data.preprocessing import ChannelMean
 from repro.errors import unknown
 from repro.lazy import keras, krizhevsky2012
 from repro.networks.losses import AuxiliaryCrossEntropy
-from repro.spec import SGD, Data, Experiment, Network, Paper, Recipe, Reported, Steps
+from repro.spec import SGD, Data, Decreased, Experiment, Network, Paper, Recipe, Reported
 
 # ------------------------------------------------------------------------------- the network
 
@@ -217,7 +217,8 @@ RECIPE = Recipe(
     augmentation=Chain((InceptionCrop(224), PhotometricDistortions())),
     loss=AuxiliaryCrossEntropy(AUXILIARY_WEIGHT, own="linear"),
     optimizer=SGD(
-        rate=Steps(tuple((8, 0.01 * 0.96**step) for step in range(PASSES // 8 + 1))),
+        rate=0.01,
+        falls=Decreased(per_cent=4, every=8),
         momentum=0.9,
         weight_decay=2e-4,
         decayed="kernels",
@@ -286,7 +287,7 @@ IMAGENET = Experiment(
     recipe=RECIPE,
     protocols=("single-view", "10-crop"),
     reported=(ONE_CROP, TEN_CROPS),
-    deviations=(*DEVIATIONS, *UNCHOSEN),
+    chosen=(*DEVIATIONS, *UNCHOSEN),
     note="Needs ImageNet, and a GPU; googlenet-imagenette runs without ImageNet.",
 )
 IMAGENETTE = Experiment(
@@ -299,7 +300,7 @@ IMAGENETTE = Experiment(
     ),
     recipe=replace(RECIPE, data=Data("imagenette", test="validation")),
     protocols=("single-view", "10-crop"),
-    deviations=(
+    chosen=(
         *DEVIATIONS,
         "Ten classes instead of a thousand, and photographs of 160 pixels, enlarged.",
         "250 passes over so few photographs are less than a hundredth of the updates on ImageNet.",
@@ -310,8 +311,9 @@ IMAGENETTE = Experiment(
 PAPER = Paper(
     name="googlenet",
     title="Going Deeper with Convolutions",
-    citation="C. Szegedy, W. Liu, Y. Jia, P. Sermanet, S. Reed, D. Anguelov, D. Erhan, "
-    "V. Vanhoucke, A. Rabinovich. Going Deeper with Convolutions. arXiv:1409.4842, 2014.",
+    authors="C. Szegedy, W. Liu, Y. Jia, P. Sermanet, S. Reed, D. Anguelov, D. Erhan, "
+    "V. Vanhoucke, A. Rabinovich",
+    published="arXiv:1409.4842, 2014",
     experiments=(IMAGENET, IMAGENETTE),
     networks=(*NETWORKS, IMAGENETTE.network),
     reported=ENSEMBLES,

@@ -26,6 +26,7 @@ from repro.spec import (
     Band,
     Claim,
     Data,
+    Divided,
     Experiment,
     Network,
     Paper,
@@ -231,6 +232,7 @@ LENET5 = Network(
     "lenet5",
     lenet5,
     options={"penalty_scale": 0.05},
+    limits={"penalty_scale": (1e-6, 1000)},
     published={"parameters": 60_000, "connections": 340_908},
     source="section II.B",
 )
@@ -341,7 +343,7 @@ LENET5_MNIST = Experiment(
         Band("paper", "running_error", 0.18, 0.25, "five seeds, 0.22 ± 0.01; three deviations"),
         Band("short", "test_error", 1.44, 2.12, "five seeds, 1.78 ± 0.11; three deviations"),
     ),
-    deviations=(*AS_TRAINED, *GREY_LEVELS, *LAST_PASS),
+    chosen=(*AS_TRAINED, *GREY_LEVELS, *LAST_PASS),
 )
 
 LENET5_MSE = replace(
@@ -350,7 +352,7 @@ LENET5_MSE = replace(
     title="LeNet-5 on MNIST with the loss of equation 8",
     recipe=replace(RECIPE, loss=RightPenalty()),
     bands=(),
-    deviations=(
+    chosen=(
         *ARCHITECTURE,
         *METHOD,
         *PENALTY_SCALE,
@@ -371,7 +373,7 @@ LENET5_DISTORTED = replace(
     recipe=replace(RECIPE, augmentation=DistortedCopies(copies=9), pass_examples=60_000),
     bands=measured(0.60, 0.94, "five seeds, 0.77 ± 0.06; three deviations"),
     reported=(Reported("test_error", 0.8, "section III.B, Figure 9"),),
-    deviations=(
+    chosen=(
         *AS_TRAINED,
         *GREY_LEVELS,
         "The paper does not give the amounts of translation, scaling, squeezing and shear, nor how "
@@ -391,7 +393,7 @@ def fewer(examples: int, bands: tuple[Band, ...]) -> Experiment:
         bands=bands,
         reported=(),
         note="Figure 6 shows a curve; the paper prints no number for this size.",
-        deviations=(
+        chosen=(
             *AS_TRAINED,
             *GREY_LEVELS,
             f"The first {examples:,} images in the order of TensorFlow Datasets are used; which "
@@ -412,13 +414,13 @@ LENET5_MODERN_MNIST = Experiment(
     recipe=replace(
         RECIPE,
         loss=SoftmaxCrossEntropy(),
-        optimizer=SGD(rate=Steps(((10, 0.05), (5, 0.005), (5, 0.0005))), momentum=0.9),
+        optimizer=SGD(rate=0.05, falls=Divided(by=10, at=(10, 15)), momentum=0.9),
         batch=128,
         initialisation="Glorot uniform, biases 0",
     ),
     bands=measured(0.79, 1.04, "three seeds, 0.91 ± 0.03; five deviations"),
     note="Not a network of the paper, which reports no number for it.",
-    deviations=(
+    chosen=(
         "C3 sees all maps of S2; the paper's connection table is left out.",
         "Subsampling is average pooling without trainable coefficients, biases or squashing.",
         "The activation is tanh, not 1.7159 tanh(2a/3).",
@@ -441,7 +443,7 @@ LENET1_MNIST = Experiment(
     recipe=replace(FLAT_RECIPE, preprocessing=(ShrinkInto(16, 28), *FLAT_RECIPE.preprocessing)),
     reported=(Reported("test_error", 1.7, "section III.C, Figure 9"),),
     bands=measured(1.61, 2.40, "five seeds, 2.01 ± 0.13; three deviations"),
-    deviations=(
+    chosen=(
         "The paper does not give the layers of LeNet-1: 4 and 12 maps, subsampling with trainable "
         "coefficients, ten squashed outputs, and which maps each map of H3 sees (20 pairs) are "
         "those of the network of 1990, as recalled.",
@@ -460,7 +462,7 @@ LINEAR_MNIST = Experiment(
     recipe=FLAT_RECIPE,
     reported=(Reported("test_error", 12.0, "section III.C, Figure 9"),),
     bands=measured(13.47, 14.43, "five seeds, 13.95 ± 0.16; three deviations"),
-    deviations=(
+    chosen=(
         *METHOD,
         *LIKE_LENET5,
         "The paper tried several units and ways of learning, with similar results; here the units "
@@ -470,7 +472,7 @@ LINEAR_MNIST = Experiment(
 
 
 def fully_connected_mnist(
-    network: Network, error: float, bands: tuple[Band, ...], deviations: tuple[str, ...] = ()
+    network: Network, error: float, bands: tuple[Band, ...], chosen: tuple[str, ...] = ()
 ) -> Experiment:
     return Experiment(
         name=f"{network.name}-mnist",
@@ -479,7 +481,7 @@ def fully_connected_mnist(
         recipe=FLAT_RECIPE,
         reported=(Reported("test_error", error, "section III.C, Figure 9"),),
         bands=bands,
-        deviations=(*METHOD, *LIKE_LENET5, *SQUASHED, *deviations),
+        chosen=(*METHOD, *LIKE_LENET5, *SQUASHED, *chosen),
     )
 
 
@@ -505,7 +507,7 @@ LENET5_DIGITS = Experiment(
         Band("short", "training_error", 0.0, 0.7, "five seeds, 0.28 ± 0.09; five deviations up"),
     ),
     note="The data is not the paper's: 1,797 digits of 8x8 pixels, enlarged. No reported number.",
-    deviations=(
+    chosen=(
         *AS_TRAINED,
         "The data is scikit-learn's digits, enlarged from 8x8 to 20x20 pixels, not MNIST: 1,437 to "
         "train on, so that twenty passes make 28,740 updates instead of 1.2 million, 360 to test.",
@@ -545,8 +547,8 @@ CLAIMS = (
 PAPER = Paper(
     name="lenet5",
     title="Gradient-Based Learning Applied to Document Recognition",
-    citation="Y. LeCun, L. Bottou, Y. Bengio, P. Haffner. Gradient-Based Learning Applied to "
-    "Document Recognition. Proceedings of the IEEE 86(11):2278-2324, 1998.",
+    authors="Y. LeCun, L. Bottou, Y. Bengio, P. Haffner",
+    published="Proceedings of the IEEE 86(11):2278-2324, 1998",
     experiments=(
         LENET5_MNIST,
         LENET5_MSE,

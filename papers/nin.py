@@ -29,13 +29,13 @@ from repro.spec import (
     Band,
     Claim,
     Data,
+    Divided,
     Experiment,
     Network,
     Paper,
     ParameterGroup,
     Recipe,
     Reported,
-    Steps,
 )
 
 # ------------------------------------------------------------------------------- the networks
@@ -267,7 +267,8 @@ RECIPE = Recipe(
     preprocessing=(GlobalContrastNormalization(), ZCAWhitening()),
     loss=SoftmaxCrossEntropy(),
     optimizer=SGD(
-        rate=Steps(((200, 0.1), (30, 0.01), (30, 0.001))),
+        rate=0.1,
+        falls=Divided(by=10, at=(200, 230)),
         momentum=0.9,
         weight_decay=0.0001,
         groups=(
@@ -287,7 +288,8 @@ AUGMENTED = replace(RECIPE, augmentation=CropAndFlip(pad=4))
 # 0.001 for the weights alone, and twice the cross entropy as the loss. Of the cross entropy itself
 # that is a rate of 0.02, at which a decay of 0.0005 does what 0.001 does at 0.01.
 BY_FILE = SGD(
-    rate=Steps(((200, 0.02), (30, 0.002), (30, 0.0002))),
+    rate=0.02,
+    falls=Divided(by=10, at=(200, 230)),
     momentum=0.9,
     weight_decay=0.0005,
     groups=(ParameterGroup("*/bias", rate=2.0),),
@@ -303,7 +305,7 @@ OF_MNIST = replace(
     RECIPE,
     data=Data("mnist"),
     preprocessing=(PerPixelMean(scale=1.0),),
-    optimizer=replace(BY_FILE, rate=Steps(((200, 0.01), (30, 0.001), (30, 0.0001)))),
+    optimizer=replace(BY_FILE, rate=0.01),
 )
 
 # ------------------------------------------------------------------------------- the experiments
@@ -382,7 +384,7 @@ def on_cifar10(
     network: Network,
     title: str,
     reported: Reported,
-    deviations: tuple[str, ...] = (*BY_EXAMPLE, *MLPCONV),
+    chosen: tuple[str, ...] = (*BY_EXAMPLE, *MLPCONV),
     name: str = "",
     recipe: Recipe = RECIPE,
     bands: tuple[Band, ...] = (),
@@ -395,7 +397,7 @@ def on_cifar10(
         recipe=recipe,
         reported=(reported,),
         bands=bands,
-        deviations=(*DEVIATIONS, *WHITENED, *deviations),
+        chosen=(*DEVIATIONS, *WHITENED, *chosen),
     )
 
 
@@ -461,7 +463,7 @@ DIGITS = Experiment(
     recipe=OF_MNIST,
     reported=(TABLE_4,),
     bands=(Band("short", "test_error", 0.7, 2.0, "two seeds, 1.35; of one more run, 95 %"),),
-    deviations=(*DEVIATIONS, *MLPCONV, *GREY),
+    chosen=(*DEVIATIONS, *MLPCONV, *GREY),
 )
 
 # ------------------------------------------------------------------------------- the claims
@@ -492,7 +494,8 @@ CLAIMS = (
 PAPER = Paper(
     name="nin",
     title="Network In Network",
-    citation="M. Lin, Q. Chen, S. Yan. Network In Network. arXiv:1312.4400, 2013.",
+    authors="M. Lin, Q. Chen, S. Yan",
+    published="arXiv:1312.4400, 2013",
     experiments=(
         PLAIN,
         SHIFTED,

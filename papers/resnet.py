@@ -29,13 +29,13 @@ from repro.spec import (
     Band,
     Claim,
     Data,
+    Divided,
     Experiment,
     Figure,
     Network,
     Paper,
     Recipe,
     Reported,
-    Steps,
     WarmUp,
 )
 
@@ -306,7 +306,8 @@ RECIPE = Recipe(
     augmentation=CropAndFlip(pad=4),
     loss=SoftmaxCrossEntropy(),
     optimizer=SGD(
-        rate=Steps(((32_000, 0.1), (16_000, 0.01), (16_000, 0.001))),
+        rate=0.1,
+        falls=Divided(by=10, at=(32_000, 48_000)),
         momentum=0.9,
         weight_decay=1e-4,
         decayed="kernels",
@@ -398,7 +399,7 @@ def on_cifar10(
     reported: tuple[Reported, ...] = (),
     note: str = "",
     recipe: Recipe = RECIPE,
-    deviations: tuple[str, ...] = (),
+    chosen: tuple[str, ...] = (),
 ) -> Experiment:
     """A network by the recipe of section 4.2; `deviations` are those beside DEVIATIONS."""
     return Experiment(
@@ -408,7 +409,7 @@ def on_cifar10(
         recipe=recipe,
         reported=reported,
         bands=short_band(network.name),
-        deviations=(*DEVIATIONS, *deviations),
+        chosen=(*DEVIATIONS, *chosen),
         note=note,
         probes=("layer_response",),
     )
@@ -431,7 +432,7 @@ OF_RESNETS = {
         RESNETS[depth],
         f"ResNet-{depth} on CIFAR-10",
         reported=(TABLE_6[depth],),
-        deviations=OPTION_A,
+        chosen=OPTION_A,
     )
     for depth in (20, 32, 44, 56)
 }
@@ -440,7 +441,7 @@ OF_RESNETS[110] = on_cifar10(
     "ResNet-110 on CIFAR-10",
     reported=(TABLE_6[110],),
     recipe=WARMED,
-    deviations=(*OPTION_A, *WARM_UP),
+    chosen=(*OPTION_A, *WARM_UP),
 )
 OF_RESNETS[1202] = on_cifar10(
     RESNETS[1202],
@@ -448,7 +449,7 @@ OF_RESNETS[1202] = on_cifar10(
     reported=(TABLE_6[1202],),
     note="The paper also says that the training error is below 0.1 % (section 4.2).",
     recipe=WARMED,
-    deviations=(
+    chosen=(
         *OPTION_A,
         *WARM_UP,
         "The paper says of ResNet-1202 only that it is trained as described above; here that "
@@ -467,7 +468,7 @@ OF_PLAINS[110] = on_cifar10(
     PLAINS[110],
     "A plain network of 110 layers on CIFAR-10",
     note="The paper says only that the error is above 60 %, and leaves it out of Figure 6.",
-    deviations=(
+    chosen=(
         "The paper does not say whether plain-110 was warmed up as ResNet-110 was; here it is not.",
     ),
 )
@@ -477,7 +478,7 @@ OF_PROJECTED = {
         PROJECTED[depth],
         f"ResNet-{depth} with projections (option B) on CIFAR-10",
         note="A variation: the paper has no number for it.",
-        deviations=("The paper's networks for CIFAR-10 have the shortcuts of option A only.",),
+        chosen=("The paper's networks for CIFAR-10 have the shortcuts of option A only.",),
     )
     for depth in (20, 56)
 }
@@ -491,7 +492,7 @@ RESNET20_DEVELOPMENT = replace(
     reported=(),
     note="For decisions that must not be made on the test images: its error is that on 5,000 "
     "training images held out. The paper prints no number for it.",
-    deviations=(
+    chosen=(
         *OF_RESNETS[20].deviations,
         "The last 5,000 training images in stored order are held out; which the paper held out is "
         "not said.",
@@ -597,8 +598,8 @@ FIGURES = (
 PAPER = Paper(
     name="resnet",
     title="Deep Residual Learning for Image Recognition",
-    citation="K. He, X. Zhang, S. Ren, J. Sun. Deep Residual Learning for Image Recognition. "
-    "arXiv:1512.03385, 2015.",
+    authors="K. He, X. Zhang, S. Ren, J. Sun",
+    published="arXiv:1512.03385, 2015",
     experiments=(
         *OF_RESNETS.values(),
         *OF_PLAINS.values(),

@@ -29,7 +29,7 @@ from repro.data.preprocessing import ChannelMean
 from repro.errors import UsageError, unknown
 from repro.lazy import keras, krizhevsky2012
 from repro.networks.losses import SoftmaxCrossEntropy
-from repro.spec import SGD, Claim, Data, Experiment, Network, Paper, Recipe, Reported, Steps
+from repro.spec import SGD, Claim, Data, Divided, Experiment, Network, Paper, Recipe, Reported
 
 # ------------------------------------------------------------------------------- the networks
 
@@ -310,7 +310,8 @@ RECIPE = Recipe(
     augmentation=Chain((ScaleJitter(224, 256, 256), PCAColour(white=255.0))),
     loss=SoftmaxCrossEntropy(),
     optimizer=SGD(
-        rate=Steps(((160_000, 1e-2), (100_000, 1e-3), (60_000, 1e-4), (50_000, 1e-5))),
+        rate=0.01,
+        falls=Divided(by=10, at=(160_000, 260_000, 320_000)),
         momentum=0.9,
         weight_decay=5e-4,
     ),
@@ -332,9 +333,7 @@ SMALL = replace(
     data=Data("imagenette", test="validation"),
     preprocessing=(Square(146), ChannelMean(scale=1.0)),
     augmentation=Chain((ScaleJitter(128, 146, 146), PCAColour(white=255.0))),
-    optimizer=replace(
-        RECIPE.optimizer, rate=Steps(((32, 1e-2), (20, 1e-3), (12, 1e-4), (10, 1e-5)))
-    ),
+    optimizer=replace(RECIPE.optimizer, falls=Divided(by=10, at=(32, 52, 64))),
     passes=74,
     iterations=0,
     batch=32,
@@ -402,7 +401,7 @@ def on_imagenet(network: Network, recipe: Recipe = RECIPE, suffix: str = "") -> 
         network=network,
         recipe=recipe,
         protocols=("single-view", "10-crop"),
-        deviations=(
+        chosen=(
             *BEGINNING.get(network.name, FROM_LAYERS_OF_A),
             *DEVIATIONS,
             *SCHEDULE,
@@ -431,7 +430,7 @@ IMAGENETTE = Experiment(
     ),
     recipe=SMALL,
     protocols=("single-view", "10-crop"),
-    deviations=(*OF_A, *DEVIATIONS, *SMALLER),
+    chosen=(*OF_A, *DEVIATIONS, *SMALLER),
     note="A stand-in, to see that all is wired: the paper has no number for it.",
 )
 
@@ -484,8 +483,8 @@ CLAIMS = (
 PAPER = Paper(
     name="vgg",
     title="Very Deep Convolutional Networks for Large-Scale Image Recognition",
-    citation="K. Simonyan, A. Zisserman. Very Deep Convolutional Networks for Large-Scale Image "
-    "Recognition. arXiv:1409.1556, 2014.",
+    authors="K. Simonyan, A. Zisserman",
+    published="arXiv:1409.1556, 2014",
     experiments=(
         ON_IMAGENET["vgg-d"],
         *(e for name, e in ON_IMAGENET.items() if name != "vgg-d"),

@@ -2,18 +2,34 @@
 
 import dataclasses
 import hashlib
+import inspect
 import json
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
 from typing import Any
 
+from repro import spec
 from repro.errors import UsageError, unknown
+from repro.limits import Limits, Refused
 from repro.spec import Data, Experiment, Network, Recipe
+
+# ---------------------------------------------------------------------------- as JSON data
 
 
 def as_plain(value: Any) -> Any:
-    """`value` as JSON data: dataclasses become objects with their class name under "kind"."""
+    """`value` as JSON data: dataclasses become objects with their class name under "kind".
+
+    A network has all options of its `build`, those left at their defaults too.
+    """
+    if isinstance(value, Network):
+        value = dataclasses.replace(value, options=with_defaults(value.build, value.options))
     if dataclasses.is_dataclass(value):
         plain = {f.name: as_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        if isinstance(value, Experiment):
+            plain["deviations"] = list(value.deviations)
         named = isinstance(value, Experiment | Recipe | Network | Data)
         return plain if named else {"kind": type(value).__name__, **plain}
     if isinstance(value, Mapping):
@@ -25,31 +41,114 @@ def as_plain(value: Any) -> Any:
     return value
 
 
-# Fields of a recipe that describe what is done, or what is measured, but change no weight.
-NOT_TRAINED = ("initialisation", "tested_every", "training_error_measured")
-# Fields that came later: where they do nothing, earlier runs keep their digest.
-LATER = {
-    "iterations": 0,
-    "decayed": "all",
-    "warm_up": None,
-    "nesterov": False,
-    "averaging": 0.0,
-    "groups": [],
+def with_defaults(build: Callable, options: Mapping[str, Any]) -> dict[str, Any]:
+    """`options` and the defaults of the other parameters of `build`."""
+    try:
+        parameters = inspect.signature(build).parameters.values()
+    except (TypeError, ValueError):  # a callable that does not tell
+        return dict(options)
+    defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    return {**defaults, **options}
+
+
+# ---------------------------------------------------------------------------- the digest
+
+
+def digest(experiment: Experiment, scale: str = "paper") -> str:
+    """Twelve hexadecimal digits that name what is trained at `scale`: the network and the recipe.
+
+    What only describes or measures has no part in it, nor has the compression of the schedule
+    where the schedule is not compressed.
+    """
+    return _digest(as_plain(experiment), experiment, scale)
+
+
+def digest_of_run(run: Mapping[str, Any], experiment: Experiment) -> str:
+    """The digest of what a run trained, by its run.json; `experiment` is today's of that name.
+
+    Fields and options that are newer than the run count as they do by default. Returns "" for a
+    run that does not say what it trained.
+    """
+    try:
+        return _digest(run["resolved"], experiment, run["scale"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return ""
+
+
+# What networks took by default when runs recorded only the options that differ from it.
+FORMER_DEFAULTS = {
+    "alexnet-local": {"divided": True},
+    "alexnet-four-layers-relu": {"divided": True},
+    "alexnet-four-layers-tanh": {"divided": True},
+    "nin-cifar10": {"image": [32, 32, 3], "spread": [[0.05, 0.05, 0.05]] * 3},
+    "nin-mnist": {"spread": [[0.05, 0.05, 0.05]] * 3},
 }
 
 
-def digest(experiment: Experiment) -> str:
-    """Twelve hexadecimal digits that name what is trained: the network and the recipe."""
-
-    def said(fields: dict) -> dict:
-        return {k: v for k, v in fields.items() if k not in LATER or v != LATER[k]}
-
-    plain = as_plain(experiment)
-    recipe = {k: v for k, v in said(plain["recipe"]).items() if k not in NOT_TRAINED}
-    recipe["optimizer"] = said(recipe["optimizer"])
-    network = [plain["network"]["name"], plain["network"]["options"]]
-    text = json.dumps([network, recipe], sort_keys=True)
+def _digest(plain: Mapping[str, Any], experiment: Experiment, scale: str) -> str:
+    name, options = plain["network"]["name"], plain["network"]["options"]
+    options = {**FORMER_DEFAULTS.get(name, {}), **options}
+    options = as_plain(with_defaults(experiment.network.build, options))
+    recipe = _complete({"kind": "Recipe", **plain["recipe"]})
+    fields = {f.name: f.metadata for f in dataclasses.fields(Recipe)}
+    for field, metadata in fields.items():
+        if not metadata.get("trained", True) or metadata.get("scale", scale) != scale:
+            recipe.pop(field, None)
+    if recipe["optimizer"]["kind"] == "SGD":
+        recipe["optimizer"] = _by_stretches(recipe)
+    text = json.dumps([[name, options], recipe], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _complete(plain: Any) -> Any:
+    """`plain` with the defaults of the fields that its dataclasses have got since."""
+    if isinstance(plain, list):
+        return [_complete(value) for value in plain]
+    if not isinstance(plain, Mapping):
+        return plain
+    kind = _described().get(plain.get("kind"))
+    defaults = {}
+    for field in dataclasses.fields(kind) if kind else ():
+        if field.default is not dataclasses.MISSING:
+            defaults[field.name] = as_plain(field.default)
+        elif field.default_factory is not dataclasses.MISSING:
+            defaults[field.name] = as_plain(field.default_factory())
+    return {**defaults, **{key: _complete(value) for key, value in plain.items()}}
+
+
+@cache
+def _described() -> dict[str, type]:
+    """The dataclasses that recipes are made of, by name."""
+    rooms = ("data.preprocessing", "data.augmentation", "data.crops", "data.distortion")
+    modules = [spec, *(import_module(f"repro.{name}") for name in (*rooms, "networks.losses"))]
+    classes = [c for module in modules for c in vars(module).values() if isinstance(c, type)]
+    return {c.__name__: c for c in classes if dataclasses.is_dataclass(c)}
+
+
+def _by_stretches(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The optimizer with its rates as [start, rate] pairs, however they were written down.
+
+    Runs before 2026-11-26 have a table of (length, rate) pairs in the place of rate and falls.
+    """
+    optimizer = dict(recipe["optimizer"])
+    rate, falls = optimizer.pop("rate"), optimizer.pop("falls", None)
+    if isinstance(rate, Mapping):
+        starts, start = [], 0
+        for length, _ in rate["steps"]:
+            starts.append(start)
+            start += length
+        stretches = [[s, r] for s, (_, r) in zip(starts, rate["steps"], strict=True)]
+    elif falls is None:
+        stretches = [[0, rate]]
+    else:
+        falls = dict(falls)
+        kind = {"Divided": spec.Divided, "Decreased": spec.Decreased}[falls.pop("kind")]
+        total = recipe["iterations"] or recipe["passes"]
+        stretches = [list(pair) for pair in kind(**falls).stretches(rate, total)]
+    return {**optimizer, "stretches": stretches}
+
+
+# ---------------------------------------------------------------------------- what --set changes
 
 
 def settable(experiment: Experiment) -> dict[str, Any]:
@@ -79,7 +178,7 @@ def override(experiment: Experiment, assignments: Mapping[str, str] | list[str])
     """`experiment` with `KEY=VALUE` assignments applied.
 
     A value must have the type that the key has now. Raises UsageError for an unknown key, a value
-    of another type, and a value that makes no sense (a batch of 0, a negative rate).
+    of another type, and a value outside of the limits of its key.
     """
     for text in assignments:
         key, equals, value = text.partition("=")
@@ -88,46 +187,61 @@ def override(experiment: Experiment, assignments: Mapping[str, str] | list[str])
         keys = settable(experiment)
         if key not in keys:
             raise unknown("key", key, sorted(keys))
-        choices = experiment.network.choices.get(key.removeprefix("network."))
+        network = experiment.network
+        choices = network.choices.get(key.removeprefix("network."))
         if choices and value not in choices:
             raise unknown(key, value, choices)
-        experiment = _replace(experiment, key.split("."), _typed(key, value, keys[key]))
+        typed = _typed(key, value, keys[key])
+        if key.startswith("network."):
+            _limited_option(network, key, typed)
+        try:
+            experiment = _replace(experiment, key.split("."), typed)
+        except Refused as refused:
+            raise UsageError(
+                f"{key}={_short(value)}: accepted is {refused.accepted} (now {keys[key]})"
+            ) from None
     return experiment
+
+
+LONGEST_NUMBER = 40  # characters
 
 
 def _typed(key: str, text: str, present: Any) -> Any:
     kind = type(present)
     try:
+        if kind in (int, float) and len(text) > LONGEST_NUMBER:
+            raise ValueError
         value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
-        accepted = "true or false" if kind is bool else f"a value of type {kind.__name__}"
-        raise UsageError(f"{key}={text}: accepted is {accepted} (now {present})") from None
-    if kind in (int, float):
-        if key.endswith((".momentum", ".averaging")) and value >= 1:
-            raise UsageError(f"{key}={text}: accepted is a number from 0, below 1 (now {present})")
-        positive = key.split(".")[-1] in POSITIVE
-        signed = key.endswith(".outside")
-        if value != value or abs(value) == float("inf") or (value < 0 and not signed):
-            raise UsageError(f"{key}={text}: accepted is a finite number from 0 (now {present})")
-        if positive and value == 0:
-            raise UsageError(f"{key}={text}: accepted is a number above 0 (now {present})")
+        accepted = "true or false" if kind is bool else WORDS[kind]
+        raise UsageError(f"{key}={_short(text)}: accepted is {accepted} (now {present})") from None
+    if kind is float and not math.isfinite(value):
+        raise UsageError(f"{key}={text}: accepted is a finite number (now {present})")
+    if kind is str and not re.fullmatch(r"[\x20-\x7e]{1,200}", value):
+        raise UsageError(f"{key}={_short(text)!r}: accepted are up to 200 plain characters")
     return value
 
 
-POSITIVE = {
-    "passes",
-    "iterations",
-    "batch",
-    "n",
-    "mu",
-    "examples",
-    "short_factor",
-    "penalty_scale",
-    "tested_every",
-    "window",
-    "side",
-    "white",
-}
+WORDS = {int: "a whole number", float: "a number", str: "a word"}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_NUMBER else f"{text[:LONGEST_NUMBER]}..."
+
+
+def _limited_option(network: Network, key: str, value: Any) -> None:
+    """Raises UsageError where a number that an option is set to makes no sense.
+
+    Without limits of its own an option takes up to a thousand, or ten times what it is now.
+    """
+    option = key.removeprefix("network.")
+    present = network.options[option]
+    if isinstance(present, bool) or not isinstance(present, int | float):
+        return
+    least, most = network.limits.get(option, (0, max(1000, 10 * present)))
+    limits, whole = Limits(least, most), isinstance(present, int)
+    if not limits.accept(value, whole):
+        raise UsageError(f"{key}={value}: accepted is {limits.words(whole)} (now {present})")
 
 
 def _replace(value: Any, path: list[str], new: Any) -> Any:

@@ -4,11 +4,13 @@ Everything here is a frozen dataclass that can be printed. Nothing here imports 
 command line can list and show experiments at once.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from repro.errors import UsageError, unknown
+from repro.limits import Limited, number
 
 SCALES = ("smoke", "short", "paper")
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -54,7 +56,8 @@ class Network:
     `published` holds the anatomy that the paper prints or that follows exactly from its tables
     (`parameters`, `connections`, `multiply_adds`); `source` says where it stands. `reported` are
     the paper's results with this network of which no experiment is described yet. `choices` holds
-    the values that options which are words may take.
+    the values that options which are words may take, `limits` the least and the largest value of
+    options which are numbers.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Network:
     source: str = ""
     reported: tuple[Reported, ...] = ()
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,18 +83,43 @@ class Data:
     test: str = "test"
 
 
+# Rates change after so many passes, or iterations in a recipe that counts those.
+
+
+@dataclass(frozen=True)
+class Divided(Limited):
+    """The rate is divided by `by` each time that training gets to one of `at`."""
+
+    by: float = number(1, 1e6)
+    at: tuple[float, ...] = ()
+
+    def stretches(self, rate: float, total: float) -> list[tuple[float, float]]:
+        """The (start, rate) of each stretch with one rate, of `total` in all."""
+        return [(start, rate / self.by**step) for step, start in enumerate((0, *self.at))]
+
+
+@dataclass(frozen=True)
+class Decreased(Limited):
+    """The rate is decreased by `per_cent` of what it is, after `every` so many."""
+
+    per_cent: float = number(0, 100, below=True)
+    every: float = number(0, 1e9, above=True)
+
+    def stretches(self, rate: float, total: float) -> list[tuple[float, float]]:
+        """The (start, rate) of each stretch with one rate, of `total` in all."""
+        kept = 1 - self.per_cent / 100
+        steps = range(math.ceil(total / self.every))
+        return [(self.every * step, rate * kept**step) for step in steps]
+
+
 @dataclass(frozen=True)
 class Steps:
-    """A rate that is constant for a number of passes, then takes the next value.
-
-    `steps` are (passes, rate) pairs, or (iterations, rate) pairs in a recipe that counts
-    iterations; the last rate holds to the end.
-    """
+    """A table of rates: (passes, rate) pairs in order; the last rate holds to the end."""
 
     steps: tuple[tuple[float, float], ...]
 
     def at(self, progress: float) -> float:
-        """The rate after `progress` passes or iterations."""
+        """The rate after `progress` passes."""
         until = 0.0
         for passes, rate in self.steps:
             until += passes
@@ -100,20 +129,20 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class WarmUp:
+class WarmUp(Limited):
     """Training starts with `rate` until the error on the training examples falls below `error`.
 
     The error, in per cent, is taken over `window` updates together, again and again. It is not
     compressed at short scale.
     """
 
-    rate: float
-    error: float
-    window: int = 100
+    rate: float = number(0, 1e3, above=True)
+    error: float = number(0, 100)
+    window: int = number(1, 1_000_000, default=100)
 
 
 @dataclass(frozen=True)
-class ParameterGroup:
+class ParameterGroup(Limited):
     """Variables that are trained otherwise than the rest.
 
     variables: a pattern for "layer/variable": "*/bias", "local*/kernel".
@@ -121,16 +150,17 @@ class ParameterGroup:
     """
 
     variables: str
-    rate: float = 1.0
-    weight_decay: float = 0.0
+    rate: float = number(0, 1e3, default=1.0)
+    weight_decay: float = number(0, 1e3, default=0.0)
 
 
 @dataclass(frozen=True)
-class SGD:
+class SGD(Limited):
     """Stochastic gradient descent with momentum and the papers' coupled weight decay.
 
     v <- momentum * v - rate * (gradient + weight_decay * w);  w <- w + v
 
+    rate: the rate at first; falls: how it changes (None: it does not).
     nesterov: the step is then momentum * v - rate * (gradient + weight_decay * w) with the new v.
     averaging: tested are averages of the weights as they were after each update: the mean of all of
         them at first, a <- averaging * a + (1 - averaging) * w once that reaches as far back; 0 for
@@ -139,22 +169,31 @@ class SGD:
     groups: of those whose pattern fits a variable, the first holds for it, not `decayed`.
     """
 
-    rate: Steps
-    momentum: float = 0.0
-    weight_decay: float = 0.0
+    rate: float = number(0, 1e3, above=True)
+    falls: Divided | Decreased | None = None
+    momentum: float = number(0, 1, below=True, default=0.0)
+    weight_decay: float = number(0, 1e3, default=0.0)
     decayed: str = "all"
     warm_up: WarmUp | None = None
     nesterov: bool = False
-    averaging: float = 0.0
+    averaging: float = number(0, 1, below=True, default=0.0)
     groups: tuple[ParameterGroup, ...] = ()
 
     def __post_init__(self):
+        super().__post_init__()
         if self.decayed not in DECAYED:
             raise unknown("recipe.optimizer.decayed", self.decayed, DECAYED)
 
+    def stretches(self, total: float) -> list[tuple[float, float]]:
+        """(start, rate) of each stretch with one rate, in a training of `total`.
+
+        In passes, or in iterations where the recipe counts those.
+        """
+        return self.falls.stretches(self.rate, total) if self.falls else [(0, self.rate)]
+
 
 @dataclass(frozen=True)
-class StochasticDiagonalLM:
+class StochasticDiagonalLM(Limited):
     """Stochastic diagonal Levenberg-Marquardt (LeCun et al. 1998, Appendix C).
 
     Each weight k has its own rate, eta / (mu + h_kk); the curvature h_kk is estimated on
@@ -162,12 +201,12 @@ class StochasticDiagonalLM:
     """
 
     eta: Steps
-    mu: float
-    examples: int
+    mu: float = number(0, 1e6, above=True)
+    examples: int = number(1, 1_000_000)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Limited):
     """All that is needed, with the data, to train the same network.
 
     passes: how often the training set is gone through; or
@@ -182,23 +221,27 @@ class Recipe:
         after as many times fewer as the schedule is shorter.
     training_error_measured: also score the whole training set after each pass with the weights of
         that moment (otherwise the error seen while training is logged).
+
+    Fields with `trained` false describe or measure; they change no weight, so the digest leaves
+    them out. `short_factor` counts at short scale alone.
     """
 
     data: Data
     preprocessing: tuple[Any, ...]
     loss: Any
     optimizer: SGD | StochasticDiagonalLM
-    passes: int
-    batch: int
-    initialisation: str
-    iterations: int = 0
+    passes: int = number(0, 100_000)
+    batch: int = number(1, 65_536)
+    initialisation: str = field(metadata={"trained": False})
+    iterations: int = number(0, 100_000_000, default=0)
     augmentation: Any = None
-    pass_examples: int = 0
-    short_factor: int = 10
-    tested_every: int = 1
-    training_error_measured: bool = False
+    pass_examples: int = number(0, 100_000_000, default=0)
+    short_factor: int = number(1, 1_000_000, default=10, scale="short")
+    tested_every: int = number(1, 100_000, default=1, trained=False)
+    training_error_measured: bool = field(default=False, metadata={"trained": False})
 
     def __post_init__(self):
+        super().__post_init__()
         if bool(self.passes) == bool(self.iterations):
             raise UsageError(
                 f"recipe.passes={self.passes} and recipe.iterations={self.iterations}: accepted is "
@@ -210,7 +253,8 @@ class Recipe:
 class Experiment:
     """A network, a recipe, the protocols it is tested by, and what the paper reports.
 
-    `deviations`: each way in which it differs from the paper, in a sentence.
+    `differs`: each way in which the paper says otherwise, in a sentence; `chosen`: each choice made
+    here of which the paper says nothing. `deviations` are both.
     `note`: what a reader must know before believing the number (no reported number, say).
     `probes`: names in `repro.training.probes`, what else is measured on the trained network.
     """
@@ -222,9 +266,20 @@ class Experiment:
     protocols: tuple[str, ...] = ("single-view",)
     reported: tuple[Reported, ...] = ()
     bands: tuple[Band, ...] = ()
-    deviations: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
     note: str = ""
     probes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for name in ("protocols", "reported", "bands", "differs", "chosen", "probes"):
+            if not isinstance(getattr(self, name), tuple):
+                raise UsageError(f"{self.name}: {name} takes a tuple; is a comma missing?")
+
+    @property
+    def deviations(self) -> tuple[str, ...]:
+        """All ways in which it differs from the paper, or fills in what the paper leaves open."""
+        return (*self.differs, *self.chosen)
 
 
 @dataclass(frozen=True)
@@ -272,14 +327,20 @@ class Figure:
 class Paper:
     """A paper: its citation, networks, experiments (the first is the headline), claims, figures.
 
-    `reported`: results of several networks together (ensembles), without an experiment yet.
+    `published`: where and when ("NIPS 2012"). `reported`: results of several networks together
+    (ensembles), without an experiment yet.
     """
 
     name: str
     title: str
-    citation: str
+    authors: str
+    published: str
     experiments: tuple[Experiment, ...] = ()
     networks: tuple[Network, ...] = ()
     claims: tuple[Claim, ...] = ()
     figures: tuple[Figure, ...] = ()
     reported: tuple[Reported, ...] = ()
+
+    @property
+    def citation(self) -> str:
+        return f"{self.authors}. {self.title}. {self.published}."

@@ -23,7 +23,7 @@ def experiment(name: str = "toy", reported=1.0, **changes) -> spec.Experiment:
         data=spec.Data("mnist"),
         preprocessing=(),
         loss=Nothing(changes.pop("variant", 0)),
-        optimizer=spec.SGD(spec.Steps(((2, 0.1),))),
+        optimizer=spec.SGD(0.1),
         passes=2,
         batch=1,
         initialisation="uniform",
@@ -34,9 +34,9 @@ def experiment(name: str = "toy", reported=1.0, **changes) -> spec.Experiment:
 
 def counting_iterations(of: spec.Experiment, iterations: int = 64_000) -> spec.Experiment:
     """`of` with batches of 128, a schedule in iterations, and a test after every fourth pass."""
-    rate = spec.Steps(((iterations // 2, 0.1), (iterations // 2, 0.01)))
+    sgd = spec.SGD(0.1, spec.Divided(10, at=(iterations // 2,)))
     how = {"passes": 0, "iterations": iterations, "batch": 128, "tested_every": 4}
-    recipe = replace(of.recipe, optimizer=spec.SGD(rate), data=spec.Data("cifar10"), **how)
+    recipe = replace(of.recipe, optimizer=sgd, data=spec.Data("cifar10"), **how)
     return replace(of, recipe=recipe)
 
 
@@ -52,7 +52,7 @@ def passes(test_errors: dict[int, float], running_errors: list[float], updates=3
 
 def record(of: spec.Experiment, seed: int, error: float, **changes) -> dict:
     """A finished run of `of` with a final test error; `changes` are entries of run.json."""
-    overrides = changes.get("overrides", [])
+    overrides, scale = changes.get("overrides", []), changes.get("scale", "paper")
     finished = changes.pop("finished", f"2026-11-21T12:{seed:02}:00+00:00")
     metrics = {"test_error": error, "test_wrong": round(error * 100), "test_count": 10_000}
     run = {
@@ -61,8 +61,8 @@ def record(of: spec.Experiment, seed: int, error: float, **changes) -> dict:
         "paper": "toys",
         "scale": "paper",
         "seed": seed,
-        "resolved": {},
-        "digest": settings.digest(settings.override(of, overrides)),
+        "resolved": json.loads(json.dumps(settings.as_plain(settings.override(of, overrides)))),
+        "digest": settings.digest(settings.override(of, overrides), scale),
         "overrides": overrides,
         "precision": "float32",
         "backend": "tensorflow",

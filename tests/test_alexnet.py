@@ -562,7 +562,7 @@ def test_as_many_updates_as_cuda_convnet_makes(name, of_four_fifths, of_all):
     assert last == pytest.approx((whole + 20 * 50_000) / 128, abs=1)
     first = [first * 128 for first, _ in schedule.rates(recipe, last)]
     assert first == pytest.approx([0, whole, whole + 10 * 50_000], abs=128)
-    assert [rate for _, rate in recipe.optimizer.rate.steps] == [1e-3, 1e-4, 1e-5]
+    assert [rate for _, rate in recipe.optimizer.stretches(140)] == pytest.approx([1e-3, 1e-4, 1e-5])
 
 
 def test_at_short_scale_both_networks_are_trained_equally_long():
@@ -596,8 +596,9 @@ def test_the_recipe_of_sections_2_4_and_5():
     recipe = EXPERIMENTS["alexnet-imagenet"].recipe
     method = recipe.optimizer
     assert (recipe.batch, method.momentum, method.weight_decay) == (128, 0.9, 0.0005)
-    assert [rate for _, rate in method.rate.steps] == [1e-2, 1e-3, 1e-4, 1e-5]
-    assert sum(passes for passes, _ in method.rate.steps) == recipe.passes == 90
+    rates = [rate for _, rate in method.stretches(recipe.passes)]
+    assert rates == pytest.approx([1e-2, 1e-3, 1e-4, 1e-5])
+    assert recipe.passes == 90
     crop, colour = recipe.augmentation.steps
     assert (crop.side, crop.flip, colour.deviation) == (227, True, 0.1)
     assert recipe.preprocessing[0].side == 256

@@ -89,7 +89,7 @@ def test_every_example_of_a_chunk_is_used_once_and_no_filling(two_devices, strat
     with devices.scope():
         output = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
         model = keras.Sequential([keras.Input((1,)), output])
-        sgd = optimizers.build(spec.SGD(spec.Steps(((1, 1.0),))))
+        sgd = optimizers.build(spec.SGD(1.0))
         sgd.build(model.trainable_variables)
     loop = devices.loop(model, sgd, loss, batch, 3)
     for updates in (3, 2, 1):  # at a rate of 0, so that the weight stays 1
@@ -130,7 +130,7 @@ def test_each_replica_drops_other_units(two_devices):
         images = keras.Input((1000,))
         summed = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
         model = keras.Model(images, summed(keras.layers.Dropout(0.5)(images)))
-        sgd = optimizers.build(spec.SGD(spec.Steps(((1, 0.0),))))
+        sgd = optimizers.build(spec.SGD(0.0))
         sgd.build(model.trainable_variables)
     before = [v.numpy() for v in model.non_trainable_variables]
     loop = devices.loop(model, sgd, Difference(), 4, 1)

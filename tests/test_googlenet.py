@@ -409,11 +409,9 @@ def test_the_recipe_of_sections_5_and_6():
     recipe = googlenet.IMAGENET.recipe
     method = recipe.optimizer
     assert (method.momentum, recipe.loss.weight) == (0.9, 0.3)
-    passed = 0
-    for passes, rate in method.rate.steps:  # 4 % less every 8 passes
-        assert rate == pytest.approx(0.01 * 0.96 ** (passed // 8))
-        passed += passes
-    assert passed >= recipe.passes
+    stretches = method.stretches(recipe.passes)  # 4 % less every 8 passes
+    assert [start for start, _ in stretches] == list(range(0, recipe.passes, 8))
+    assert all(rate == pytest.approx(0.01 * 0.96 ** (start // 8)) for start, rate in stretches)
     crop, distortions = recipe.augmentation.steps
     assert (crop.side, crop.least) == (224, 0.08)
     assert type(distortions).__name__ == "PhotometricDistortions"

@@ -310,7 +310,7 @@ def test_the_recipe(name):
     rate = 0.1 if by_example else 0.02
     if name == "nin-mnist":
         rate /= 2  # a deviation
-    assert [r for _, r in method.rate.steps] == pytest.approx([rate, rate / 10, rate / 100])
+    assert [r for _, r in method.stretches(recipe.passes)] == pytest.approx([rate, rate / 10, rate / 100])
     model = built(EXPERIMENTS[name].network.name)
     trained = {v.path: optimizers.factor_and_decay(method, v) for v in model.trainable_variables}
     for path, found in trained.items():

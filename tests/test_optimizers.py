@@ -30,7 +30,7 @@ def updates(optimizer, start, gradients, rates):
 
 def test_weight_decay_goes_through_the_momentum():
     """FIELD's M1: 200 steps without gradient, rate 0.1, momentum 0.9, decay 0.01, leave 0.120."""
-    sgd = optimizers.build(spec.SGD(spec.Steps(((1, 0.1),)), momentum=0.9, weight_decay=1e-2))
+    sgd = optimizers.build(spec.SGD(0.1, momentum=0.9, weight_decay=1e-2))
     after = updates(sgd, [1.0, -2.0], np.zeros((200, 2)), [0.1] * 200)[-1]
     # (v, w) <- (0.9 v - 0.001 w, 0.9 v + (1 - 0.001) w)
     closed = np.linalg.matrix_power([[0.9, -0.001], [0.9, 0.999]], 200) @ [0.0, 1.0]
@@ -40,7 +40,7 @@ def test_weight_decay_goes_through_the_momentum():
 
 def test_kernels_alone_decay_where_the_recipe_says_so():
     sgd = optimizers.build(
-        spec.SGD(spec.Steps(((1, 0.1),)), momentum=0.0, weight_decay=0.5, decayed="kernels")
+        spec.SGD(0.1, momentum=0.0, weight_decay=0.5, decayed="kernels")
     )
     kernel, bias = keras.Variable([[2.0]], name="kernel"), keras.Variable([2.0], name="bias")
     sgd.build([kernel, bias])
@@ -57,7 +57,7 @@ def test_momentum_keeps_the_rate_that_a_gradient_came_with():
         v = 0.8 * v - rate * (gradient + 0.05 * w)
         w = w + v
         expected.append(w)
-    sgd = optimizers.build(spec.SGD(spec.Steps(((1, 0.1),)), momentum=0.8, weight_decay=0.05))
+    sgd = optimizers.build(spec.SGD(0.1, momentum=0.8, weight_decay=0.05))
     np.testing.assert_allclose(updates(sgd, np.ones(3), gradients, rates), expected, rtol=1e-5)
 
 
@@ -67,7 +67,7 @@ def test_nesterov_takes_the_gradient_one_step_ahead():
     Kept are the points at which gradients are taken, y = w + momentum * v (Sutskever et al. 2013).
     """
     momentum, rate = 0.9, 0.1
-    sgd = optimizers.build(spec.SGD(spec.Steps(((1, rate),)), momentum=momentum, nesterov=True))
+    sgd = optimizers.build(spec.SGD(rate, momentum=momentum, nesterov=True))
     weight = keras.Variable([1.0])
     sgd.build([weight])
     sgd.learning_rate.assign(rate)
@@ -80,11 +80,11 @@ def test_nesterov_takes_the_gradient_one_step_ahead():
 
 
 def test_averages_of_the_weights_are_plain_means_at_first():
-    description = spec.SGD(spec.Steps(((1, 0.1),)), momentum=0.5, averaging=0.75)
+    description = spec.SGD(0.1, momentum=0.5, averaging=0.75)
     sgd = optimizers.build(description)
     gradients = RNG.normal(size=(5, 3))
     weights = updates(sgd, np.ones(3), gradients, [0.1] * 5)
-    without = optimizers.build(spec.SGD(spec.Steps(((1, 0.1),)), momentum=0.5))
+    without = optimizers.build(spec.SGD(0.1, momentum=0.5))
     np.testing.assert_array_equal(weights, updates(without, np.ones(3), gradients, [0.1] * 5))
     average = weights[:4].mean(axis=0)  # after four updates a quarter of it is the last one
     average = 0.75 * average + 0.25 * weights[4]
@@ -99,7 +99,7 @@ def test_groups_of_variables_have_their_own_rate_and_decay():
         spec.ParameterGroup("fc/kernel", rate=0.5, weight_decay=1.0),
     )
     sgd = optimizers.build(
-        spec.SGD(spec.Steps(((1, 0.1),)), weight_decay=0.5, decayed="kernels", groups=groups)
+        spec.SGD(0.1, weight_decay=0.5, decayed="kernels", groups=groups)
     )
     model = keras.Sequential(
         [
@@ -364,7 +364,7 @@ def test_a_decay_that_no_weight_would_take_is_refused():
     groups = (spec.ParameterGroup("*/bias"), spec.ParameterGroup("*/kernel", weight_decay=0.1))
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="fc")])
     variables = model.trainable_variables
-    rate = spec.Steps(((1, 0.1),))
+    rate = 0.1
     optimizers.build(spec.SGD(rate, groups=groups)).build(variables)
     optimizers.build(spec.SGD(rate, groups=groups[:1], weight_decay=0.5)).build(variables)
     with pytest.raises(UsageError, match="the recipe's groups cover every weight"):

@@ -54,7 +54,7 @@ def recipe(preprocessing, augmentation) -> spec.Recipe:
         data=spec.Data("snaps"),
         preprocessing=preprocessing,
         augmentation=augmentation,
-        optimizer=spec.SGD(spec.Steps(((3, 0.01),)), momentum=0.9),
+        optimizer=spec.SGD(0.01, momentum=0.9),
         passes=3,
         batch=2,
         training_error_measured=True,

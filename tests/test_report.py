@@ -13,13 +13,13 @@ from repro.records import reading
 from repro.report import bench_page, cost, pages, writing
 from repro.spec import Band, Claim, Figure, Network, Paper, Reported
 
-TOY = experiment("toy", deviations=("The penalty is scaled by 1/40.",))
+TOY = experiment("toy", chosen=("The penalty is scaled by 1/40.",))
 OTHER = experiment("other", note="Not the paper's data.", reported=None)
 NEVER = experiment("never", reported=12.0)
 PAPER = Paper(
     "toys",
     "Toys",
-    "Someone 1998.",
+    "Someone", "1998",
     (TOY, OTHER, NEVER),
     (),
     (Claim("claim", "The other is better.", "Figure 6", ("toy", "other")),),
@@ -242,7 +242,7 @@ def test_short_runs_stand_apart_with_their_band(tmp_path):
     toy = experiment("toy", bands=(Band("short", "test_error", 0.5, 0.9, "three seeds"),))
     records = [record(toy, seed, 1.0, scale="short") for seed in range(3)]
     runs_root, results_root = roots(tmp_path, records)
-    paper = Paper("toys", "Toys", "Someone 1998.", (toy,), ())
+    paper = Paper("toys", "Toys", "Someone", "1998", (toy,), ())
     writing.regenerate(runs_root, results_root, [paper], figures=False)
     text = (results_root / "toys.md").read_text()
     assert table_row(text, "toy")[-3] == "not run"
@@ -300,7 +300,7 @@ def test_claims_say_what_is_compared_in_which_unit_and_at_which_scale(tmp_path):
             run["result"]["metrics"]["single-view"]["layer_response"] = response
             records.append(run)
     runs_root, results_root = roots(tmp_path, records)
-    paper = Paper("toys", "Toys", "Someone 1998.", (TOY, OTHER), (), (FAR, NARROW))
+    paper = Paper("toys", "Toys", "Someone", "1998", (TOY, OTHER), (), (FAR, NARROW))
     writing.regenerate(runs_root, results_root, [paper], figures=False)
     for page in ("README.md", "toys.md"):
         text = (results_root / page).read_text()
@@ -316,7 +316,7 @@ def test_what_a_probe_measured_stands_beside_the_errors(tmp_path):
     run["passes"] = passes({4: 9.0}, [50.0, 40.0, 30.0, 20.0])
     run["result"]["metrics"]["single-view"]["layer_response"] = 0.4567
     runs_root, results_root = roots(tmp_path, [run])
-    paper = Paper("toys", "Toys", "Someone 1998.", (toy,), ())
+    paper = Paper("toys", "Toys", "Someone", "1998", (toy,), ())
     writing.regenerate(runs_root, results_root, [paper], figures=False)
     text = (results_root / "toys.md").read_text()
     text = text[text.index("### toy") :]
@@ -337,7 +337,7 @@ def test_numbers_without_an_experiment_are_listed_as_not_run(tmp_path):
     trained = dataclasses.replace(TOY.network, reported=elsewhere)
     networks = (trained, Network("large", dict, reported=numbers), Network("other", dict))
     several = (Reported("test_top5_error", 3.57, "Table 5", "ensemble"),)
-    paper = Paper("toys", "Toys", "Someone 1998.", (TOY,), networks, reported=several)
+    paper = Paper("toys", "Toys", "Someone", "1998", (TOY,), networks, reported=several)
     writing.regenerate(tmp_path / "runs", tmp_path, [paper], figures=False)
     text = (tmp_path / "toys.md").read_text()
     lines = text[text.index(f"## {pages.NO_EXPERIMENT}") :].split("\n\n")[1].splitlines()
@@ -356,7 +356,7 @@ def test_numbers_without_an_experiment_are_listed_as_not_run(tmp_path):
 
 def test_the_papers_own_spread_is_printed(tmp_path):
     number = Reported("test_error", 6.61, "Table 6", std=0.16, runs=5, chosen="mean of five")
-    paper = Paper("toys", "Toys", "Someone 1998.", (experiment("toy", (number,)),), ())
+    paper = Paper("toys", "Toys", "Someone", "1998", (experiment("toy", (number,)),), ())
     writing.regenerate(tmp_path / "runs", tmp_path, [paper], figures=False)
     text = (tmp_path / "toys.md").read_text()
     assert table_row(text, "toy")[2] == "6.61 ± 0.16 (Table 6; mean of five)"
@@ -369,7 +369,7 @@ def test_the_papers_figures_are_drawn_from_what_ran(tmp_path):
         Figure("figure-6", "Errors", "Figure 6", panels),
         Figure("figure-7", "Responses", "Figure 7", panels, "layer_response"),
     )
-    paper = Paper("toys", "Toys", "Someone 1998.", (toy, other), (), figures=drawn)
+    paper = Paper("toys", "Toys", "Someone", "1998", (toy, other), (), figures=drawn)
     run = record(toy, 0, 9.0, scale="short") | {"passes": passes({2: 9.0}, [20.0, 10.0])}
     runs_root, results_root = roots(tmp_path, [run])
     said = writing.regenerate(runs_root, results_root, [paper])
@@ -393,7 +393,7 @@ def test_runs_by_a_former_recipe_stand_apart(tmp_path):
     before = dataclasses.replace(toy, recipe=dataclasses.replace(toy.recipe, short_factor=3))
     runs = [record(before, 1, 40.0, scale="short"), record(toy, 0, 9.0, scale="short")]
     runs_root, results_root = roots(tmp_path, runs)
-    paper = Paper("toys", "Toys", "Someone 1998.", (toy,), ())
+    paper = Paper("toys", "Toys", "Someone", "1998", (toy,), ())
     writing.regenerate(runs_root, results_root, [paper], figures=False)
     text = (results_root / "toys.md").read_text()
     now, former = text[text.index("## Short scale") :].split("## Former recipes")
@@ -411,9 +411,9 @@ def rows(text):
 
 def test_deviations_that_all_experiments_share_are_said_once(tmp_path):
     toy, other = (
-        experiment(name, deviations=("Shared.", own)) for name, own in (("toy", "A."), ("b", "B."))
+        experiment(name, chosen=("Shared.", own)) for name, own in (("toy", "A."), ("b", "B."))
     )
-    paper = Paper("toys", "Toys", "Someone 1998.", (toy, other), ())
+    paper = Paper("toys", "Toys", "Someone", "1998", (toy, other), ())
     writing.regenerate(tmp_path / "runs", tmp_path, [paper], figures=False)
     text = (tmp_path / "toys.md").read_text()
     assert text.count("- Shared.") == 1 and "all of them share:\n\n- Shared." in text

@@ -129,8 +129,8 @@ def test_two_devices_give_the_curve_of_one(two_devices, tmp_path, untracked):
 def test_rates_change_where_the_schedule_says_so():
     """Half a pass at one rate, a whole one at the next: each pass is cut in its middle."""
     modern = modern_on_digits()
-    schedule = spec.Steps(((0.5, 0.01), (1.0, 0.001), (1.0, 0.0001)))
-    optimizer = dataclasses.replace(modern.recipe.optimizer, rate=schedule)
+    falls = spec.Divided(by=10, at=(0.5, 1.5))
+    optimizer = dataclasses.replace(modern.recipe.optimizer, rate=0.01, falls=falls)
     recipe = dataclasses.replace(modern.recipe, optimizer=optimizer, passes=2)
     experiment = dataclasses.replace(modern, recipe=recipe)
     request = {"experiment": experiment.name, "scale": "paper", "seed": 0, "overrides": []}
@@ -183,8 +183,8 @@ def counting(iterations: int, **optimizer) -> spec.Recipe:
 def test_iterations_are_counted_where_the_paper_counts_them():
     """He et al. 2015, section 4.2: 64,000 iterations of 128 out of 50,000 images, rates by 32,000
     and 48,000."""
-    schedule = spec.Steps(((32_000, 0.1), (16_000, 0.01), (16_000, 0.001)))
-    recipe = counting(64_000, rate=schedule)
+    falls = spec.Divided(by=10, at=(32_000, 48_000))
+    recipe = counting(64_000, rate=0.1, falls=falls)
     ends = schedule.pass_ends(recipe, 50_000, "paper")
     assert (len(ends), ends[:2], ends[-2:]) == (164, [391, 781], [63_672, 64_000])
     changes = [(0, 0.1), (32_000, 0.01), (48_000, 0.001)]
@@ -199,7 +199,7 @@ def test_iterations_are_counted_where_the_paper_counts_them():
 def test_the_warm_up_ends_once_the_training_error_is_low_enough():
     """He et al. 2015, section 4.2: 0.01 until the training error is below 80 %, then 0.1."""
     warm_up = spec.WarmUp(rate=0.01, error=80.0, window=3)
-    recipe = counting(22, rate=spec.Steps(((22, 0.1),)), warm_up=warm_up)
+    recipe = counting(22, rate=0.1, warm_up=warm_up)
     experiment = dataclasses.replace(modern_on_digits(), recipe=recipe)
     experiment = dataclasses.replace(
         experiment, recipe=dataclasses.replace(recipe, **inputs(modern_on_digits().recipe))
@@ -339,7 +339,7 @@ def test_a_run_stopped_in_its_warm_up_or_soon_after_goes_on_to_the_same_bits(
 ):
     """What was wrong since the window began is kept, and the pass is cut at the same updates."""
     warm_up = spec.WarmUp(rate=0.01, error=error, window=5)
-    recipe = counting(22, rate=spec.Steps(((22, 0.1),)), warm_up=warm_up)
+    recipe = counting(22, rate=0.1, warm_up=warm_up)
     modern = modern_on_digits()
     recipe = dataclasses.replace(recipe, **inputs(modern.recipe))
     experiment = dataclasses.replace(modern, recipe=recipe)

@@ -454,8 +454,8 @@ def test_the_recipe_of_section_3_1():
     method = recipe.optimizer
     assert (recipe.batch, recipe.iterations) == (256, 370_000)
     assert (method.momentum, method.weight_decay) == (0.9, 5e-4)
-    assert [rate for _, rate in method.rate.steps] == [1e-2, 1e-3, 1e-4, 1e-5]
-    assert sum(iterations for iterations, _ in method.rate.steps) == 370_000
+    rates = [rate for _, rate in method.stretches(recipe.iterations)]
+    assert rates == pytest.approx([1e-2, 1e-3, 1e-4, 1e-5])
     jitter, colour = recipe.augmentation.steps
     assert (jitter.side, jitter.smallest, jitter.largest) == (224, 256, 256)
     assert colour.deviation == 0.1

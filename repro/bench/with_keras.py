@@ -262,7 +262,7 @@ def bare(seconds: float) -> dict:
     assert sum(v.shape.num_elements() for v in model.trainable_variables) == PARAMETERS
     optimizer = optimizers.build(experiment.recipe.optimizer)
     optimizer.build(model.trainable_variables)
-    optimizer.learning_rate.assign(experiment.recipe.optimizer.rate.at(0))
+    optimizer.learning_rate.assign(experiment.recipe.optimizer.rate)
     count = CHUNK * BATCH
     chunks = [
         (

@@ -74,7 +74,7 @@ def train(seconds: float, precision: str, channels_last: bool) -> dict:
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS
     method = recipe.optimizer
     how = {"momentum": method.momentum, "weight_decay": method.weight_decay}
-    optimizer = torch.optim.SGD(model.parameters(), method.rate.at(0), **how)
+    optimizer = torch.optim.SGD(model.parameters(), method.rate, **how)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
     def update(index) -> None:

@@ -112,15 +112,16 @@ def _of(records: Iterable[dict], experiment: spec.Experiment, scale: str) -> lis
 
 def group_of(run: dict, experiment: spec.Experiment) -> Group:
     """The group that a run of `experiment`, as in run.json, belongs to."""
-    versions = run.get("versions", {})
+    versions, trained = run.get("versions", {}), settings.digest_of_run(run, experiment)
+    stale = trained != present_digest(experiment, run.get("overrides", ()), run["scale"])
     return Group(
         overrides=tuple(sorted(run.get("overrides", ()))),
         precision=run["precision"],
         path=code_path(run),
         compiler=run.get("compiler") or "",
         versions=tuple((k, versions[k]) for k in ("keras", run["backend"]) if k in versions),
-        digest=run["digest"],
-        stale=run["digest"] != present_digest(experiment, run.get("overrides", ())),
+        digest=run["digest"] if stale else trained,
+        stale=stale,
         examples=run.get("data", {}).get("train_examples", 0),
     )
 
@@ -132,8 +133,10 @@ def code_path(run: dict) -> str:
     return f"{run['backend']} {run['strategy']} on {count}{kinds}"
 
 
-def present_digest(experiment: spec.Experiment, overrides: Iterable[str]) -> str | None:
+def present_digest(
+    experiment: spec.Experiment, overrides: Iterable[str], scale: str
+) -> str | None:
     try:
-        return settings.digest(settings.override(experiment, list(overrides)))
+        return settings.digest(settings.override(experiment, list(overrides)), scale)
     except UsageError:  # the key is gone, so the recipe of that run is too
         return None

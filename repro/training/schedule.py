@@ -44,11 +44,9 @@ def rates(recipe: spec.Recipe, last: int) -> list[tuple[int, float]]:
     """(first update, rate) pairs of a training that ends with the update `last`."""
     if not isinstance(recipe.optimizer, spec.SGD):
         return []
-    total, passed, found = recipe.iterations or recipe.passes, 0.0, []
-    for length, rate in recipe.optimizer.rate.steps:
-        found.append((round(last * passed / total), rate))
-        passed += length
-    return found
+    total = recipe.iterations or recipe.passes
+    stretches = recipe.optimizer.stretches(total)
+    return [(round(last * start / total), rate) for start, rate in stretches]
 
 
 def chunk_updates(batch: int, image_bytes: int, ends: list[int]) -> int:

@@ -127,7 +127,7 @@ class Training:
                 "replicas": self.devices.replicas,
                 "batch_statistics": self.devices.batch_statistics,
                 "threads": self.threads,
-                "digest": settings.digest(self.experiment),
+                "digest": settings.digest(self.experiment, self.scale),
                 "resolved": settings.as_plain(self.experiment),
                 "data": {
                     "dataset": self.data["name"],
@@ -157,10 +157,11 @@ class Training:
         request = {key: facts[key] for key in ("experiment", "scale", "seed", "overrides")}
         request |= {"strategy": strategy or facts["strategy"], "precision": facts["precision"]}
         training = cls(catalog.experiment(facts["experiment"]), request)
-        if settings.digest(training.experiment) != facts["digest"]:
+        present = settings.digest(training.experiment, facts["scale"])
+        if settings.digest_of_run(facts, training.experiment) != present:
             raise RunError(
                 f"{run_dir}: {facts['experiment']} has changed since this run began (digest "
-                f"{facts['digest']}, now {settings.digest(training.experiment)}); start a new run"
+                f"{facts['digest']}, now {present}); start a new run"
             )
         if training.data["digest"] != facts["data"]["digest"]:
             raise RunError(f"{run_dir}: the data is not what this run began with")
