@@ -1,12 +1,13 @@
 """The regression test on reported accuracies: reads results/ as it is committed."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from repro import catalog
-from repro.judging import verdict
+from repro.judging import groups, verdict
 from repro.records import reading
 from repro.report import writing
 
@@ -55,6 +56,27 @@ def test_what_a_probe_measured_is_the_mean_over_the_layers():
             if responses:
                 mean = sum(responses) / len(responses)
                 assert metrics["layer_response"] == pytest.approx(mean), record["run"]["id"]
+
+
+# Runs of recipes that were given up, by experiment and by the digest that they recorded: all at
+# short scale. Their notes in git say why: AlexNet's schedule at short scale, NiN's rates.
+FORMER_RECIPES = {
+    ("alexnet-local-cifar10", "ebcabdbd22b2"): 2,
+    ("nin-cifar10", "5917feff93ea"): 1,
+    ("nin-cifar10", "fa0573e8716e"): 2,
+    ("nin-mnist", "3df64429f64f"): 2,
+    ("nin-mnist", "4aabf1bb15c8"): 2,
+}
+
+
+@with_records
+def test_every_other_run_is_one_of_the_recipe_as_it_stands():
+    stale = Counter()
+    for record in RECORDS:
+        run = record["run"]
+        if groups.group_of(run, catalog.experiment(run["experiment"])).stale:
+            stale[run["experiment"], run["digest"]] += 1
+    assert stale == FORMER_RECIPES
 
 
 @with_records

@@ -36,12 +36,37 @@ EXPERIMENT = Experiment(
 )
 
 
+def test_a_rate_divided_by_ten_at_two_iterations():
+    """He et al. 2015, section 4.2: 0.1, divided by 10 at 32k and 48k iterations."""
+    method = SGD(rate=0.1, falls=Divided(by=10, at=(32_000, 48_000)))
+    assert method.stretches(64_000) == [(0, 0.1), (32_000, 0.01), (48_000, 0.001)]
+    assert SGD(rate=0.1).stretches(64_000) == [(0, 0.1)]
+
+
+def test_a_rate_decreased_by_four_per_cent_every_eight_passes():
+    """Szegedy et al. 2014, section 6."""
+    stretches = SGD(rate=0.01, falls=Decreased(per_cent=4, every=8)).stretches(20)
+    assert [start for start, _ in stretches] == [0, 8, 16]
+    assert [rate for _, rate in stretches] == pytest.approx([0.01, 0.0096, 0.009216])
+
+
+def test_the_rate_can_be_set_and_keeps_falling_as_it_did():
+    changed = settings.override(
+        catalog.experiment("resnet20-cifar10"), ["recipe.optimizer.rate=0.2"]
+    )
+    rates = [rate for _, rate in changed.recipe.optimizer.stretches(64_000)]
+    assert rates == pytest.approx([0.2, 0.02, 0.002])
+
+
 @pytest.mark.parametrize(
     ("progress", "rate"),
     [(0, 0.1), (1.99, 0.1), (2, 0.01), (2.5, 0.01), (3, 0.01), (3.25, 0.001), (100, 0.001)],
 )
 def test_a_step_begins_when_the_passes_before_it_are_over(progress, rate):
     assert Steps(((2, 0.1), (1.25, 0.01), (1, 0.001))).at(progress) == rate
+
+
+EXPERIMENTS_BY_NAME = {e.name: e for e in catalog.experiments()}
 
 
 @pytest.mark.parametrize(
@@ -155,6 +180,90 @@ def test_the_digest_knows_one_method_from_another_with_the_same_fields():
 )
 def test_the_digest_ignores_what_does_not_change_the_training(words):
     assert settings.digest(dataclasses.replace(EXPERIMENT, **words)) == settings.digest(EXPERIMENT)
+
+
+def test_restating_a_default_changes_no_digest():
+    def with_default(width, hidden=(), deep=True):
+        raise AssertionError("describing an experiment builds nothing")
+
+    network = dataclasses.replace(EXPERIMENT.network, build=with_default)
+    restated = dataclasses.replace(network, options={**network.options, "deep": True})
+    other = dataclasses.replace(network, options={**network.options, "deep": False})
+    short, long, changed = (
+        settings.digest(dataclasses.replace(EXPERIMENT, network=n))
+        for n in (network, restated, other)
+    )
+    assert short == long != changed
+
+
+def test_the_compression_of_the_schedule_counts_at_short_scale_alone():
+    recipe = dataclasses.replace(EXPERIMENT.recipe, short_factor=3)
+    changed = dataclasses.replace(EXPERIMENT, recipe=recipe)
+    assert settings.digest(changed, "paper") == settings.digest(EXPERIMENT, "paper")
+    assert settings.digest(changed, "short") != settings.digest(EXPERIMENT, "short")
+
+
+def run_of(experiment):
+    """What run.json says of a run of `experiment`."""
+    plain = json.loads(json.dumps(settings.as_plain(experiment)))
+    return {"scale": "paper", "resolved": plain}
+
+
+def test_a_run_keeps_its_digest_when_a_field_with_a_default_is_added():
+    run = run_of(EXPERIMENT)
+    del run["resolved"]["recipe"]["optimizer"]["averaging"]  # as if it were newer than the run
+    del run["resolved"]["recipe"]["pass_examples"]
+    assert settings.digest_of_run(run, EXPERIMENT) == settings.digest(EXPERIMENT)
+
+
+def test_a_run_keeps_its_digest_when_the_network_gets_an_option_with_a_default():
+    def wider(width, hidden=(), newer=0):
+        raise AssertionError("describing an experiment builds nothing")
+
+    run = run_of(EXPERIMENT)
+    network = dataclasses.replace(EXPERIMENT.network, build=wider)
+    today = dataclasses.replace(EXPERIMENT, network=network)
+    assert settings.digest_of_run(run, today) == settings.digest(today)
+
+
+def test_a_changed_default_makes_earlier_runs_stale():
+    def before(width, hidden=(), dropout=0.5):
+        raise AssertionError("describing an experiment builds nothing")
+
+    def since(width, hidden=(), dropout=0.4):
+        raise AssertionError("describing an experiment builds nothing")
+
+    then, today = (
+        dataclasses.replace(EXPERIMENT, network=dataclasses.replace(EXPERIMENT.network, build=b))
+        for b in (before, since)
+    )
+    assert settings.digest_of_run(run_of(then), then) == settings.digest(then)
+    assert settings.digest_of_run(run_of(then), today) != settings.digest(today)
+
+
+def test_a_run_that_does_not_say_what_it_trained_has_no_digest():
+    for run in ({}, {"scale": "paper", "resolved": {}}, {"scale": "paper", "resolved": [1]}):
+        assert settings.digest_of_run(run, EXPERIMENT) == ""
+
+
+def test_a_tuple_with_its_comma_forgotten_is_refused():
+    for name in ("differs", "chosen", "probes", "protocols"):
+        with pytest.raises(UsageError, match=f"{name} takes a tuple; is a comma missing"):
+            dataclasses.replace(EXPERIMENT, **{name: ("One sentence.")})
+
+
+ABSURD = ("9" * 30, "-" + "9" * 30, "1e999", "-1e300", "nan", "9" * 5000)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS_BY_NAME.values(), ids=EXPERIMENTS_BY_NAME)
+def test_no_number_is_without_an_upper_end(experiment):
+    for key, present in settings.settable(experiment).items():
+        if isinstance(present, bool) or not isinstance(present, int | float):
+            continue
+        for value in ABSURD:
+            with pytest.raises(UsageError, match="accepted is") as refused:
+                settings.override(experiment, [f"{key}={value}"])
+            assert len(str(refused.value)) < 300
 
 
 def test_a_description_is_plain_json_that_names_its_classes():

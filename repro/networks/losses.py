@@ -8,6 +8,7 @@ Each is called with `outputs` [batch, classes], one with those of several classi
 from dataclasses import dataclass
 
 from repro.lazy import keras
+from repro.limits import Limited, number
 
 
 def one_hot(labels, outputs):
@@ -15,14 +16,14 @@ def one_hot(labels, outputs):
 
 
 @dataclass(frozen=True)
-class MAP:
+class MAP(Limited):
     """The discriminative criterion of LeCun et al. 1998, equation 9, over penalties y.
 
     E = y_D + log(exp(-j) + sum_i exp(-y_i)); j > 0 is the penalty of a "rubbish" class and limits
     how far wrong classes are pushed away. The class is the smallest penalty.
     """
 
-    j: float
+    j: float = number(0, 1e6)
 
     def __call__(self, y, labels):
         ops = keras.ops
@@ -83,14 +84,14 @@ class SoftmaxCrossEntropy:
 
 
 @dataclass(frozen=True)
-class AuxiliaryCrossEntropy:
+class AuxiliaryCrossEntropy(Limited):
     """The cross entropy of a network's own logits, and `weight` times that of each auxiliary head.
 
     Szegedy et al. 2014, section 5. `outputs`: [batch, 1 + heads, classes], the network's own first.
     own: the layer that its own logits come from; what lies beyond it in the heads is not tested.
     """
 
-    weight: float
+    weight: float = number(0, 1e6)
     own: str
 
     def __call__(self, outputs, labels):
