@@ -7,12 +7,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
-from importlib import import_module
 from typing import Any
 
 from repro import spec
 from repro.errors import UsageError, unknown
+from repro.jsonable import as_json, fields_of
 from repro.limits import Limits, Refused
 from repro.spec import Data, Experiment, Network, Recipe
 
@@ -24,21 +23,17 @@ def as_plain(value: Any) -> Any:
 
     A network has all options of its `build`, those left at their defaults too.
     """
+    return as_json(value, _described)
+
+
+def _described(value: Any) -> dict[str, Any]:
     if isinstance(value, Network):
         value = dataclasses.replace(value, options=with_defaults(value.build, value.options))
-    if dataclasses.is_dataclass(value):
-        plain = {f.name: as_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        if isinstance(value, Experiment):
-            plain["deviations"] = list(value.deviations)
-        named = isinstance(value, Experiment | Recipe | Network | Data)
-        return plain if named else {"kind": type(value).__name__, **plain}
-    if isinstance(value, Mapping):
-        return {str(k): as_plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_plain(v) for v in value]
-    if callable(value):
-        return getattr(value, "__name__", str(value))
-    return value
+    plain = fields_of(value)
+    if isinstance(value, Experiment):
+        plain["deviations"] = value.deviations
+    named = isinstance(value, Experiment | Recipe | Network | Data)
+    return plain if named else {"kind": type(value).__name__, **plain}
 
 
 def with_defaults(build: Callable, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +84,7 @@ def _digest(plain: Mapping[str, Any], experiment: Experiment, scale: str) -> str
     name, options = plain["network"]["name"], plain["network"]["options"]
     options = {**FORMER_DEFAULTS.get(name, {}), **options}
     options = as_plain(with_defaults(experiment.network.build, options))
-    recipe = _complete({"kind": "Recipe", **plain["recipe"]})
+    recipe = _complete({"kind": "Recipe", **plain["recipe"]}, _classes(experiment.recipe))
     fields = {f.name: f.metadata for f in dataclasses.fields(Recipe)}
     for field, metadata in fields.items():
         if not metadata.get("trained", True) or metadata.get("scale", scale) != scale:
@@ -100,29 +95,30 @@ def _digest(plain: Mapping[str, Any], experiment: Experiment, scale: str) -> str
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _complete(plain: Any) -> Any:
+def _complete(plain: Any, classes: Mapping[str, type]) -> Any:
     """`plain` with the defaults of the fields that its dataclasses have got since."""
     if isinstance(plain, list):
-        return [_complete(value) for value in plain]
+        return [_complete(value, classes) for value in plain]
     if not isinstance(plain, Mapping):
         return plain
-    kind = _described().get(plain.get("kind"))
+    kind = classes.get(plain.get("kind"))
     defaults = {}
     for field in dataclasses.fields(kind) if kind else ():
         if field.default is not dataclasses.MISSING:
             defaults[field.name] = as_plain(field.default)
         elif field.default_factory is not dataclasses.MISSING:
             defaults[field.name] = as_plain(field.default_factory())
-    return {**defaults, **{key: _complete(value) for key, value in plain.items()}}
+    return {**defaults, **{key: _complete(value, classes) for key, value in plain.items()}}
 
 
-@cache
-def _described() -> dict[str, type]:
-    """The dataclasses that recipes are made of, by name."""
-    rooms = ("data.preprocessing", "data.augmentation", "data.crops", "data.distortion")
-    modules = [spec, *(import_module(f"repro.{name}") for name in (*rooms, "networks.losses"))]
-    classes = [c for module in modules for c in vars(module).values() if isinstance(c, type)]
-    return {c.__name__: c for c in classes if dataclasses.is_dataclass(c)}
+def _classes(value: Any) -> dict[str, type]:
+    """The dataclasses that `value` is made of, by name."""
+    if isinstance(value, list | tuple):
+        return {name: kind for inner in value for name, kind in _classes(inner).items()}
+    if not dataclasses.is_dataclass(value):
+        return {}
+    fields = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    return {type(value).__name__: type(value), **_classes(fields)}
 
 
 def _by_stretches(recipe: Mapping[str, Any]) -> dict[str, Any]:
