@@ -18,6 +18,7 @@ import typer
 
 from repro import __version__, catalog, settings, spec
 from repro.errors import DataError, Interrupted, ReproError, UsageError, unknown
+from repro.jsonable import as_json
 
 RUNS = "runs"
 RESULTS = "results"
@@ -85,20 +86,16 @@ def list_(
     for one in papers:
         table = verdict.table(records, one.experiments)
         for experiment in one.experiments:
-            mine = [r for r in table if r["main"] and r["experiment"] == experiment.name]
-            dataset = experiment.recipe.data.dataset
-            measured = mine[0]["mean"]
-            rows.append({**mine[0], "paper": one.name, "dataset": dataset, "measured": measured})
+            row = next(r for r in table if r.main and r.experiment == experiment.name)
+            rows.append((row, one.name, experiment.recipe.data.dataset))
     if json:
         keys = ("experiment", "paper", "dataset", "metric", "protocol", "reported")
         keys = (*keys, "measured", "std", "n", "failed", "verdict")
-        return terminal.print_json([{key: row[key] for key in keys} for row in rows])
+        said = ({**as_json(r), "paper": p, "dataset": d, "measured": r.mean} for r, p, d in rows)
+        return terminal.print_json([{key: row[key] for key in keys} for row in said])
     terminal.print_table(
         ("experiment", "paper", "dataset", "reported", "measured", "verdict"),
-        [
-            (r["experiment"], r["paper"], r["dataset"], _percent(r["reported"]), *_measured(r))
-            for r in rows
-        ],
+        [(r.experiment, p, d, _percent(r.reported), *_measured(r)) for r, p, d in rows],
     )
     terminal.say("Test error in per cent: mean ± standard deviation over n seeds at paper scale.")
 
@@ -338,7 +335,7 @@ def claims(
         _print_claims(rows)
     if left_out:
         return 3
-    return any(row["verdict"] == "does not hold" and row["scale"] == "paper" for row in rows)
+    return any(row.verdict == "does not hold" and row.scale == "paper" for row in rows)
 
 
 @app.command()
@@ -632,12 +629,10 @@ def _print_verdicts(rows: list[dict]) -> None:
     printed = []
     for row in rows:
         measured, verdict = _measured(row)
-        number = _percent(row["reported"])
-        difference = None if row["difference"] is None else f"{row['difference']:+.3f}"
-        name = row["experiment"] if row["main"] else f"  {row['group']}"
-        printed.append(
-            (name, row["metric"], row["protocol"], number, measured, difference, verdict)
-        )
+        number = _percent(row.reported)
+        difference = None if row.difference is None else f"{row.difference:+.3f}"
+        name = row.experiment if row.main else f"  {row.group}"
+        printed.append((name, row.metric, row.protocol, number, measured, difference, verdict))
     terminal.print_table(columns, printed)
 
 
@@ -649,8 +644,8 @@ def _print_claims(rows: list[dict]) -> None:
     columns = ("claim", "statement", "source", "metric", "effect", "interval", "verdict")
     lines = []
     for row in rows:
-        effect, interval = words.effect(row), words.interval(row["low"], row["high"])
-        facts = (row["claim"], row["statement"], row["source"], row["metric"])
+        effect, interval = words.effect(row), words.interval(row.low, row.high)
+        facts = (row.claim, row.statement, row.source, row.metric)
         lines.append((*facts, effect, interval, claims.words(row)))
     terminal.print_table(columns, lines)
     terminal.say(
@@ -659,13 +654,13 @@ def _print_claims(rows: list[dict]) -> None:
     )
 
 
-def _measured(row: dict) -> tuple[str, str]:
-    lost = f"{row['failed']} failed" if row["failed"] else ""
-    if not row["n"]:
-        return lost, row["verdict"]
-    spread = f" ± {row['std']:.3f}" if row["std"] is not None else ""
-    counts = f"n={row['n']}" + (f", {lost}" if lost else "")
-    return f"{row['mean']:.3f}{spread} ({counts})", row["verdict"]
+def _measured(row) -> tuple[str, str]:
+    lost = f"{row.failed} failed" if row.failed else ""
+    if not row.n:
+        return lost, row.verdict
+    spread = f" ± {row.std:.3f}" if row.std is not None else ""
+    counts = f"n={row.n}" + (f", {lost}" if lost else "")
+    return f"{row.mean:.3f}{spread} ({counts})", row.verdict
 
 
 def _percent(value: float | None) -> str | None:

@@ -7,6 +7,7 @@ import pytest
 from run_records import experiment, passes, record
 
 from repro.errors import UsageError
+from repro.jsonable import as_json
 from repro.judging import claims
 from repro.spec import Claim
 
@@ -30,20 +31,20 @@ def test_effect_and_interval_of_one_step():
     judged = judge(PAIR, runs(A, [1.9, 2.0, 2.1]) + runs(B, [0.9, 1.0, 1.1]))
     # s = 0.1 and n = 3 on both sides: 4 degrees of freedom, t(0.975, 4) = 2.776445.
     half = 2.776445 * 0.1 * math.sqrt(2 / 3)
-    assert judged["verdict"] == "holds"
-    assert judged["effect"] == pytest.approx(1.0)
-    assert judged["low"] == pytest.approx(1.0 - half, abs=1e-6)
-    assert judged["high"] == pytest.approx(1.0 + half, abs=1e-6)
-    assert (judged["scale"], judged["missing"]) == ("paper", [])
+    assert judged.verdict == "holds"
+    assert judged.effect == pytest.approx(1.0)
+    assert judged.low == pytest.approx(1.0 - half, abs=1e-6)
+    assert judged.high == pytest.approx(1.0 + half, abs=1e-6)
+    assert (judged.scale, judged.missing) == ("paper", ())
 
 
 def test_two_seeds_each_have_an_interval():
     judged = judge(PAIR, runs(A, [3.0, 3.2], scale="short") + runs(B, [1.0, 1.2], scale="short"))
     # s^2 = 0.02 and n = 2 on both sides: 2 degrees of freedom, t(0.975, 2) = 4.302653.
     half = 4.302653 * math.sqrt(0.02 / 2 + 0.02 / 2)
-    assert judged["low"] == pytest.approx(2.0 - half, abs=1e-6)
-    assert judged["high"] == pytest.approx(2.0 + half, abs=1e-6)
-    assert judged["verdict"] == "holds"
+    assert judged.low == pytest.approx(2.0 - half, abs=1e-6)
+    assert judged.high == pytest.approx(2.0 + half, abs=1e-6)
+    assert judged.verdict == "holds"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_two_seeds_each_have_an_interval():
     ],
 )
 def test_verdicts(more, expected):
-    assert judge(PAIR, runs(A, [1.9, 2.0, 2.1]) + runs(B, more))["verdict"] == expected
+    assert judge(PAIR, runs(A, [1.9, 2.0, 2.1]) + runs(B, more)).verdict == expected
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_verdicts(more, expected):
 def test_the_margin_is_part_of_the_claim(margin, expected):
     claim = Claim("pair", "By far.", "Figure 6", ("fewer", "more"), margin=margin)
     records = runs(A, [1.9, 2.0, 2.1]) + runs(B, [0.9, 1.0, 1.1])  # 1.0 +- 0.227
-    assert judge(claim, records)["verdict"] == expected
+    assert judge(claim, records).verdict == expected
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_the_margin_is_part_of_the_claim(margin, expected):
 def test_a_negative_margin_is_how_much_worse_it_may_be(margin, expected):
     claim = Claim("pair", "No worse.", "Table 3", ("fewer", "more"), margin=margin)
     records = runs(A, [1.9, 2.0, 2.1]) + runs(B, [1.9, 2.0, 2.1])  # 0.0 +- 0.227
-    assert judge(claim, records)["verdict"] == expected
+    assert judge(claim, records).verdict == expected
 
 
 @pytest.mark.parametrize(
@@ -87,10 +88,10 @@ def test_how_many_times_lower(times, expected):
     judged = judge(claim, runs(A, [30.0, 33.0, 36.3]) + runs(B, [5.0, 5.5, 6.05]))
     # Both sides are 1, 1.1 and 1.21 times their smallest: the logarithms have s = log 1.1.
     half = 2.776445 * math.log(1.1) * math.sqrt(2 / 3)
-    assert (judged["verdict"], judged["unit"]) == (expected, "times")
-    assert judged["effect"] == pytest.approx(6.0)
-    assert judged["low"] == pytest.approx(6.0 * math.exp(-half), abs=1e-5)
-    assert judged["high"] == pytest.approx(6.0 * math.exp(half), abs=1e-5)
+    assert (judged.verdict, judged.unit) == (expected, "times")
+    assert judged.effect == pytest.approx(6.0)
+    assert judged.low == pytest.approx(6.0 * math.exp(-half), abs=1e-5)
+    assert judged.high == pytest.approx(6.0 * math.exp(half), abs=1e-5)
 
 
 def test_after_how_many_passes_the_training_error_is_reached():
@@ -102,13 +103,13 @@ def test_after_how_many_passes_the_training_error_is_reached():
     for run in fast:
         run["passes"] = passes({}, [30.0, 20.0, 26.0, 10.0])
     judged = judge(claim, slow + fast)
-    assert judged["steps"][0]["means"] == pytest.approx([3.0, 1.0])
-    assert (judged["verdict"], judged["effect"]) == ("holds", pytest.approx(3.0))
+    assert judged.steps[0].means == pytest.approx([3.0, 1.0])
+    assert (judged.verdict, judged.effect) == ("holds", pytest.approx(3.0))
     slow[0]["passes"] = slow[1]["passes"] = passes({}, [20.0, 15.0])  # its middle at the latest
-    assert judge(claim, slow + fast)["steps"][0]["means"][0] == 0.5
+    assert judge(claim, slow + fast).steps[0].means[0] == 0.5
     slow[0]["passes"] = passes({}, [60.0, 35.0, 15.0])
     slow[0]["passes"][2]["update"] = 2 * 391 + 196  # half a pass, or nearly: its middle at 2.25
-    first = judge(claim, [slow[0], slow[0] | {}, *fast])["steps"][0]["means"][0]
+    first = judge(claim, [slow[0], slow[0] | {}, *fast]).steps[0].means[0]
     assert first == pytest.approx(1.5 + 0.75 / 2, abs=1e-3)
 
 
@@ -119,49 +120,49 @@ def test_a_run_that_never_gets_there_leaves_it_open_and_is_not_asked_for_again()
         run["passes"] = passes({}, [60.0, 20.0])
     records[0]["passes"] = passes({}, [60.0, 25.1])
     judged = judge(claim, records)
-    assert (judged["verdict"], judged["effect"]) == ("inconclusive", None)
-    assert judged["steps"][0]["n"] == [2, 2] and judged["missing"] == []
-    assert json.loads(json.dumps(judged, allow_nan=False))["steps"][0]["means"][0] is None
+    assert (judged.verdict, judged.effect) == ("inconclusive", None)
+    assert judged.steps[0].n == (2, 2) and judged.missing == ()
+    assert json.loads(json.dumps(as_json(judged), allow_nan=False))["steps"][0]["means"][0] is None
     assert claims.missing(claim, records, "paper", 2, (A, B, C)) == {}
 
 
 def test_runs_that_agree_exactly():
-    assert judge(PAIR, runs(A, [2.0] * 3) + runs(B, [1.0] * 3))["verdict"] == "holds"
-    assert judge(PAIR, runs(A, [1.0] * 3) + runs(B, [1.0] * 3))["verdict"] == "does not hold"
+    assert judge(PAIR, runs(A, [2.0] * 3) + runs(B, [1.0] * 3)).verdict == "holds"
+    assert judge(PAIR, runs(A, [1.0] * 3) + runs(B, [1.0] * 3)).verdict == "does not hold"
 
 
 def test_a_chain_is_as_good_as_its_worst_step():
     good = runs(A, [2.9, 3.0, 3.1]) + runs(B, [1.9, 2.0, 2.1])
     holds = judge(CLAIM, good + runs(C, [1.4, 1.5, 1.6]))
-    assert holds["verdict"] == "holds"
-    assert holds["effect"] == pytest.approx(0.5)  # the smaller of the two
-    assert [step["verdict"] for step in holds["steps"]] == ["holds", "holds"]
-    assert judge(CLAIM, good + runs(C, [2.4, 2.5, 2.6]))["verdict"] == "does not hold"
-    assert judge(CLAIM, good + runs(C, [1.9, 2.0, 2.1]))["verdict"] == "inconclusive"
+    assert holds.verdict == "holds"
+    assert holds.effect == pytest.approx(0.5)  # the smaller of the two
+    assert [step.verdict for step in holds.steps] == ["holds", "holds"]
+    assert judge(CLAIM, good + runs(C, [2.4, 2.5, 2.6])).verdict == "does not hold"
+    assert judge(CLAIM, good + runs(C, [1.9, 2.0, 2.1])).verdict == "inconclusive"
     # told is the step that decides, not the one that fell least
     clear, wide = runs(A, [2.19, 2.2, 2.21]), runs(C, [0.5, 1.4, 1.5])
     mixed = judge(CLAIM, clear + runs(B, [1.99, 2.0, 2.01]) + wide)
-    assert [step["verdict"] for step in mixed["steps"]] == ["holds", "inconclusive"]
-    assert (mixed["verdict"], mixed["effect"]) == ("inconclusive", pytest.approx(2.0 - 3.4 / 3))
-    assert mixed["low"] < 0
+    assert [step.verdict for step in mixed.steps] == ["holds", "inconclusive"]
+    assert (mixed.verdict, mixed.effect) == ("inconclusive", pytest.approx(2.0 - 3.4 / 3))
+    assert mixed.low < 0
     absent = judge(CLAIM, good)
-    assert (absent["verdict"], absent["missing"]) == ("not run", ["most"])
+    assert (absent.verdict, absent.missing) == ("not run", ("most",))
 
 
 def test_short_runs_speak_only_where_the_paper_scale_is_incomplete():
     short = runs(A, [3.0, 3.1], scale="short") + runs(B, [1.0, 1.1], scale="short")
     judged = judge(PAIR, short + runs(A, [2.0, 2.1]))
-    assert (judged["scale"], judged["verdict"]) == ("short", "holds")
+    assert (judged.scale, judged.verdict) == ("short", "holds")
     complete = short + runs(A, [2.0, 2.1]) + runs(B, [2.5, 2.6])
     judged = judge(PAIR, complete)
-    assert (judged["scale"], judged["verdict"]) == ("paper", "does not hold")
+    assert (judged.scale, judged.verdict) == ("paper", "does not hold")
 
 
 def test_the_scales_are_never_mixed():
     short = runs(A, [3.0, 3.1], scale="short")
-    assert judge(PAIR, short + runs(B, [1.0, 1.1]))["verdict"] == "not run"
+    assert judge(PAIR, short + runs(B, [1.0, 1.1])).verdict == "not run"
     both = short + runs(B, [2.8, 2.9], scale="short") + runs(B, [1.0, 1.1])
-    assert judge(PAIR, both)["steps"][0]["means"] == pytest.approx([3.05, 2.85])
+    assert judge(PAIR, both).steps[0].means == pytest.approx([3.05, 2.85])
 
 
 def test_people_are_told_that_a_verdict_is_of_the_short_scale():
@@ -177,8 +178,8 @@ def test_training_errors_are_those_of_the_last_pass():
     for run, error in zip(records, (9.0, 9.2, 4.0, 4.2), strict=True):
         run["passes"][-1] = {"pass": 2, "update": 120_000, "running_error": error}
     judged = judge(claim, records)
-    assert (judged["effect"], judged["unit"]) == (pytest.approx(5.0), "points")
-    assert judged["verdict"] == "holds"
+    assert (judged.effect, judged.unit) == (pytest.approx(5.0), "points")
+    assert judged.verdict == "holds"
 
 
 RESPONSES = Claim("r", "Responses shrink.", "Figure 7", ("fewer", "more"), "layer_response")
@@ -187,16 +188,16 @@ RESPONSES = Claim("r", "Responses shrink.", "Figure 7", ("fewer", "more"), "laye
 def test_what_a_probe_measured_is_compared_too():
     records = runs(A, [0.9, 0.92], "layer_response") + runs(B, [0.3, 0.32], "layer_response")
     judged = judge(RESPONSES, records)
-    assert (judged["effect"], judged["unit"]) == (pytest.approx(0.6), "")
-    assert judged["verdict"] == "holds"
+    assert (judged.effect, judged.unit) == (pytest.approx(0.6), "")
+    assert judged.verdict == "holds"
 
 
 def test_a_seed_run_before_there_was_a_probe_counts_as_it_was_run_again():
     later = {"finished": "2026-12-01T00:00:00+00:00"}
     old = runs(A, [3.0, 3.1]) + runs(B, [2.0, 2.1])
-    assert judge(RESPONSES, old)["verdict"] == "not run"
+    assert judge(RESPONSES, old).verdict == "not run"
     new = [*runs(A, [0.9], "layer_response", **later), *runs(B, [0.3], "layer_response", **later)]
-    assert judge(RESPONSES, old + new)["effect"] == pytest.approx(0.6)
+    assert judge(RESPONSES, old + new).effect == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize(
@@ -206,15 +207,15 @@ def test_a_seed_run_before_there_was_a_probe_counts_as_it_was_run_again():
 )
 def test_changed_runs_do_not_count(change):
     judged = judge(PAIR, runs(A, [2.0, 2.1]) + runs(B, [1.0, 1.1], **change))
-    assert (judged["verdict"], judged["missing"]) == ("not run", ["more"])
+    assert (judged.verdict, judged.missing) == ("not run", ("more",))
 
 
 def test_one_code_path_at_a_time():
     mirrored = {"strategy": "mirrored", "devices": ["CPU:0", "CPU:1"]}
     apart = runs(A, [2.0, 2.1]) + runs(B, [1.0, 1.1], **mirrored)
-    assert judge(PAIR, apart)["verdict"] == "not run"
+    assert judge(PAIR, apart).verdict == "not run"
     both = apart + runs(A, [0.5, 0.6], **mirrored)
-    assert judge(PAIR, both)["verdict"] == "does not hold"
+    assert judge(PAIR, both).verdict == "does not hold"
 
 
 OLD = {"versions": {"keras": "3.15.1", "tensorflow": "2.21.0"}}
@@ -223,15 +224,15 @@ NEW = {"versions": {"keras": "3.16.0", "tensorflow": "2.22.0"}}
 
 def test_one_set_of_versions_at_a_time():
     apart = runs(A, [2.0, 2.1], **OLD) + runs(B, [1.0, 1.1], **NEW)
-    assert judge(PAIR, apart)["verdict"] == "not run"
+    assert judge(PAIR, apart).verdict == "not run"
     later = {**NEW, "finished": "2026-12-01T00:00:00+00:00"}
     both = apart + runs(B, [0.9, 1.0], **OLD) + runs(A, [0.5, 0.6], **later)
-    assert judge(PAIR, both)["verdict"] == "does not hold"  # as good, and newer
+    assert judge(PAIR, both).verdict == "does not hold"  # as good, and newer
 
 
 def test_runs_of_one_claim_may_be_compiled_in_different_ways():
     a, b = runs(A, [2.0, 2.1], compiler="graph"), runs(B, [1.0, 1.1], compiler="xla")
-    assert judge(PAIR, a + b)["verdict"] == "holds"
+    assert judge(PAIR, a + b).verdict == "holds"
 
 
 @pytest.mark.parametrize(
@@ -242,7 +243,7 @@ def test_one_scale_alone(scale, expected):
     records = runs(A, [2.0, 2.1]) + runs(A, [2.0, 2.1], scale="short")
     records += runs(B, [1.0, 1.1], scale="short")
     judged = claims.judge(PAIR, records, (A, B), scale=scale)
-    assert (judged["scale"], judged["verdict"]) == expected
+    assert (judged.scale, judged.verdict) == expected
 
 
 @pytest.fixture
@@ -295,13 +296,13 @@ def test_runs_of_another_backend_are_not_ours(installed):
 
 def test_former_recipes_do_not_count():
     former = experiment("more", variant=1)
-    assert judge(PAIR, runs(A, [2.0, 2.1]) + runs(former, [1.0, 1.1]))["verdict"] == "not run"
+    assert judge(PAIR, runs(A, [2.0, 2.1]) + runs(former, [1.0, 1.1])).verdict == "not run"
 
 
 def test_nothing_ran():
     judged = judge(CLAIM, [])
-    assert (judged["verdict"], judged["scale"], judged["effect"]) == ("not run", "", None)
-    assert judged["missing"] == ["fewer", "more", "most"]
+    assert (judged.verdict, judged.scale, judged.effect) == ("not run", "", None)
+    assert judged.missing == ("fewer", "more", "most")
 
 
 def test_an_unknown_experiment_is_named():

@@ -7,6 +7,7 @@ import pytest
 from run_records import experiment, failed, record
 
 from repro.errors import DataError
+from repro.jsonable import as_json
 from repro.judging import groups, statistics, verdict
 from repro.spec import Band, Reported
 
@@ -133,38 +134,38 @@ def rows_of(records, *experiments):
 def test_row_has_the_keys_that_others_rely_on():
     (row,) = rows_of([record(TOY, seed, 1.0 + seed / 100) for seed in range(3)])
     keys = "experiment metric protocol reported mean std n difference verdict low high source group"
-    assert set(keys.split()) <= row.keys()
-    assert (row["experiment"], row["metric"], row["protocol"]) == (
+    assert set(keys.split()) <= as_json(row).keys()
+    assert (row.experiment, row.metric, row.protocol) == (
         "toy",
         "test_error",
         "single-view",
     )
-    assert (row["reported"], row["n"], row["verdict"], row["source"]) == (
+    assert (row.reported, row.n, row.verdict, row.source) == (
         1.0,
         3,
         "reproduced",
         "Table 1",
     )
-    assert row["mean"] == pytest.approx(1.01)
+    assert row.mean == pytest.approx(1.01)
 
 
 def test_an_experiment_without_runs_is_listed():
     (row,) = rows_of([])
-    assert (row["verdict"], row["n"], row["mean"], row["main"]) == ("not run", 0, None, True)
+    assert (row.verdict, row.n, row.mean, row.main) == ("not run", 0, None, True)
 
 
 def test_no_reported_number_is_never_judged():
     digits = experiment("digits", reported=None)
     (row,) = rows_of([record(digits, k, 5.0) for k in range(3)], digits)
-    assert row["mean"] == 5.0
-    assert (row["reported"], row["difference"], row["low"]) == (None, None, None)
-    assert row["verdict"] not in ("reproduced", "better", "worse", "inconclusive")
+    assert row.mean == 5.0
+    assert (row.reported, row.difference, row.low) == (None, None, None)
+    assert row.verdict not in ("reproduced", "better", "worse", "inconclusive")
 
 
 @pytest.mark.parametrize("scale", ["short", "smoke"])
 def test_only_paper_runs_are_compared_with_the_paper(scale):
     (row,) = rows_of([record(TOY, k, 1.0, scale=scale) for k in range(3)])
-    assert row["verdict"] == "not run"
+    assert row.verdict == "not run"
 
 
 @pytest.mark.parametrize(
@@ -186,15 +187,15 @@ def test_runs_that_differ_are_never_pooled(change):
     plain = [record(TOY, seed, 1.0) for seed in range(3)]
     other = [record(TOY, seed, 2.0, **change) for seed in (3, 4)]
     main, variation = rows_of(plain + other)
-    assert (main["main"], main["n"], main["mean"]) == (True, 3, 1.0)
-    assert (variation["main"], variation["n"], variation["mean"]) == (False, 2, 2.0)
-    assert main["group"] != variation["group"]
+    assert (main.main, main.n, main.mean) == (True, 3, 1.0)
+    assert (variation.main, variation.n, variation.mean) == (False, 2, 2.0)
+    assert main.group != variation.group
 
 
 def test_what_is_no_part_of_the_stack_does_not_part_runs():
     other = {"commit": "fedcba", "versions": {"keras": "3.15.1", "tensorflow": "2.21.0"}}
     (row,) = rows_of([record(TOY, 0, 1.0), record(TOY, 1, 1.0, **other, dirty=True)])
-    assert row["n"] == 2
+    assert row.n == 2
 
 
 NEWER = {"versions": {"keras": "3.16.0", "tensorflow": "2.21.0"}}
@@ -202,14 +203,14 @@ NEWER = {"versions": {"keras": "3.16.0", "tensorflow": "2.21.0"}}
 
 def test_versions_are_named_only_where_groups_differ_in_them():
     (alone,) = rows_of([record(TOY, 0, 1.0)])
-    assert alone["group"] == "tensorflow single on CPU"
+    assert alone.group == "tensorflow single on CPU"
     rows = rows_of([record(TOY, 0, 1.0), record(TOY, 1, 1.0), record(TOY, 0, 1.0, **NEWER)])
-    assert [row["group"] for row in rows] == [
+    assert [row.group for row in rows] == [
         "tensorflow single on CPU, keras 3.15.1, tensorflow 2.21.0",
         "tensorflow single on CPU, keras 3.16.0, tensorflow 2.21.0",
     ]
     graph = rows_of([record(TOY, 0, 1.0), record(TOY, 0, 1.0, compiler="graph")])
-    assert {row["group"].partition("on CPU, ")[2] for row in graph} == {
+    assert {row.group.partition("on CPU, ")[2] for row in graph} == {
         "compiled by xla",
         "compiled by graph",
     }
@@ -223,22 +224,22 @@ def test_most_seeds_speak_and_among_equals_the_newest(seeds, mean):
     ]
     for records in (old + new, new + old):
         main, other = rows_of(records)
-        assert (main["main"], main["mean"], other["main"]) == (True, mean, False)
+        assert (main.main, main.mean, other.main) == (True, mean, False)
 
 
 def test_failed_runs_are_counted_apart():
     runs = [record(TOY, k, 1.0) for k in range(3)]
     (row,) = rows_of([*runs, failed(TOY, 3), failed(TOY, 4)])
-    assert (row["n"], row["failed"], row["mean"], row["seeds"]) == (3, 2, 1.0, [0, 1, 2])
+    assert (row.n, row.failed, row.mean, row.seeds) == (3, 2, 1.0, (0, 1, 2))
     (row,) = rows_of([failed(TOY, 0), failed(TOY, 1, scale="short")])
-    assert (row["n"], row["failed"], row["verdict"], row["main"]) == (0, 1, "not run", True)
+    assert (row.n, row.failed, row.verdict, row.main) == (0, 1, "not run", True)
     main, variation = rows_of([*runs, failed(TOY, 0, overrides=["recipe.batch=8"])])
-    assert (main["failed"], variation["failed"], variation["n"]) == (0, 1, 0)
+    assert (main.failed, variation.failed, variation.n) == (0, 1, 0)
 
 
 def test_a_variation_alone_does_not_speak_for_the_experiment():
     main, variation = rows_of([record(TOY, 0, 1.0, overrides=["recipe.batch=8"])])
-    assert (main["main"], main["verdict"], variation["n"]) == (True, "not run", 1)
+    assert (main.main, main.verdict, variation.n) == (True, "not run", 1)
 
 
 def test_the_order_of_overrides_does_not_matter():
@@ -247,28 +248,28 @@ def test_the_order_of_overrides_does_not_matter():
         record(TOY, 0, 1.0, overrides=[batch, passes]),
         record(TOY, 1, 1.2, overrides=[passes, batch]),
     ]
-    assert [row["n"] for row in rows_of(records)] == [0, 2]
+    assert [row.n for row in rows_of(records)] == [0, 2]
 
 
 def test_a_former_recipe_is_stale_and_not_judged():
     former = experiment(variant=1)
     now, before = rows_of([record(former, seed, 1.0) for seed in range(3)])
-    assert (now["verdict"], now["n"]) == ("not run", 0)
-    assert (before["verdict"], before["n"], before["main"]) == ("stale", 3, False)
-    assert (before["difference"], before["low"]) == (None, None)
+    assert (now.verdict, now.n) == ("not run", 0)
+    assert (before.verdict, before.n, before.main) == ("stale", 3, False)
+    assert (before.difference, before.low) == (None, None)
 
 
 def test_an_override_whose_key_is_gone_is_stale():
     gone = record(TOY, 0, 1.0)
     gone["run"]["overrides"] = ["recipe.dropout=0.5"]
-    assert [row["verdict"] for row in rows_of([gone])] == ["not run", "stale"]
+    assert [row.verdict for row in rows_of([gone])] == ["not run", "stale"]
 
 
 def test_a_seed_run_again_counts_once_and_the_first_to_finish_stays():
     again = record(TOY, 0, 0.1, finished="2026-11-22T00:00:00+00:00")
     first = record(TOY, 0, 1.3, finished="2026-11-21T00:00:00+00:00")
     (row,) = rows_of([again, first])
-    assert (row["n"], row["mean"], row["seeds"]) == (1, 1.3, [0])
+    assert (row.n, row.mean, row.seeds) == (1, 1.3, (0,))
 
 
 def test_a_number_is_held_against_its_own_protocol():
@@ -280,7 +281,7 @@ def test_a_number_is_held_against_its_own_protocol():
     both = record(toy, 0, 1.2)
     both["result"]["metrics"]["10-crop"] = {"test_error": 0.6}
     rows = rows_of([both, record(toy, 1, 1.4)], toy)
-    assert [(row["protocol"], row["n"], row["mean"]) for row in rows] == [
+    assert [(row.protocol, row.n, row.mean) for row in rows] == [
         ("single-view", 2, pytest.approx(1.3)),
         ("10-crop", 1, 0.6),
     ]
@@ -293,9 +294,9 @@ def test_the_error_while_training_is_that_of_the_last_pass():
         run["passes"][0]["running_error"], run["passes"][1]["running_error"] = 8.0, 0.4
     new["result"]["metrics"]["single-view"]["running_error"] = 0.5
     (row,) = rows_of([old, new], toy)
-    assert (row["n"], row["mean"]) == (2, pytest.approx(0.45))
+    assert (row.n, row.mean) == (2, pytest.approx(0.45))
     bare = record(toy, 2, 1.0) | {"passes": []}
-    assert rows_of([bare], toy)[0]["n"] == 0
+    assert rows_of([bare], toy)[0].n == 0
 
 
 def test_a_row_names_the_runs_that_were_judged():
@@ -307,7 +308,7 @@ def test_a_row_names_the_runs_that_were_judged():
     changed = record(toy, 3, 1.0, overrides=["recipe.batch=8"])
     again = record(toy, 0, 0.1, finished="2026-11-22T00:00:00+00:00")
     rows = rows_of([*runs, changed, again, record(toy, 4, 1.0, scale="short")], toy)
-    assert [row["runs"] for row in rows if row["main"]] == [ids, ids[:1]]
+    assert [row.runs for row in rows if row.main] == [tuple(ids), tuple(ids[:1])]
     assert verdict.of_runs(rows) == dict.fromkeys(ids, "reproduced")
     assert groups.seed_before(again, [*runs, again], toy) == runs[0]
     assert groups.seed_before(runs[0], [*runs, again], toy) is None

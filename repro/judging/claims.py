@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from importlib import metadata
 from itertools import pairwise
 from statistics import fmean, stdev
@@ -15,12 +16,62 @@ FAILS = "does not hold"
 OPEN = "inconclusive"
 
 
+@dataclass(frozen=True)
+class ClaimStep:
+    """Two experiments of a claim: by how much the mean falls from `higher` to `lower`.
+
+    means, n: of the two, with None for a mean that cannot be formed. low, high: the interval.
+    """
+
+    higher: str
+    lower: str
+    means: tuple[float | None, float | None]
+    n: tuple[int, int]
+    effect: float | None
+    low: float | None
+    high: float | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class JudgedClaim:
+    """How a claim stands.
+
+    claim: its name. unit: that of the effect, "points", "times", or "" for the fall of what is not
+    in per cent. scale: that of the runs, "" where nothing ran. verdict: holds, does not hold,
+    inconclusive or not run. effect, low, high: of the step that decides. missing: the experiments
+    without a run at that scale.
+    """
+
+    claim: str
+    statement: str
+    source: str
+    metric: str
+    protocol: str
+    unit: str
+    margin: float
+    times: float | None
+    scale: str
+    verdict: str
+    effect: float | None
+    low: float | None
+    high: float | None
+    steps: tuple[ClaimStep, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def decides(self) -> ClaimStep | None:
+        """Of the steps with the claim's own verdict, that with the smallest effect."""
+        steps = [s for s in self.steps if s.verdict == self.verdict and s.effect is not None]
+        return min(steps, key=lambda step: step.effect, default=None)
+
+
 def judge(
     claim: spec.Claim,
     records: Sequence[dict],
     experiments: Iterable[spec.Experiment] | None = None,
     scale: str | None = None,
-) -> dict:
+) -> JudgedClaim:
     """How `claim` stands, from runs of one scale and one stack that nothing was changed in.
 
     A stack is a code path with the versions of Keras and its backend.
@@ -35,38 +86,32 @@ def judge(
     Short-scale runs speak only where the paper scale is incomplete; `scale` says so. The two are
     never mixed. With `scale` given only the runs of that scale speak.
 
-    Returns claim (its name), statement, source, metric, protocol, unit (of the effect: "points",
-    "times", or "" for the fall of what is not in per cent), margin, times, scale ("" where nothing
-    ran), verdict (holds, does not hold, inconclusive, not run), effect, low, high (of the step that
-    decides: of those with the claim's own verdict, that with the smallest effect), steps, and
-    missing (the experiments without a run at that scale).
     `experiments` are the catalog's unless given. Raises UsageError when the claim needs an
     unknown experiment.
     """
     needed = _needed(claim, experiments)
     scale, measured = _measured(claim, records, needed, (scale,) if scale else ("paper", "short"))
-    steps = [_step(claim, a.name, b.name, measured) for a, b in pairwise(needed)]
-    verdicts = [step["verdict"] for step in steps]
-    worst = next(v for v in (FAILS, verdict.NOT_RUN, OPEN, HOLDS) if v in verdicts)
-    deciding = [s for s in steps if s["verdict"] == worst and s["effect"] is not None]
-    smallest = min(deciding, key=lambda step: step["effect"], default={})
-    return {
-        "claim": claim.name,
-        "statement": claim.statement,
-        "source": claim.source,
-        "metric": claim.metric,
-        "protocol": claim.protocol,
-        "unit": _unit(claim),
-        "margin": claim.margin,
-        "times": claim.times,
-        "scale": scale,
-        "verdict": worst,
-        "effect": smallest.get("effect"),
-        "low": smallest.get("low"),
-        "high": smallest.get("high"),
-        "steps": steps,
-        "missing": [e.name for e in needed if not measured.get(e.name)],
-    }
+    steps = tuple(_step(claim, a.name, b.name, measured) for a, b in pairwise(needed))
+    verdicts = [step.verdict for step in steps]
+    judged = JudgedClaim(
+        claim=claim.name,
+        statement=claim.statement,
+        source=claim.source,
+        metric=claim.metric,
+        protocol=claim.protocol,
+        unit=_unit(claim),
+        margin=claim.margin,
+        times=claim.times,
+        scale=scale,
+        verdict=next(v for v in (FAILS, verdict.NOT_RUN, OPEN, HOLDS) if v in verdicts),
+        effect=None,
+        low=None,
+        high=None,
+        steps=steps,
+        missing=tuple(e.name for e in needed if not measured.get(e.name)),
+    )
+    step = judged.decides
+    return replace(judged, effect=step.effect, low=step.low, high=step.high) if step else judged
 
 
 def _unit(claim: spec.Claim) -> str:
@@ -75,10 +120,10 @@ def _unit(claim: spec.Claim) -> str:
     return "points" if measures.per_cent(claim.metric) else ""
 
 
-def words(judged: dict) -> str:
+def words(judged: JudgedClaim) -> str:
     """The verdict of `judge` for people, who are told where it is not that of the paper's scale."""
-    short = judged["scale"] == "short" and judged["verdict"] != verdict.NOT_RUN
-    return judged["verdict"] + (" (short scale)" if short else "")
+    short = judged.scale == "short" and judged.verdict != verdict.NOT_RUN
+    return judged.verdict + (" (short scale)" if short else "")
 
 
 def missing(
@@ -90,29 +135,29 @@ def missing(
 ) -> dict[str, list[int]]:
     """The seeds below `seeds` to be trained for `claim`, per experiment that lacks any.
 
-    None where one stack has as many runs of each experiment already; else those that are not there
-    with the versions and the kind of device of this machine, since runs of different stacks are not
-    compared.
+    None where one stack has as many runs of each experiment already; else those that are missing
+    among the runs with the versions and the kind of device of this machine, since runs of different
+    stacks are not compared.
     """
     needed = _needed(claim, experiments)
     stacks = _stacks(claim, records, needed, scale)
-    for there in stacks.values():
-        if all(len(there.get(e.name, ())) >= seeds for e in needed):
+    for runs in stacks.values():
+        if all(len(runs.get(e.name, ())) >= seeds for e in needed):
             return {}
     backend = backends.name()
     here = {name: _version(name) for name in ("keras", backend)}
     kind = "GPU" if has_gpu() else "CPU"
     ours = [
-        there
-        for (path, versions), there in stacks.items()
+        runs
+        for (path, versions), runs in stacks.items()
         if dict(versions) == here and path.startswith(f"{backend} ") and path.endswith(kind)
     ]
-    most = max(ours, key=lambda there: sum(map(len, there.values())), default={})
-    found = {}
+    most = max(ours, key=lambda runs: sum(map(len, runs.values())), default={})
+    lacking = {}
     for experiment in needed:
-        there = {record["run"]["seed"] for record in most.get(experiment.name, ())}
-        found[experiment.name] = [seed for seed in range(seeds) if seed not in there]
-    return {name: lacking for name, lacking in found.items() if lacking}
+        done = {record["run"]["seed"] for record in most.get(experiment.name, ())}
+        lacking[experiment.name] = [seed for seed in range(seeds) if seed not in done]
+    return {name: wanted for name, wanted in lacking.items() if wanted}
 
 
 def _version(package: str) -> str | None:
@@ -125,8 +170,8 @@ def _version(package: str) -> str | None:
 def _needed(
     claim: spec.Claim, experiments: Iterable[spec.Experiment] | None
 ) -> list[spec.Experiment]:
-    known = {e.name: e for e in (catalog.experiments() if experiments is None else experiments)}
-    return [known.get(name) or catalog.experiment(name) for name in claim.needs]
+    by_name = {e.name: e for e in (catalog.experiments() if experiments is None else experiments)}
+    return [by_name.get(name) or catalog.experiment(name) for name in claim.needs]
 
 
 def _stacks(
@@ -155,46 +200,48 @@ def _measured(
     """
     candidates = []
     for scale in scales:
-        for there in _stacks(claim, records, needed, scale).values():
-            fewest = min(len(there.get(e.name, ())) for e in needed)
-            newest = max(measures.finished(run) for runs in there.values() for run in runs)
-            order = (fewest > 0, scale == "paper", fewest, len(there), newest)
-            candidates.append((order, scale, there))
+        for stack in _stacks(claim, records, needed, scale).values():
+            fewest = min(len(stack.get(e.name, ())) for e in needed)
+            newest = max(measures.finished(run) for runs in stack.values() for run in runs)
+            order = (fewest > 0, scale == "paper", fewest, len(stack), newest)
+            candidates.append((order, scale, stack))
     if not candidates:
         return "", {}
-    _, scale, there = max(candidates, key=lambda candidate: candidate[0])
+    _, scale, stack = max(candidates, key=lambda candidate: candidate[0])
     metric, protocol = claim.metric, claim.protocol
-    return scale, {name: measures.values(runs, metric, protocol) for name, runs in there.items()}
+    return scale, {name: measures.values(runs, metric, protocol) for name, runs in stack.items()}
 
 
-def _step(claim: spec.Claim, higher: str, lower: str, measured: dict[str, list[float]]) -> dict:
+def _step(
+    claim: spec.Claim, higher: str, lower: str, measured: dict[str, list[float]]
+) -> ClaimStep:
     a, b = measured.get(higher, []), measured.get(lower, [])
-    never = any(map(math.isinf, (*a, *b)))
-    step = {
-        "higher": higher,
-        "lower": lower,
-        "means": [fmean(x) if x and not any(map(math.isinf, x)) else None for x in (a, b)],
-        "n": [len(a), len(b)],
-    }
-    effect = low = high = None
+    means = tuple(fmean(x) if x and not any(map(math.isinf, x)) else None for x in (a, b))
+    n = len(a), len(b)
     if not (a and b):
-        stands = verdict.NOT_RUN
-    elif never:  # the schedule of some run was too short to tell
-        stands = OPEN
-    else:
-        least = claim.margin
-        if claim.times is not None:  # a ratio is a difference of logarithms
-            a, b, least = list(map(math.log, a)), list(map(math.log, b)), math.log(claim.times)
-        effect = fmean(a) - fmean(b)
-        stands = OPEN
-        if min(len(a), len(b)) > 1:
-            half = statistics.welch_half_width(stdev(a), len(a), stdev(b), len(b))
-            low, high = effect - half, effect + half
-            if low >= least - statistics.ROUNDING and (low > 0 or least < 0):
-                stands = HOLDS
-            elif high < least - statistics.ROUNDING or (high <= 0 <= least):
-                stands = FAILS
-    found = {"effect": effect, "low": low, "high": high}
-    if claim.times is not None:
-        found = {k: None if v is None else math.exp(v) for k, v in found.items()}
-    return {**step, **found, "verdict": stands}
+        return ClaimStep(higher, lower, means, n, None, None, None, verdict.NOT_RUN)
+    if None in means:  # the schedule of some run was too short to tell
+        return ClaimStep(higher, lower, means, n, None, None, None, OPEN)
+    if claim.times is None:
+        return ClaimStep(higher, lower, means, n, *_fall(a, b, claim.margin))
+    a, b = list(map(math.log, a)), list(map(math.log, b))  # a ratio is a difference of logarithms
+    *figures, stands = _fall(a, b, math.log(claim.times))
+    figures = [None if figure is None else math.exp(figure) for figure in figures]
+    return ClaimStep(higher, lower, means, n, *figures, stands)
+
+
+def _fall(
+    a: Sequence[float], b: Sequence[float], least: float
+) -> tuple[float, float | None, float | None, str]:
+    """The fall of the mean from `a` to `b`, its interval, and how it stands to `least`."""
+    effect = fmean(a) - fmean(b)
+    if min(len(a), len(b)) < 2:
+        return effect, None, None, OPEN
+    half = statistics.welch_half_width(stdev(a), len(a), stdev(b), len(b))
+    low, high = effect - half, effect + half
+    stands = OPEN
+    if low >= least - statistics.ROUNDING and (low > 0 or least < 0):
+        stands = HOLDS
+    elif high < least - statistics.ROUNDING or (high <= 0 <= least):
+        stands = FAILS
+    return effect, low, high, stands

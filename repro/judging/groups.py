@@ -15,8 +15,8 @@ class Group:
     `path` is the code path, such as "tensorflow single on CPU"; `compiler` what its updates are
     compiled with; `versions` are those of Keras and its backend, as (name, version) pairs: a change
     of any may change accuracy, and must not hide among former runs. `examples`: how many were
-    trained on, since some sets may be here in part. `stale`: made with a recipe
-    that the catalog no longer has.
+    trained on, since a machine may hold only a part of a set. `stale`: made with a recipe that the
+    catalog no longer has.
     """
 
     overrides: tuple[str, ...]
@@ -64,37 +64,37 @@ def groups(
     groups come first, those with most seeds before the others and among equal ones the newest;
     stale ones come last.
     """
-    found: dict[Group, dict[int, dict]] = {}
+    by_seed: dict[Group, dict[int, dict]] = {}
     done = [record for record in _of(records, experiment, scale) if record["result"]]
     for record in sorted(done, key=finished):
         run = record["run"]
-        found.setdefault(group_of(run, experiment), {}).setdefault(run["seed"], record)
-    newest = sorted(found, key=lambda g: max(map(finished, found[g].values())), reverse=True)
-    order = sorted(newest, key=lambda g: (g.stale, not g.plain, -len(found[g])))
-    return {group: [found[group][seed] for seed in sorted(found[group])] for group in order}
+        by_seed.setdefault(group_of(run, experiment), {}).setdefault(run["seed"], record)
+    newest = sorted(by_seed, key=lambda g: max(map(finished, by_seed[g].values())), reverse=True)
+    order = sorted(newest, key=lambda g: (g.stale, not g.plain, -len(by_seed[g])))
+    return {group: [by_seed[group][seed] for seed in sorted(by_seed[group])] for group in order}
 
 
 def stacks(
     records: Sequence[dict], experiments: Iterable[spec.Experiment], scale: str
 ) -> dict[tuple, dict[str, list[dict]]]:
     """The plain runs at `scale` by stack, then by experiment: those that may be compared."""
-    found: dict[tuple, dict[str, list[dict]]] = {}
+    by_stack: dict[tuple, dict[str, list[dict]]] = {}
     for experiment in experiments:
         for group, runs in groups(records, experiment, scale).items():
             if group.plain:
-                found.setdefault(group.stack, {}).setdefault(experiment.name, runs)
-    return found
+                by_stack.setdefault(group.stack, {}).setdefault(experiment.name, runs)
+    return by_stack
 
 
 def failed(
     records: Iterable[dict], experiment: spec.Experiment, scale: str
 ) -> dict[Group, list[dict]]:
     """The runs of `experiment` at `scale` that failed, such as those that diverged, by group."""
-    found: dict[Group, list[dict]] = {}
+    by_group: dict[Group, list[dict]] = {}
     for record in _of(records, experiment, scale):
         if not record["result"]:
-            found.setdefault(group_of(record["run"], experiment), []).append(record)
-    return found
+            by_group.setdefault(group_of(record["run"], experiment), []).append(record)
+    return by_group
 
 
 def seed_before(record: dict, records: Iterable[dict], experiment: spec.Experiment) -> dict | None:
@@ -133,9 +133,7 @@ def code_path(run: dict) -> str:
     return f"{run['backend']} {run['strategy']} on {count}{kinds}"
 
 
-def present_digest(
-    experiment: spec.Experiment, overrides: Iterable[str], scale: str
-) -> str | None:
+def present_digest(experiment: spec.Experiment, overrides: Iterable[str], scale: str) -> str | None:
     try:
         return settings.digest(settings.override(experiment, list(overrides)), scale)
     except UsageError:  # the key is gone, so the recipe of that run is too

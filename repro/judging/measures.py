@@ -21,8 +21,13 @@ def unit(metric: str) -> str:
 
 def values(records: Iterable[dict], metric: str, protocol: str) -> list[float]:
     """The final `metric` of each run that measured it. Raises DataError for nan."""
-    numbers = (value(record, metric, protocol) for record in records)
-    return [number for number in numbers if number is not None]
+    return [number for _, number in measured(records, metric, protocol)]
+
+
+def measured(records: Iterable[dict], metric: str, protocol: str) -> list[tuple[dict, float]]:
+    """(run, its final `metric`) of each that measured it, as in run.json. Raises DataError."""
+    numbers = ((record["run"], value(record, metric, protocol)) for record in records)
+    return [(run, number) for run, number in numbers if number is not None]
 
 
 def value(record: dict, metric: str, protocol: str) -> float | None:
@@ -63,11 +68,16 @@ def passes_to(error: float, record: dict) -> float | None:
 
 
 def running_errors(record: dict) -> list[tuple[float, float]]:
-    """(passes, running error in per cent) of a run: that of a pass, a mean, at its middle."""
-    ends = [0, *(line["update"] for line in record["passes"])]
+    """(passes, running error in per cent) of a run: that of a pass, a mean, at its middle.
+
+    Nothing where a pass does not say its error or its updates.
+    """
+    lines = record["passes"]
+    if not all("running_error" in line and line.get("update") for line in lines):
+        return []
+    ends = [0, *(line["update"] for line in lines)]
     middles = [(start + end) / 2 / ends[1] for start, end in pairwise(ends)]
-    errors = [line["running_error"] for line in record["passes"]]
-    return list(zip(middles, errors, strict=True))
+    return list(zip(middles, (line["running_error"] for line in lines), strict=True))
 
 
 def finished(record: dict) -> tuple[str, ...]:

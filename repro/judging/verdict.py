@@ -7,17 +7,20 @@ differ in the seed.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
 from repro import spec
+from repro.judging import bands
 from repro.judging.groups import failed, groups
-from repro.judging.measures import unit, value, values
+from repro.judging.measures import measured
 from repro.judging.statistics import ROUNDING, prediction_half_width, welch_half_width
 
 FEWEST_RUNS = 3
 TOLERANCE_POINTS = 0.2  # an interval wider than this and than the next is no answer
 TOLERANCE_SHARE = 0.1  # of the reported error
+REPRODUCED, BETTER, WORSE = "reproduced", "better", "worse"
+INCONCLUSIVE = "inconclusive"
 NOT_RUN = "not run"
 NOTHING_REPORTED = "nothing reported"
 STALE = "stale"
@@ -40,6 +43,39 @@ class Judgement:
     high: float | None = None
 
 
+@dataclass(frozen=True)
+class VerdictRow:
+    """An experiment, one of its reported numbers, and a group of runs held against it.
+
+    reported, reported_std: the number and the paper's own spread, where it gives one.
+    failed: how many runs of the group failed; they are counted nowhere else.
+    low, high: the interval of `Judgement`. chosen: how the paper chose its number.
+    group: the group in words. seeds, runs: those that were judged, runs by their ids.
+    main: whether the row speaks for the experiment.
+    """
+
+    experiment: str
+    metric: str
+    protocol: str
+    reported: float | None
+    reported_std: float | None
+    mean: float | None
+    std: float | None
+    n: int
+    failed: int
+    difference: float | None
+    verdict: str
+    low: float | None
+    high: float | None
+    source: str
+    chosen: str
+    group: str
+    seeds: tuple[int, ...]
+    runs: tuple[str, ...]
+    main: bool
+    number: spec.Reported | None = field(default=None, metadata={"json": False})
+
+
 def judge(values: Sequence[float], reported: spec.Reported) -> Judgement:
     """The verdict on one reported number, from one measured value per seed (per cent).
 
@@ -55,123 +91,114 @@ def judge(values: Sequence[float], reported: spec.Reported) -> Judgement:
     mean = fmean(values)
     difference = mean - reported.value
     if n == 1:
-        return Judgement("inconclusive", 1, mean, difference=difference)
+        return Judgement(INCONCLUSIVE, 1, mean, difference=difference)
     std = stdev(values)
-    if reported.std is not None and (reported.runs or 0) > 1:
-        half = welch_half_width(std, n, reported.std, reported.runs)
-    else:
-        half = prediction_half_width(std, n)
-    widest = max(TOLERANCE_POINTS, TOLERANCE_SHARE * reported.value)
-    if n < FEWEST_RUNS or half > widest + ROUNDING:
-        verdict = "inconclusive"
+    half = half_width(std, n, reported)
+    if n < FEWEST_RUNS or half > widest(reported) + ROUNDING:
+        verdict = INCONCLUSIVE
     elif abs(difference) <= half + ROUNDING:
-        verdict = "reproduced"
+        verdict = REPRODUCED
     else:
-        verdict = "worse" if difference > 0 else "better"
+        verdict = WORSE if difference > 0 else BETTER
     return Judgement(verdict, n, mean, std, difference, mean - half, mean + half)
 
 
-def table(records: Sequence[dict], experiments: Iterable[spec.Experiment]) -> list[dict]:
+def half_width(std: float, n: int, reported: spec.Reported) -> float:
+    """Half the width of the interval that n values with this standard deviation have."""
+    if reported.std is not None and (reported.runs or 0) > 1:
+        return welch_half_width(std, n, reported.std, reported.runs)
+    return prediction_half_width(std, n)
+
+
+def widest(reported: spec.Reported) -> float:
+    """The largest half-width of an interval that still answers."""
+    return max(TOLERANCE_POINTS, TOLERANCE_SHARE * reported.value)
+
+
+def table(records: Sequence[dict], experiments: Iterable[spec.Experiment]) -> list[VerdictRow]:
     """One row per experiment, reported number and group of paper-scale runs.
 
-    Keys: experiment, metric, protocol, reported, reported_std (the paper's own spread, where it
-    gives one), mean, std, n, failed, difference, verdict, low, high (the interval of `Judgement`),
-    source, chosen, group, seeds, runs (the ids of those that were judged), main. The one row with
-    `main` per experiment and number speaks for the experiment: plain runs of the stack with most
-    seeds, the newest of equal ones. The others are variations, other stacks, or stale (made with a
-    former recipe; never judged). An experiment without a reported number has its first protocol's
-    test error listed, not judged. Runs that failed are counted in `failed` and nowhere else.
+    The one row with `main` per experiment and number speaks for the experiment: plain runs of the
+    stack with most seeds, the newest of equal ones. The others are variations, other stacks, or
+    stale (made with a former recipe; never judged). An experiment without a reported number has
+    its first protocol's test error listed, not judged.
     """
     rows = []
     for experiment in experiments:
         done = groups(records, experiment, "paper")
         broken = failed(records, experiment, "paper")
         order = sorted({**done, **broken}, key=lambda group: (group.stale, not group.plain))
-        labels = {group: group.label(order) for group in order}
         for number in experiment.reported or (None,):
             mine = []
             for group in order:
-                runs, lost = done.get(group, []), len(broken.get(group, ()))
-                row = _row(experiment, number, runs, group.stale)
-                mine.append({**row, "group": labels[group], "failed": lost})
+                row = _row(experiment, number, done.get(group, []), group.stale)
+                lost = len(broken.get(group, ()))
+                mine.append(replace(row, group=group.label(order), failed=lost))
             if not (order and order[0].plain):
                 mine.insert(0, _row(experiment, number, []))
-            mine[0]["main"] = True
+            mine[0] = replace(mine[0], main=True)
             rows += mine
     return rows
 
 
 def _row(
     experiment: spec.Experiment, number: spec.Reported | None, runs: list, stale: bool = False
-) -> dict:
+) -> VerdictRow:
     asked = number or spec.Reported("test_error", math.nan, "", protocol=experiment.protocols[0])
-    measured = [(run, value(run, asked.metric, asked.protocol)) for run in runs]
-    measured = [(run["run"], error) for run, error in measured if error is not None]
-    judgement = judge([error for _, error in measured], asked)
-    verdict, difference = judgement.verdict, judgement.difference
-    low, high = judgement.low, judgement.high
-    if number is None and verdict != NOT_RUN:
-        verdict, difference, low, high = NOTHING_REPORTED, None, None, None
+    counted = measured(runs, asked.metric, asked.protocol)
+    judgement = judge([number for _, number in counted], asked)
+    if number is None and judgement.n:
+        judgement = _not_judged(judgement, NOTHING_REPORTED)
     if stale:
-        verdict, difference, low, high = STALE, None, None, None
-    return {
-        "experiment": experiment.name,
-        "metric": asked.metric,
-        "protocol": asked.protocol,
-        "reported": number.value if number else None,
-        "reported_std": number.std if number else None,
-        "mean": judgement.mean,
-        "std": judgement.std,
-        "n": judgement.n,
-        "failed": 0,
-        "difference": difference,
-        "verdict": verdict,
-        "low": low,
-        "high": high,
-        "source": asked.source,
-        "chosen": asked.chosen,
-        "group": "",
-        "seeds": [run["seed"] for run, _ in measured],
-        "runs": [run["id"] for run, _ in measured],
-        "main": False,
-    }
+        judgement = _not_judged(judgement, STALE)
+    return VerdictRow(
+        experiment=experiment.name,
+        metric=asked.metric,
+        protocol=asked.protocol,
+        reported=number.value if number else None,
+        reported_std=number.std if number else None,
+        mean=judgement.mean,
+        std=judgement.std,
+        n=judgement.n,
+        failed=0,
+        difference=judgement.difference,
+        verdict=judgement.verdict,
+        low=judgement.low,
+        high=judgement.high,
+        source=asked.source,
+        chosen=asked.chosen,
+        group="",
+        seeds=tuple(run["seed"] for run, _ in counted),
+        runs=tuple(run["id"] for run, _ in counted),
+        main=False,
+        number=number,
+    )
 
 
-def fell_short(rows: Iterable[dict], runs: Iterable[str] | None = None) -> bool:
+def _not_judged(judgement: Judgement, verdict: str) -> Judgement:
+    return replace(judgement, verdict=verdict, difference=None, low=None, high=None)
+
+
+def fell_short(rows: Iterable[VerdictRow], runs: Iterable[str] | None = None) -> bool:
     """Whether a row says `worse` (exit code 1 of the command line).
 
     Those that count are each experiment's own rows or, where the ids of `runs` are given, the rows
     that these runs were judged in.
     """
     wanted = None if runs is None else set(runs)
-    counted = (r for r in rows if (r["main"] if wanted is None else wanted & set(r["runs"])))
-    return any(row["verdict"] == "worse" for row in counted)
+    counted = (row for row in rows if (row.main if wanted is None else wanted & set(row.runs)))
+    return any(row.verdict == WORSE for row in counted)
 
 
-def of_runs(rows: Iterable[dict]) -> dict[str, str]:
+def of_runs(rows: Iterable[VerdictRow]) -> dict[str, str]:
     """Run id -> verdict on the first number of its experiment, for the runs that speak for it."""
-    first: dict[str, dict] = {}
+    first: dict[str, VerdictRow] = {}
     for row in rows:
-        if row["main"]:
-            first.setdefault(row["experiment"], row)
-    return {run: row["verdict"] for row in first.values() for run in row["runs"]}
+        if row.main:
+            first.setdefault(row.experiment, row)
+    return {run: row.verdict for row in first.values() for run in row.runs}
 
 
 def check_bands(records: Sequence[dict], experiments: Iterable[spec.Experiment]) -> list[str]:
     """One line for each mean of plain runs that lies outside a band of its experiment."""
-    problems = []
-    for experiment in experiments:
-        for band in experiment.bands:
-            grouped = groups(records, experiment, band.scale)
-            for group, runs in grouped.items():
-                found = values(runs, band.metric, band.protocol)
-                if not (group.plain and found) or band.low <= fmean(found) <= band.high:
-                    continue
-                sign = unit(band.metric)
-                problems.append(
-                    f"{experiment.name}: {band.metric} at {band.scale} scale is "
-                    f"{fmean(found):.3f}{sign} over {len(found)} run{'s' * (len(found) > 1)} "
-                    f"({group.label(grouped)}), outside {band.low:g} to {band.high:g}{sign} "
-                    f"({band.source})"
-                )
-    return problems
+    return [str(check) for check in bands.checks(records, experiments) if not check.inside]

@@ -54,7 +54,7 @@ def front_page(papers: Sequence[spec.Paper], found: list[dict], speed: bool) -> 
             "How fast training is here, beside plain Keras and PyTorch: [bench.md](bench.md).\n"
         )
     for paper in papers:
-        rows = [r for r in verdict.table(found, paper.experiments) if r["main"]]
+        rows = [r for r in verdict.table(found, paper.experiments) if r.main]
         parts.append(f"## [{paper.title}]({paper.name}.md)\n")
         if rows:
             parts.append(verdict_table(rows))
@@ -80,11 +80,11 @@ def paper_page(paper: spec.Paper, found: list[dict], root: Path) -> str:
         "Made by `repro results`; how to read it stands in [README.md](README.md).\n",
     ]
     if paper.experiments:
-        table = verdict_table([r for r in rows if r["main"]], cost=(found, paper.experiments))
+        table = verdict_table([r for r in rows if r.main], cost=(found, paper.experiments))
         parts.append(f"## Measured against the paper\n\n{table}")
     if not_run_here(paper):
         parts.append(f"## {NO_EXPERIMENT}\n\n{not_run_here(paper)}")
-    varied = [r for r in rows if not r["main"] and r["verdict"] != verdict.STALE]
+    varied = [r for r in rows if not r.main and r.verdict != verdict.STALE]
     if varied:
         parts.append(
             "## Variations\n\nRuns with `--set`, another precision, another code path or other "
@@ -101,7 +101,7 @@ def paper_page(paper: spec.Paper, found: list[dict], root: Path) -> str:
             "that were measured here, never against the paper.\n\n" + short
         )
         parts += filter(None, (_figure(f, paper, found, root, "short") for f in paper.figures))
-    stale = [r for r in rows if r["verdict"] == verdict.STALE]
+    stale = [r for r in rows if r.verdict == verdict.STALE]
     tables = [verdict_table(stale, group=True)] if stale else []
     tables += filter(None, [short_table(paper, found, stale=True)])
     if tables:

@@ -6,6 +6,7 @@ from statistics import fmean, stdev
 
 from repro import spec
 from repro.judging import claims, groups, measures, verdict
+from repro.judging.verdict import VerdictRow
 from repro.report.cost import minutes_of, speed_of
 from repro.report.words import (
     _commit,
@@ -24,31 +25,31 @@ from repro.report.words import (
 )
 
 
-def verdict_table(rows: list[dict], group: bool = False, cost: tuple | None = None) -> str:
+def verdict_table(rows: list[VerdictRow], group: bool = False, cost: tuple | None = None) -> str:
     """The table of verdicts, with the runs' cost where (records, experiments) are given."""
     header = ["experiment", "metric", "paper", "measured", "n", "difference", "interval", "verdict"]
     header = [*header[:1], *(["what differs"] if group else []), *header[1:]]
-    lossy = any(row["failed"] for row in rows)
+    lossy = any(row.failed for row in rows)
     header += ["failed"] if lossy else []
     header += ["minutes a run", "images/s"] if cost else []
     lines = []
     for row in rows:
         line = [
-            row["experiment"],
-            metric_name(row["metric"], row["protocol"]),
-            paper_number(row["reported"], row["reported_std"], row["source"], row["chosen"]),
-            spread(row["mean"], row["std"]),
-            str(row["n"]),
-            signed(row["difference"]),
-            interval(row["low"], row["high"]),
-            row["verdict"],
+            row.experiment,
+            metric_name(row.metric, row.protocol),
+            paper_number(row.reported, row.reported_std, row.source, row.chosen),
+            spread(row.mean, row.std),
+            str(row.n),
+            signed(row.difference),
+            interval(row.low, row.high),
+            row.verdict,
         ]
         if group:
-            line.insert(1, row["group"])
+            line.insert(1, row.group)
         if lossy:
-            line.append(str(row["failed"]))
+            line.append(str(row.failed))
         if cost:
-            experiment = next(e for e in cost[1] if e.name == row["experiment"])
+            experiment = next(e for e in cost[1] if e.name == row.experiment)
             grouped = groups.groups(cost[0], experiment, "paper")
             runs = next((r for g, r in grouped.items() if g.plain), [])
             line += [mean_of(minutes_of(r) for r in runs), mean_of(speed_of(r) for r in runs)]
@@ -74,7 +75,7 @@ def claims_table(paper: spec.Paper, found: list[dict]) -> str:
     lines = []
     for claim in paper.claims:
         judged = claims.judge(claim, found, paper.experiments)
-        counts = [judged["steps"][0]["n"][0], *(step["n"][1] for step in judged["steps"])]
+        counts = [judged.steps[0].n[0], *(step.n[1] for step in judged.steps)]
         lines.append(
             [
                 claim.statement,
@@ -82,9 +83,9 @@ def claims_table(paper: spec.Paper, found: list[dict]) -> str:
                 " > ".join(claim.needs),
                 metric_name(claim.metric, claim.protocol),
                 effect(judged),
-                interval(judged["low"], judged["high"]),
+                interval(judged.low, judged.high),
                 ", ".join(str(n) for n in counts)
-                + (" (short scale)" if judged["scale"] == "short" else ""),
+                + (" (short scale)" if judged.scale == "short" else ""),
                 claims.words(judged),
             ]
         )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 
 from repro.judging import groups, measures
+from repro.judging.claims import JudgedClaim
 
 
 def metric_name(metric: str, protocol: str) -> str:
@@ -30,12 +31,13 @@ def signed(points: float | None) -> str:
     return "–" if points is None else f"{points:+.3f}".replace("-", "−")
 
 
-def effect(judged: Mapping) -> str:
+def effect(judged: JudgedClaim) -> str:
     """The effect of a judged claim: '+0.326 points', '5.9 times', '+0.120' where it has no unit."""
-    unit = judged["unit"] if judged["effect"] is not None else ""
-    if unit == "times":
-        return f"{judged['effect']:.2f} times"
-    return f"{signed(judged['effect'])} {unit}".rstrip()
+    if judged.effect is None:
+        return signed(None)
+    if judged.unit == "times":
+        return f"{judged.effect:.2f} times"
+    return f"{signed(judged.effect)} {judged.unit}".rstrip()
 
 
 def interval(low: float | None, high: float | None) -> str:
