@@ -1,0 +1,51 @@
+"""What several papers share: a pair of errors, and what this harness does where they say nothing.
+
+A module of this folder describes one paper, in this order: what it reports, its networks, recipes,
+experiments, claims, and last PAPER. An experiment lists in `differs` where the paper, or what it
+refers to, says otherwise, and in `chosen` what it leaves open; of the latter, the sentences below
+are the harness' own.
+"""
+
+from repro.spec import Reported
+
+
+def top1_and_top5(
+    source: str, top1: float, top5: float, protocol: str = "single-view", chosen: str = ""
+) -> tuple[Reported, Reported]:
+    """The two errors, in per cent, by which papers on ImageNet judge a network."""
+    return (
+        Reported("test_error", top1, source, protocol, chosen=chosen),
+        Reported("test_top5_error", top5, source, protocol, chosen=chosen),
+    )
+
+
+def shuffled(otherwise: str) -> str:
+    """How batches are made up, and what the paper or its program does instead."""
+    return (
+        "Each pass takes the images in a new random order, and a batch may hold the last images of "
+        f"one pass and the first of the next; {otherwise}."
+    )
+
+
+SHUFFLED = shuffled("the paper does not say how it makes up its batches")
+RESCALED = "Photographs are rescaled bilinearly; the paper does not say how it rescales them."
+ALL_DECAYED = "Weight decay applies to all weights and biases; the paper does not say to which."
+MOMENTUM = (
+    "The rate multiplies the gradient within the momentum, and weight decay is part of the "
+    "gradient: v <- 0.9 v - rate * (gradient + 0.0001 w). The paper gives no formula; one in which "
+    "the rate multiplies the whole step trains otherwise once the rate has changed."
+)
+MOVING_AVERAGES = (
+    "In tests, batch normalisation goes by moving averages of momentum 0.9, with an epsilon of "
+    "1e-5; the paper does not say by what."
+)
+STATISTICS_OF_A_BATCH = (
+    "In training, batch normalisation goes by all images of a batch, also on several GPUs with "
+    "JAX; with TensorFlow each of several GPUs goes by its own share, and the moving averages of "
+    "the first are kept."
+)
+UNBIASED = "Convolutions have no biases; the paper does not say whether its own have."
+HE_BY_FAN_IN = (
+    "Weights, those of the last layer too, are drawn by the fan-in form of the initialisation that "
+    "the paper refers to; the paper does not say by which form."
+)
