@@ -3,6 +3,9 @@
 import glob
 import os
 
+# Those of NVIDIA, on Linux, under Windows (WSL) and on Jetson boards; those of AMD.
+GPU_DEVICES = ("/dev/nvidia[0-9]*", "/dev/dxg", "/dev/nvhost-gpu", "/dev/kfd")
+
 
 def cores() -> int:
     """How many cores this process may use; all of them where the system does not say (macOS)."""
@@ -11,7 +14,12 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def gpu_device() -> str | None:
+    """The file of a GPU that this machine has, whether runs see it or not; None without one."""
+    return next((file for pattern in GPU_DEVICES for file in glob.glob(pattern)), None)
+
+
 def has_gpu() -> bool:
     """Whether runs would use a GPU, told without importing TensorFlow."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
-    return bool(glob.glob("/dev/nvidia[0-9]*")) and not hidden
+    return bool(gpu_device()) and not hidden

@@ -1,15 +1,17 @@
-"""What people see: tables on standard output, progress on standard error.
+"""What people see: tables on standard output, everything else on standard error.
 
-Results go to standard output and everything else to standard error, so that `--json` can be piped.
+So `--json` can be piped, and a pipe gets no colours and no shortened lines.
 """
 
+import codecs
 import contextlib
 import json
 import os
-import signal
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,33 +19,71 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from repro.jsonable import as_json
+
+PLAIN = {"±": "+-", "·": "-", "−": "-", "–": "-", "—": "-", "×": "x", "…": "...", "’": "'"}
+GAP = 2  # between two columns
+
+
+def prepare_streams() -> None:
+    """Makes printing safe: streams that are closed lead nowhere, signs that they lack are spelt."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:  # or else the next file that is opened would take its place
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+    codecs.register_error("plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    return "".join(PLAIN.get(sign, "?") for sign in signs), error.end
+
 
 def print_json(document) -> None:
     """Prints one JSON document on standard output; nan and infinity become null."""
-    print(json.dumps(_finite(document), indent=2, ensure_ascii=False))
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") in ("utf8", "utf16", "utf32")
+    print(json.dumps(as_json(document), indent=2, ensure_ascii=not unicode))
 
 
-def _finite(value):
-    if isinstance(value, dict):
-        return {str(k): _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return value
+def say(text: str) -> None:
+    """One line on standard error."""
+    print(text, file=sys.stderr, flush=True)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence], title: str = "") -> None:
+# ---------------------------------------------------------------------------- tables
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence],
+    title: str = "",
+    narrow: Sequence[str] = (),
+) -> None:
     """Prints rows under the names in `columns`; numbers stand at the right, None is empty.
 
-    Where standard output is no terminal nothing is shortened or wrapped.
+    On a terminal that is too narrow, the columns in `narrow` alone, or else each row on lines of
+    its own: no name is broken. Where standard output is no terminal everything is printed.
     """
-    rows = [tuple(rows_) for rows_ in rows]
+    rows = [tuple(row) for row in rows]
+    room = width()
+    if room is not None and _natural_width(columns, rows) > room:
+        kept = [columns.index(name) for name in narrow or columns]
+        columns, rows = [columns[i] for i in kept], [tuple(row[i] for i in kept) for row in rows]
+        if _natural_width(columns, rows) > room:
+            return _print_stacked(columns, rows, title, room)
     table = Table(title=Text(title) if title else None, title_justify="left", box=None)
     for position, column in enumerate(columns):
         numeric = any(isinstance(row[position], int | float) for row in rows)
-        justify = "right" if numeric else "left"
-        table.add_column(Text(column, style="bold"), justify=justify, overflow="fold")
+        table.add_column(Text(column, style="bold"), justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*[Text(_cell(value)) for value in row])
     _print(table)
@@ -51,7 +91,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence], title: str = "
 
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:
     """Prints names and values, one to a line; a value that is a tuple takes a line for each."""
-    grid = Table.grid(padding=(0, 2))
+    grid = Table.grid(padding=(0, GAP))
     grid.add_column(no_wrap=True)
     for name, value in facts:
         lines = value if isinstance(value, list | tuple) else (value,)
@@ -60,16 +100,41 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
     _print(grid)
 
 
-def say(text: str) -> None:
-    """One line on standard error."""
-    print(text, file=sys.stderr, flush=True)
+def width() -> int | None:
+    """The columns of the terminal that standard output is; None where it is none."""
+    if not sys.stdout.isatty():
+        return None
+    return max(shutil.get_terminal_size((80, 24)).columns, 20)
+
+
+def _natural_width(columns: Sequence[str], rows: Sequence[tuple]) -> int:
+    lines = [columns, *([_cell(value) for value in row] for row in rows)]
+    return sum(max(cell_len(line[i]) for line in lines) + GAP for i in range(len(columns)))
+
+
+def _print_stacked(columns: Sequence[str], rows: Sequence[tuple], title: str, room: int) -> None:
+    """The first cell of a row, then the others with their names, as many on a line as fit."""
+    if title:
+        print(title)
+    for row in rows:
+        print(_cell(row[0]))
+        line = ""
+        named = zip(columns[1:], row[1:], strict=True)
+        for part in [f"{name}: {_cell(value)}" for name, value in named if _cell(value)]:
+            longer = f"{line}; {part}" if line else f"  {part}"
+            if line and cell_len(longer) > room - 1:
+                print(f"{line};")
+                longer = f"  {part}"
+            line = longer
+        if line:
+            print(line)
 
 
 def _print(table: Table) -> None:
-    console = Console(highlight=False)
-    if console.is_terminal:
-        return console.print(table)
-    wide = Console(highlight=False, width=10_000)
+    room = width()
+    if room is not None:
+        return Console(highlight=False, width=room).print(table)
+    wide = Console(highlight=False, width=10_000, force_terminal=False, color_system=None)
     with wide.capture() as capture:
         wide.print(table)
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
@@ -78,14 +143,24 @@ def _print(table: Table) -> None:
 def _cell(value) -> str:
     if value is None:
         return ""
-    if isinstance(value, float):
-        return f"{value:.4g}"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-# ---------------------------------------------------------------------------- progress
+# ---------------------------------------------------------------------------- work that takes long
+
+
+def is_watched() -> bool:
+    """Whether somebody sees standard error on a terminal that can redraw a line."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def console_for_progress() -> Console:
+    columns = max(shutil.get_terminal_size((80, 24)).columns, 20)
+    return Console(stderr=True, highlight=False, width=columns if is_watched() else None)
 
 
 @contextlib.contextmanager
@@ -95,7 +170,7 @@ def working(text: str) -> Iterator[None]:
     It has a descriptor of its own, so that it stays visible while others' words are dropped, and
     leaves standard output as it is.
     """
-    if not sys.stderr.isatty():
+    if not is_watched():
         yield
         return
     with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
@@ -106,106 +181,21 @@ def working(text: str) -> Iterator[None]:
             yield
 
 
-def status(passes: int | None, event: dict) -> str:
-    """Where a run is, from a progress or pass event of the trainer, in a line."""
-    parts = [f"pass {event['pass']}/{passes or '?'}"]
-    running = event.get("error", event.get("running_error"))
-    if event.get("test_error") is not None:
-        parts.append(f"test error {event['test_error']:.2f} %")
-    elif running is not None:
-        parts.append(f"training error {running:.2f} %")
-    if event.get("images_per_second"):
-        parts.append(f"{event['images_per_second']:,.0f} images/s")
-    if event.get("seconds_left") is not None:
-        parts.append(f"{_clock(event['seconds_left'])} left")
-    return ", ".join(parts)
+@contextlib.contextmanager
+def muffled() -> Iterator[None]:
+    """Drops what compiled libraries write on standard error meanwhile; errors are still raised.
 
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
-class Bars:
-    """A bar per run on standard error, or a line per pass where that is no terminal.
-
-    Feed it the trainer's events by `bars.show(label, event)`. A context manager.
+    TensorFlow announces missing GPU drivers before it reads any setting that would silence it.
     """
-
-    def __init__(self, labels: Iterable[str]):
-        self._live = sys.stderr.isatty()
-        self._passes: dict[str, int] = {}
-        self._tested: dict[str, tuple[int, float]] = {}
-        self._left: dict[str, float | None] = {}
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[state]}"),
-            console=Console(stderr=True, highlight=False),
-            disable=not self._live,
-        )
-        self._tasks = {
-            label: self._progress.add_task(label, total=None, state="starting") for label in labels
-        }
-
-    def __enter__(self):
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_):
-        self._progress.stop()
-
-    def show(self, label: str, event: dict) -> None:
-        """Draws one event; kinds that are not known are passed over."""
-        kind = event.get("event")
-        if kind == "message":
-            self._line(label, event["text"])
-        elif kind == "start":
-            self._passes[label] = event.get("passes")
-            self._progress.update(self._tasks[label], total=event.get("updates"))
-            self._line(label, str(event.get("run_dir", "")))
-        elif kind == "progress":
-            self._left[label] = event.get("seconds_left")
-            number, error = self._tested.get(label, (0, None))
-            # the test error of the pass before says more than the running one
-            recent = number == event["pass"] - 1
-            self._update(label, {**event, "test_error": error if recent else None})
-        elif kind == "pass":
-            event = {"seconds_left": self._left.get(label), **event}
-            if event.get("test_error") is not None:
-                self._tested[label] = event["pass"], event["test_error"]
-            if not self._live:
-                self._line(label, status(self._passes.get(label), event))
-            self._update(label, event)
-        elif kind == "done":
-            task = self._tasks[label]
-            total = self._progress.tasks[task].total or 1
-            self._progress.update(task, total=total, completed=total, state="done")
-
-    def _update(self, label: str, event: dict) -> None:
-        state = status(self._passes.get(label), event)
-        self._progress.update(self._tasks[label], completed=event.get("update"), state=state)
-
-    def _line(self, label: str, text: str) -> None:
-        if not text:
-            return
-        if self._live:
-            self._progress.console.print(Text(f"{label}: {text}"))
-        else:
-            say(f"{label}: {text}")
-
-
-def emit(event: dict) -> None:
-    """Writes an event as a JSON line on standard error, for the process that started this one.
-
-    When that process is gone nobody waits for this run: it is asked to checkpoint and leave.
-    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
     try:
-        say(json.dumps(_finite(event), default=str))
-    except BrokenPipeError:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open until the process ends
-        os.kill(os.getpid(), signal.SIGTERM)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class Counter:
@@ -217,8 +207,8 @@ class Counter:
             BarColumn(bar_width=24),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit),
             TimeRemainingColumn(),
-            console=Console(stderr=True, highlight=False),
-            disable=not sys.stderr.isatty(),
+            console=console_for_progress(),
+            disable=not is_watched(),
         )
         self._description = description
         self._task = None

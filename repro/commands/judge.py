@@ -1,0 +1,166 @@
+"""`verdict`, `claims`, `results`: what the recorded runs say."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repro import catalog, spec
+from repro.commands import options
+from repro.commands.options import RESULTS, RUNS, Json, number
+from repro.errors import DataError, UsageError
+
+
+def verdict(
+    experiment: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[EXPERIMENT]",
+            autocompletion=options.names(catalog.experiments),
+            help="Or a paper's name, for all its experiments.",
+        ),
+    ] = None,
+    json: Json = False,
+):
+    """Measured against reported."""
+    from repro import terminal
+    from repro.commands import recorded
+    from repro.judging import explain
+    from repro.judging.verdict import NOT_RUN, fell_short, table
+
+    chosen = options.experiments(experiment)
+    rows = table(recorded.gather(), chosen)
+    if json:
+        terminal.print_json(rows)
+    else:
+        print_verdicts(rows)
+        for row in rows if experiment else ():
+            if row.main and row.verdict != NOT_RUN:
+                print(f"{row.experiment}, {row.metric}: {explain.row(row)}")
+    return fell_short(rows)
+
+
+def print_verdicts(rows: Sequence) -> None:
+    """The rows of `judging.verdict.table`; nothing where there are none."""
+    from repro import terminal
+    from repro.commands import texts
+
+    if not rows:
+        return
+    columns = ("experiment", "metric", "protocol", "reported", "measured", "difference", "verdict")
+    experiments = {experiment.name: experiment for experiment in catalog.experiments()}
+    lines = []
+    for row in rows:
+        number = f"{row.reported:g}" if row.reported is not None else None
+        if row.main:
+            number = number or texts.papers_number(row, experiments[row.experiment])
+        difference = None if row.difference is None else f"{row.difference:+.3f}"
+        name = row.experiment if row.main else f"  {row.group}"
+        measured = texts.measured(row)
+        lines.append((name, row.metric, row.protocol, number, measured, difference, row.verdict))
+    narrow = ("experiment", "reported", "measured", "verdict")
+    terminal.print_table(columns, lines, narrow=narrow if _one_metric(rows) else ())
+
+
+def _one_metric(rows: Sequence) -> bool:
+    """Whether no experiment is held against several numbers, which their metrics tell apart."""
+    main = [row.experiment for row in rows if row.main]
+    return len(main) == len(set(main))
+
+
+def claims(
+    claim: Annotated[
+        str | None,
+        typer.Argument(metavar="[CLAIM]", autocompletion=options.names(catalog.claims)),
+    ] = None,
+    run: Annotated[bool, typer.Option("--run", help="Train what is missing first.")] = False,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="short|paper",
+            help="Judge runs of this scale alone; train at it. Default: paper, else short.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        number("--seeds", 2, options.MOST_SEEDS, metavar="N", help="With --run. Default: 3."),
+    ] = None,
+    json: Json = False,
+):
+    """The papers' claims, and how they stand."""
+    from repro import terminal
+    from repro.commands import recorded
+    from repro.judging import claims, explain
+
+    if scale is not None:
+        options.accept("scale", scale, spec.SCALES[1:])
+    if seeds and not run:
+        raise UsageError(f"--seeds {seeds}: goes with --run")
+    chosen = [catalog.claim(claim)] if claim else list(catalog.claims())
+    left_out = _train_missing(chosen, scale or "paper", seeds or 3) if run else []
+    records = recorded.gather()
+    rows = [claims.judge(one, records, scale=scale) for one in chosen]
+    if json:
+        terminal.print_json(rows)
+    else:
+        _print_claims(rows)
+        if claim:
+            print(explain.claim(rows[0]))
+    if left_out:
+        return DataError.exit_code
+    return any(row.verdict == claims.FAILS and row.scale == "paper" for row in rows)
+
+
+def _train_missing(chosen: Sequence[spec.Claim], scale: str, seeds: int) -> list[str]:
+    """Trains what the claims lack; what was left out, in a line each."""
+    from repro.commands import recorded
+    from repro.judging import claims
+    from repro.running import train
+
+    options.writable(Path(RUNS))
+    records, wanted = recorded.gather(), {}
+    for one in chosen:
+        for name, lacking in claims.missing(one, records, scale, seeds).items():
+            wanted[name] = sorted({*wanted.get(name, ()), *lacking})
+    return train.train_missing(wanted, train.Options(scale=scale, out=RUNS))
+
+
+def _print_claims(rows: Sequence) -> None:
+    from repro import terminal
+    from repro.judging import claims
+    from repro.report import words
+
+    columns = ("claim", "statement", "source", "metric", "effect", "interval", "verdict")
+    lines = []
+    for row in rows:
+        effect, interval = words.effect(row), words.interval(row.low, row.high)
+        facts = (row.claim, row.statement, row.source, row.metric)
+        lines.append((*facts, effect, interval, claims.words(row)))
+    terminal.print_table(columns, lines, narrow=("claim", "effect", "verdict"))
+    terminal.say(
+        "Effect: the fall of the mean between neighbours, or how many times it is lower, "
+        "with a 95 % interval."
+    )
+
+
+def results(
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder of records and pages.")
+    ] = Path(RESULTS),
+    json: Json = False,
+):
+    """Write results/ again from the records of the runs."""
+    from repro import terminal
+    from repro.report import writing
+
+    with terminal.working(f"writing {out}/"):
+        made = writing.regenerate(RUNS, out)
+    if json:
+        return terminal.print_json(made)
+    for path in made["added"]:
+        print(f"added {path}")
+    if made["records"]:
+        print(f"{out}/ is written from {made['records']:,} records")
+    else:
+        print(f"no records in {out.absolute()} and {Path(RUNS).absolute()}: nothing is written")

@@ -1,0 +1,88 @@
+"""What several commands take, and how a value that makes no sense is refused."""
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repro import catalog, spec
+from repro.errors import UsageError, unknown
+
+RUNS = "runs"
+RESULTS = "results"
+LARGEST_SEED = 2**32 - 1  # what the random generators of all backends take
+MOST_SEEDS = 1_000
+
+
+def names(candidates: Callable[[], Iterable]) -> Callable[[str], list[str]]:
+    return lambda incomplete: [c.name for c in candidates() if c.name.startswith(incomplete)]
+
+
+def number(option: str, least: int, most: int, **described):
+    """An option that takes a whole number from `least` to `most`."""
+
+    def parse(text: str | int) -> int:
+        if isinstance(text, int):
+            return text
+        short = text if len(text) <= 20 else text[:17] + "..."
+        if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
+            raise UsageError(
+                f"{option} {short}: accepted is a whole number from {least} to {most:,}"
+            )
+        return int(text)
+
+    return typer.Option(option, parser=parse, **described)
+
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+ExperimentName = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXPERIMENT",
+        autocompletion=names(catalog.experiments),
+        help="See `repro list`; a paper's name stands for its first experiment.",
+    ),
+]
+RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated."),
+]
+Scale = Annotated[str, typer.Option(metavar="|".join(spec.SCALES))]
+Strategy = Annotated[str, typer.Option(metavar="auto|single|mirrored")]
+Precision = Annotated[str, typer.Option(metavar="|".join(spec.PRECISIONS))]
+
+
+def experiment(name: str) -> spec.Experiment:
+    """The experiment `name`, or the headline of the paper `name`. Raises UsageError."""
+    if name in catalog.PAPERS:
+        return catalog.paper(name).experiments[0]
+    return catalog.experiment(name)
+
+
+def experiments(name: str | None) -> tuple[spec.Experiment, ...]:
+    """The experiment `name`, all those of the paper `name`, or all there are."""
+    if name is None:
+        return catalog.experiments()
+    if name in catalog.PAPERS:
+        return catalog.paper(name).experiments
+    return (catalog.experiment(name),)
+
+
+def accept(what: str, value: str, accepted: Iterable[str]) -> None:
+    if value not in accepted:
+        raise unknown(what, value, accepted)
+
+
+def writable(out: Path) -> None:
+    """Fails at once, before TensorFlow is imported, where the runs could not be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        fits = os.access(out, os.W_OK | os.X_OK)
+    except OSError:
+        fits = False
+    if not fits:
+        raise UsageError(f"--out {out}: cannot be written; accepted is a writable folder")

@@ -1,0 +1,85 @@
+"""Numbers, settings and verdicts as they stand in tables."""
+
+from repro import spec
+from repro.judging.measures import unit
+from repro.judging.verdict import VerdictRow
+
+
+def measured(row: VerdictRow) -> str:
+    """'0.964 ± 0.031 (n=5, 1 failed)'; what was not measured says why, where that can be told."""
+    lost = f"{row.failed} failed" if row.failed else ""
+    if not row.n:
+        return lost
+    spread = f" ± {row.std:.3f}" if row.std is not None else ""
+    counts = f"n={row.n}" + (f", {lost}" if lost else "")
+    return f"{row.mean:.3f}{spread} ({counts})"
+
+
+def papers_number(row: VerdictRow, experiment: spec.Experiment) -> str:
+    """The number that is judged; where there is none, the first that the paper has at all.
+
+    One by another protocol than a single view says so, and one of five guesses.
+    """
+    if row.reported is not None:
+        return _noted(row.reported, row.metric, row.protocol)
+    other = next(iter(experiment.network.reported), None)
+    if other is None:
+        return "none"
+    return _noted(other.value, other.metric, f"{other.protocol.partition(',')[0]}, not judged")
+
+
+def _noted(number: float, metric: str, protocol: str) -> str:
+    notes = ["top-5"] if "top5" in metric else []
+    notes += [protocol] if protocol != "single-view" else []
+    return f"{number:g}" + (f" ({', '.join(notes)})" if notes else "")
+
+
+def reported(number: spec.Reported) -> str:
+    spread = f" ± {number.std:g} over {number.runs} runs" if number.std is not None else ""
+    chosen = f", {number.chosen}" if number.chosen else ""
+    where = f"({number.protocol}; {number.source}{chosen})"
+    return f"{number.metric} {number.value:g}{unit(number.metric)}{spread} {where}"
+
+
+def band(band: spec.Band) -> str:
+    sign = unit(band.metric)
+    return f"{band.scale}: {band.metric} {band.low:g} to {band.high:g}{sign} ({band.source})"
+
+
+def said(recipe: spec.Recipe) -> list[tuple]:
+    """The fields of a recipe, of passes and iterations the one that it counts."""
+    unsaid = "iterations" if recipe.passes else "passes"
+    return [(key, value) for key, value in vars(recipe).items() if key != unsaid]
+
+
+def value(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_inner(v)}" for k, v in value.items())
+    return _inner(value) if isinstance(value, list | tuple) else value
+
+
+def _inner(inner):
+    if isinstance(inner, list | tuple):
+        separator = " x " if all(isinstance(v, int) for v in inner) else ", "
+        return separator.join(str(v) for v in inner)
+    return value(inner)
+
+
+def flat(tree: dict, prefix: str = ""):
+    for key, inner in tree.items():
+        if isinstance(inner, dict):
+            yield from flat(inner, f"{prefix}{key}.")
+        else:
+            yield prefix + key, inner
+
+
+def cost(cost: dict) -> str:
+    minutes, runs = cost["minutes"], cost["measured"]
+    source = f"as measured here ({runs} run{'' if runs == 1 else 's'})"
+    if cost["estimated"]:
+        source = "by the speed of short-scale runs here"
+    spent = "not measured"
+    if minutes is not None:
+        spent = f"{minutes:,.{0 if minutes >= 10 else 1}f} minutes {source}"
+    work = f"{cost['updates']:,} updates, {cost['images']:,} images ({cost['passes']:,g} passes)"
+    return f"{work}; one run at paper scale: {spent}"

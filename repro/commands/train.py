@@ -1,0 +1,171 @@
+"""`run`, `resume`, `evaluate`, `export`: what trains, and what uses what was trained."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repro import catalog, settings, spec
+from repro.commands import options
+from repro.commands.options import (
+    ExperimentName,
+    Json,
+    Overrides,
+    Precision,
+    RunDir,
+    Scale,
+    Strategy,
+    number,
+)
+from repro.errors import UsageError
+
+
+def run(
+    experiment: ExperimentName,
+    scale: Scale = "paper",
+    seed: Annotated[
+        int | None,
+        number("--seed", 0, options.LARGEST_SEED, metavar="K", help="Default: 0."),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        number(
+            "--seeds",
+            1,
+            options.MOST_SEEDS,
+            metavar="N",
+            help="Seeds 0 to N-1, a process each.",
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    strategy: Strategy = "auto",
+    precision: Precision = "float32",
+    out: Annotated[Path, typer.Option(metavar="DIR")] = Path(options.RUNS),
+    json: Json = False,
+):
+    """Train, evaluate by the paper's protocol, log, judge."""
+    as_written = options.experiment(experiment)
+    resolved = settings.override(as_written, overrides or [])
+    options.accept("scale", scale, spec.SCALES)
+    from repro import backends, terminal
+    from repro.backends import distribution
+    from repro.report import cost
+    from repro.running import train
+
+    backends.check()
+    distribution.check_strategy(strategy)
+    options.accept("precision", precision, spec.PRECISIONS)
+    if seed is not None and seeds is not None:
+        raise UsageError(f"--seed {seed} --seeds {seeds}: accepted is one of the two")
+    cost.examples(resolved.recipe.data)  # reject an unknown split early
+    options.writable(out)
+    if not json:
+        terminal.say(f"{as_written.name}, {scale} scale: {as_written.title}")
+        if as_written.note:
+            terminal.say(as_written.note)
+    wanted = train.Options(scale, tuple(overrides or ()), strategy, precision, str(out))
+    outcomes = train.train(resolved, range(seeds) if seeds else [seed or 0], wanted)
+    return _conclude(as_written, scale, out, outcomes, json, several=bool(seeds))
+
+
+def resume(run_dir: RunDir, json: Json = False):
+    """Resume a run exactly where it stopped."""
+    from repro.records import journal
+    from repro.running import train
+
+    facts = journal.Journal.open(run_dir).run()
+    experiment = catalog.experiment(facts["experiment"])
+    outcomes = train.resume(str(run_dir), facts["seed"])
+    out = run_dir.resolve().parent.parent
+    return _conclude(experiment, facts["scale"], out, outcomes, json)
+
+
+def _conclude(
+    experiment: spec.Experiment,
+    scale: str,
+    out: Path,
+    outcomes: Sequence,
+    json: bool,
+    several: bool = False,
+) -> bool:
+    """Prints finished runs, then what they come to; true when they fell short.
+
+    The result comes first: nothing that fails after it may hide it.
+    """
+    from repro import terminal
+    from repro.commands import judge
+    from repro.running import conclude
+
+    results = [outcome.result for outcome in outcomes]
+    if not json:
+        _print_results(results)
+    made = conclude.conclude(experiment, scale, out, outcomes)
+    if not json:
+        judge.print_verdicts(made.rows)
+        for line in made.lines:
+            print(line, flush=True)
+    conclude.tell_mlflow(made)
+    if json:
+        document = [{**result, "warnings": made.warnings} for result in results]
+        terminal.print_json(document if several else document[0])
+    for warning in dict.fromkeys(made.warnings):
+        terminal.say(f"warning: {' '.join(warning.split())}")
+    return made.fell_short
+
+
+def _print_results(results: Sequence[dict]) -> None:
+    from repro import terminal
+    from repro.judging.measures import unit
+
+    scored = [metrics for result in results for metrics in result["metrics"].values()]
+    first = ("test_error", "training_error", "running_error")
+    others = [key for metrics in scored for key in metrics if not _is_bookkeeping(key)]
+    shown = [key for key in dict.fromkeys((*first, *others)) if any(key in m for m in scored)]
+    rows = []
+    for result in results:
+        for protocol, metrics in result["metrics"].items():
+            speed = round(result.get("images_per_second") or 0)
+            values = [metrics.get(key) for key in shown]
+            rows.append((result["seed"], protocol, *values, speed, result["run_dir"]))
+    names = [key.replace("_", " ") + unit(key) for key in shown]
+    terminal.print_table(("seed", "protocol", *names, "images/s", "run directory"), rows)
+
+
+def _is_bookkeeping(metric: str) -> bool:
+    """Counts and losses, from which the errors are made, are in result.json alone."""
+    return metric.endswith(("_count", "_wrong", "_loss"))
+
+
+def evaluate(
+    run_dir: RunDir, protocol: Annotated[str, typer.Option(metavar="NAME")], json: Json = False
+):
+    """Score a finished run's network under another protocol."""
+    from repro import terminal
+    from repro.commands import texts
+    from repro.training import runner
+
+    with terminal.working(f"testing {run_dir}"), terminal.muffled():
+        scored = runner.evaluate(run_dir, protocol)
+    if json:
+        return terminal.print_json(scored)
+    terminal.print_facts((key, texts.value(value)) for key, value in texts.flat(scored))
+
+
+def export(run_dir: RunDir, file: Annotated[Path, typer.Argument(metavar="OUT.keras")]):
+    """Write the trained network of a run as a .keras file."""
+    if file.suffix != ".keras":
+        raise UsageError(f"{file}: accepted is a name that ends in .keras")
+    from repro import terminal
+    from repro.running import exporting
+
+    with terminal.working(f"exporting {run_dir}"), terminal.muffled():
+        exporting.export(run_dir, file)
+    print(f"{file}: the network of {run_dir}, as it was tested")
+
+
+def train_one(request: Annotated[str, typer.Argument(metavar="JSON")]):
+    """One run in a process of its own, told in events (for `run` and `resume`)."""
+    from repro.running import child
+
+    return child.main(request)

@@ -1,0 +1,1 @@
+"""From a command to trained and judged runs: processes, what they may see, what comes of them."""

@@ -1,0 +1,132 @@
+"""The process of one run: does what it is asked, and tells what happens.
+
+What happens is told by events, one JSON object a line, on what was standard output when the process
+began. Whatever else is printed goes to standard error, so that no library can tear an event.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import Any
+
+from repro import catalog
+from repro.errors import Interrupted, ReproError
+from repro.jsonable import as_json
+from repro.running.background import Background
+
+Tell = Callable[[dict], None]
+
+
+def main(request: str) -> int:
+    """Does what the JSON document `request` says; see `_train`, `_resume`, `_log`."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    tell = Channel(take_standard_output())
+    code = 0
+    try:
+        asked = json.loads(request)
+        do = {"train": _train, "resume": _resume, "log": _log}[asked.pop("do")]
+        do(asked, tell)
+    except ReproError as error:
+        code = _failed(tell, str(error), error.exit_code)
+    except KeyboardInterrupt:
+        code = _failed(tell, "interrupted", Interrupted.exit_code)
+    except (OSError, MemoryError) as error:
+        code = _failed(tell, f"{type(error).__name__}: {error}", ReproError.exit_code)
+    except Exception as error:
+        traceback.print_exc()
+        code = _failed(tell, f"{type(error).__name__}: {error}", ReproError.exit_code, bug=True)
+    sys.stderr.flush()
+    # Threads of libraries that wait for a server may not keep the process.
+    os._exit(code)
+
+
+class Channel:
+    """Writes events for the process that started this one; several threads may call it.
+
+    When that process is gone nobody waits for this run: it is asked to checkpoint and leave.
+    """
+
+    def __init__(self, descriptor: int):
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._open = True
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        line = json.dumps(as_json(event), default=str) + "\n"
+        with self._lock:
+            if not self._open:
+                return
+            try:
+                rest = line.encode()
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+                return
+            except BrokenPipeError:
+                self._open = False
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def take_standard_output() -> int:
+    """A descriptor for events alone; what is printed goes to standard error from now on."""
+    sys.stdout.flush()
+    events = os.dup(1)
+    os.dup2(2, 1)
+    return events
+
+
+def _failed(tell: Tell, reason: str, exit_code: int, bug: bool = False) -> int:
+    tell({"event": "error", "reason": reason, "exit_code": exit_code, "bug": bug})
+    return exit_code
+
+
+def _train(asked: dict, tell: Tell) -> None:
+    from repro.training import runner
+
+    experiment = catalog.experiment(asked.pop("experiment"))
+    _observed(runner.run, tell, experiment, **asked)
+
+
+def _resume(asked: dict, tell: Tell) -> None:
+    from repro.training import runner
+
+    _observed(runner.resume, tell, asked["run_dir"])
+
+
+def _observed(train: Callable, tell: Tell, *what: Any, **how: Any) -> None:
+    """Trains with all observers: what people see, the run's figures, MLflow."""
+    if "observers" not in signature(train).parameters:  # while `training` is being re-cut
+        result = train(*what, **how, progress=tell)
+    else:
+        with Background(_follower(), tell) as follow:
+            result = train(*what, **how, observers=(tell, _figures(), follow))
+    tell({"event": "done", **result})  # again, for a run that had finished before
+
+
+def _log(asked: dict, tell: Tell) -> None:
+    """Tells MLflow the verdicts on finished runs; what it cannot log is a warning."""
+    from repro.records import tracking
+
+    for run_dir, verdict in asked["verdicts"].items():
+        try:
+            tracking.sync(run_dir, verdict=verdict)
+        except ReproError as error:
+            tell({"event": "message", "warning": True, "text": str(error)})
+    tell({"event": "done"})
+
+
+def _figures() -> Callable[[dict], None]:
+    from repro.report.run_figures import Figures
+
+    return Figures()
+
+
+def _follower() -> Callable[[dict], None]:
+    from repro.records import tracking
+    from repro.running import following
+
+    return getattr(tracking, "Follower", following.Follower)()

@@ -1,0 +1,105 @@
+"""What a user's machine is set to, kept away from what is trained and drawn."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from repro import machine
+
+# Python's own settings that say where things are; all others are dropped.
+KEPT_PYTHON = {
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONHOME",
+    "PYTHONNOUSERSITE",
+    "PYTHONPATH",
+    "PYTHONPYCACHEPREFIX",
+    "PYTHONUSERBASE",
+}
+DROPPED_PREFIXES = ("GIT_",)  # another repository than that of the code
+CHANGES_NUMBERS = {
+    "JAX_DEFAULT_DTYPE_BITS",
+    "JAX_DEFAULT_MATMUL_PRECISION",
+    "JAX_DISABLE_JIT",
+    "JAX_ENABLE_X64",
+    "JAX_NUMPY_DTYPE_PROMOTION",
+    "JAX_NUMPY_RANK_PROMOTION",
+    "KERAS_NNX_ENABLED",
+    "KERAS_TORCH_DEVICE",
+    "NVIDIA_TF32_OVERRIDE",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_USE_LEGACY_KERAS",
+    "TF_XLA_FLAGS",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+}
+PINNED = {
+    "MATPLOTLIBRC": os.devnull,
+    "MPLBACKEND": "agg",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+PACKAGE_ROOT = Path(__file__).parents[2]
+
+
+def pinned(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that trains, made from the user's."""
+    kept = {name: value for name, value in environ.items() if not is_dropped(name)}
+    kept |= PINNED | {"PYTHONUTF8": "1"}
+    path = [entry for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if _belongs(entry)]
+    kept.pop("PYTHONPATH", None)
+    if path:
+        kept["PYTHONPATH"] = os.pathsep.join(path)
+    if not machine.gpu_device():  # else TensorFlow announces the driver that it cannot find
+        kept["CUDA_VISIBLE_DEVICES"] = "-1"
+    if not _has_home(kept):
+        kept["HOME"] = tempfile.gettempdir()
+    return kept
+
+
+def is_dropped(name: str) -> bool:
+    """Whether a variable of the environment is kept from the processes that train."""
+    if name.startswith("PYTHON"):
+        return name not in KEPT_PYTHON
+    return name.startswith(DROPPED_PREFIXES) or name in CHANGES_NUMBERS
+
+
+def pin_this_process() -> None:
+    """The same for a command that draws or builds networks itself."""
+    wanted = pinned(os.environ)
+    for name in set(os.environ) - set(wanted):
+        del os.environ[name]
+    os.environ.update(wanted)
+
+
+def python() -> list[str]:
+    """The beginning of a command that runs our code and no file of the working folder.
+
+    `-m` would look for modules there first; `-P` leaves it out. The folder of the package comes
+    last, so that nothing that lies beside it stands for a module of Python or of a library.
+    """
+    boot = (
+        f"import sys; sys.path.append({str(PACKAGE_ROOT)!r}); sys.argv[0] = 'repro'; "
+        "from repro.cli import main; sys.exit(main())"
+    )
+    return [sys.executable, "-P", "-c", boot]
+
+
+def _belongs(entry: str) -> bool:
+    """Whether an entry of PYTHONPATH is more than the folder that one happens to be in."""
+    if not os.path.isabs(entry):
+        return False
+    return entry == str(PACKAGE_ROOT) or os.path.abspath(entry) != _working_folder()
+
+
+def _working_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def _has_home(environ: Mapping[str, str]) -> bool:
+    """Whether libraries can tell where the user's own files are; else they write to "~"."""
+    if environ.get("HOME"):
+        return True
+    return os.path.isabs(os.path.expanduser("~"))

@@ -1,0 +1,110 @@
+"""Trains seeds side by side, or one after the other: data, processes, progress, failures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from repro import catalog, spec
+from repro.errors import Interrupted, ReproError
+from repro.running import children
+from repro.running.children import Outcome
+from repro.running.progress import Bars
+from repro.terminal import Counter, say
+
+BUG = "(a bug; please report it)"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for all seeds of a command."""
+
+    scale: str = "paper"
+    overrides: tuple[str, ...] = ()
+    strategy: str = "auto"
+    precision: str = "float32"
+    out: str = "runs"
+
+
+def prepare(dataset: str) -> None:
+    """The data that is to be trained on. Raises DataError."""
+    from repro.data import datasets
+
+    with Counter(f"preparing {dataset}", "examples") as counter:
+        datasets.prepare(dataset, counter)
+
+
+def train(experiment: spec.Experiment, seeds: Sequence[int], options: Options) -> list[Outcome]:
+    """Trains the seeds, side by side where that is faster. Raises as `in_processes` does.
+
+    experiment: with the overrides of `options` applied.
+    """
+    prepare(experiment.recipe.data.dataset)
+    asked = {"do": "train", "experiment": experiment.name, **asdict(options)}
+    jobs = min(len(seeds), children.jobs(experiment))
+    return in_processes(seeds, jobs, lambda seed: children.command({**asked, "seed": seed}))
+
+
+def resume(run_dir: str, seed: int) -> list[Outcome]:
+    """Resumes one run; raises as `in_processes` does."""
+    asked = {"do": "resume", "run_dir": run_dir}
+    return in_processes([seed], 1, lambda _: children.command(asked))
+
+
+def train_missing(wanted: Mapping[str, Sequence[int]], options: Options) -> list[str]:
+    """Trains the seeds that are missing of each experiment; what was left out, in a line each.
+
+    Data that is missing leaves an experiment out: the others can be trained.
+    """
+    from repro.errors import DataError
+
+    left_out = []
+    count = sum(map(len, wanted.values()))
+    if count:
+        say(f"to train, {count} in all: {', '.join(wanted)}")
+    for name, seeds in wanted.items():
+        say(f"{name}, {options.scale} scale: seeds {', '.join(map(str, seeds))}")
+        try:
+            train(catalog.experiment(name), seeds, options)
+        except DataError as error:
+            left_out.append(f"{name} is left out: {error}")
+            say(left_out[-1])
+    return left_out
+
+
+def in_processes(
+    seeds: Sequence[int], jobs: int, command: Callable[[int], list[str]]
+) -> list[Outcome]:
+    """How `command(seed)` ended for all seeds, with a progress bar each; all have finished.
+
+    Raises the error of the first that failed, or Interrupted, and says what can be resumed.
+    """
+    label = "seed {}".format
+    with Bars([label(seed) for seed in seeds]) as bars:
+        outcomes = children.run(
+            seeds,
+            command,
+            jobs,
+            lambda seed, event: bars.show(None if seed is None else label(seed), event),
+        )
+    bad = [outcome for outcome in outcomes if not outcome.result]
+    if not bad:
+        return outcomes
+    for outcome in outcomes:
+        if outcome.result:
+            say(f"seed {outcome.seed} is finished: {outcome.run_dir}")
+    for outcome in bad:
+        if outcome.exit_code == Interrupted.exit_code and outcome.run_dir:
+            say(f"resume with: repro resume {outcome.run_dir}")
+    failed = [outcome for outcome in bad if outcome.exit_code != Interrupted.exit_code]
+    if not failed:
+        raise Interrupted("interrupted")
+    raise _failure(failed[0], len(seeds))
+
+
+def _failure(first: Outcome, seeds: int) -> ReproError:
+    for line in first.log:
+        say(line)
+    bug = f" {BUG}" if first.log and first.exit_code == ReproError.exit_code else ""
+    named = f"seed {first.seed}: " if seeds > 1 else ""
+    failure = ReproError(f"{named}{first.error}{bug}")
+    failure.exit_code = first.exit_code if first.exit_code in (2, 3, 4) else 4
+    return failure
