@@ -1,17 +1,22 @@
-"""The figures of results/ and of run directories: curves, filters, and the papers' own figures.
+"""What all figures share: style, seeds with their mean, axes, labels, files.
 
-Drawn again from the same records they come out the same, byte for byte.
+Figures are drawn by Matplotlib as it is shipped, without windows and whatever the user's settings
+for it are. Drawn again from the same records they come out the same, byte for byte.
 """
 
+import contextlib
+import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from repro.errors import RunError
+from repro import plain_matplotlib
+from repro.files import put
 
+MADE_BY = "repro results"
 # Okabe and Ito's colours stay apart for every kind of colour vision; dashes tell them apart too.
 TEST_COLOUR, TRAINING_COLOUR, INK, GRID = "#0072B2", "#D55E00", "#333333", "#E3E3E3"
 COLOURS = (TEST_COLOUR, TRAINING_COLOUR, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -45,33 +50,40 @@ def in_thousands(number: float, _: Any = None) -> str:
     return f"{number / 1000:g}k" if number >= 1000 else f"{number:g}"
 
 
-def in_style():
-    from matplotlib import rc_context
+@contextlib.contextmanager
+def in_style() -> Iterator[None]:
+    """Drawn within it is what `STYLE` says and, for the rest, what Matplotlib is shipped with."""
+    matplotlib = plain_matplotlib.load()
+    shipped = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
+    with matplotlib.rc_context({**shipped, **STYLE}):
+        yield
 
-    return rc_context(STYLE)
 
+def save(figure: Any, path: str | os.PathLike, within: Path | None = None) -> Path:
+    """Writes a figure in the format of the suffix; below `within` no link is followed.
 
-def save(figure: Any, path: str | os.PathLike) -> Path:
-    path = Path(path)
-    dateless = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150, metadata=dateless, bbox_inches="tight", pad_inches=0.12)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}") from None
+    Raises RunError where the file cannot be written.
+    """
+    path, drawn = Path(path), io.BytesIO()
+    if path.suffix == ".svg":
+        how = {"format": "svg", "backend": "svg", "metadata": {"Date": None, "Creator": MADE_BY}}
+    else:
+        how = {"format": "png", "backend": "agg", "metadata": {"Software": MADE_BY}}
+    figure.savefig(drawn, dpi=150, bbox_inches="tight", pad_inches=0.12, **how)
+    put(path, drawn.getvalue(), within)
     return path
 
 
 def curves_of(records: Sequence[Mapping], metric: str, each: float) -> list[dict[float, float]]:
-    """Per run that has any: the metric where it was measured.
+    """Per run that has any: the metric where it was measured and is finite.
 
     By the pass, or where there are `each` so many updates to a pass by their count in passes.
     """
-    found = []
+    curves = []
     for record in records:
-        lines = [line for line in record["passes"] if metric in line]
-        found.append({x["update"] / each if each else x["pass"]: x[metric] for x in lines})
-    return [curve for curve in found if curve]
+        lines = [x for x in record["passes"] if math.isfinite(x.get(metric, math.nan))]
+        curves.append({x["update"] / each if each else x["pass"]: x[metric] for x in lines})
+    return [curve for curve in curves if curve]
 
 
 def seeds_of(records: Sequence[Mapping]) -> str:
@@ -104,17 +116,22 @@ def draw_seeds(axes: Any, seeds: list[dict[float, float]], colour: str, dashes: 
 
 def scale_errors(axes: Any, errors: list[float]) -> None:
     """A logarithmic axis where the errors span a decade or so, else one from zero."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
     low, high = min(errors), max(errors)
     if low > 0 and high / low > 8:
-        axes.set_yscale("log")
-        axes.set_ylim(low / 1.3, high * 1.3)
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{error:g}"))
+        scale_by_ratios(axes, low, high)
     else:
         axes.set_ylim(0, high * 1.08 or 1)
+
+
+def scale_by_ratios(axes: Any, low: float, high: float) -> None:
+    """A logarithmic axis for values from `low` to `high`, with plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_yscale("log")
+    axes.set_ylim(low / 1.3, high * 1.3)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def label_right(axes: Any, labels: list[tuple[float, str, str]]) -> None:
