@@ -1,18 +1,17 @@
-"""GoogLeNet: Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich, "Going
-Deeper with Convolutions", arXiv 1409.4842, 2014; CVPR 2015.
+"""GoogLeNet, 2014: Inception modules, 22 layers with weights, and few weights in them.
 
 What was new: the Inception module, in which kernels of several sizes look at the same maps side by
-side and 1x1 convolutions first make fewer maps of them, so that a network of 22 layers with weights
-needs few weights and operations (12 times fewer weights than AlexNet, the paper says; 8.7 times, by
-the layers of both); average pooling where there were full layers; and two auxiliary classifiers
-that send gradient into the middle of the network.
+side and 1x1 convolutions first make fewer maps of them, so that a deep network needs few weights
+and operations (12 times fewer weights than AlexNet, the paper says; 8.7 times, by the layers of
+both); average pooling where there were full layers; and two auxiliary classifiers that send
+gradient into the middle of the network.
 
 Held against the paper here: the layers of Table 1, and what Tables 2 and 3 report on ILSVRC-2014,
 top-5: 10.07 % error for one network and one crop, 7.89 % with 144 crops, 6.67 % for seven networks.
-The paper prints no top-1 error. ImageNet is not here, so nothing of this has been run. The
-experiment on Imagenette, ten of its classes, is there to see that all is wired, and is never held
-against the paper. No experiment here shows what the paper says is gained by average pooling (0.6 %
-of top-1 accuracy) or by auxiliary classifiers.
+The paper prints no top-1 error. The experiment needs ImageNet, and has not been run. That on
+Imagenette, ten of its classes, shows that all is wired, and is never held against the paper. No
+experiment here shows what the paper says is gained by average pooling (0.6 % of top-1 accuracy) or
+by auxiliary classifiers.
 
 Table 1's columns of parameters and operations do not all follow from its own layers, which are what
 is built here. Counted without biases, and with K for 1024, the rows agree with their layers to 2 %
@@ -23,15 +22,36 @@ printed ones are those of a separable convolution of depth multiplier 8), 4c (46
 
 from dataclasses import replace
 
+from papers.common import RESCALED, SHUFFLED
 from repro.data.augmentation import Chain
 from repro.data.crops import InceptionCrop, PhotometricDistortions, Square
 from repro.data.preprocessing import ChannelMean
 from repro.errors import unknown
-from repro.lazy import keras, krizhevsky2012
+from repro.lazy import keras, krizhevsky2012, layers
 from repro.networks.losses import AuxiliaryCrossEntropy
 from repro.spec import SGD, Data, Decreased, Experiment, Network, Paper, Recipe, Reported
 
-# ------------------------------------------------------------------------------- the network
+# ------------------------------------------------------------------------------- what was reported
+
+# Table 3: one network.
+BEST = "the one of seven with the lowest top-1 error on these images"
+ONE_CROP, TEN_CROPS, ALL_CROPS = (
+    Reported("test_top5_error", value, "Table 3, validation images", protocol, chosen=BEST)
+    for protocol, value in (("single-view", 10.07), ("10-crop", 9.15), ("144-crop", 7.89))
+)
+# Tables 2 and 3: seven networks together.
+SEVEN = "seven networks, six of them alike and one wider"
+ENSEMBLES = tuple(
+    Reported("test_top5_error", value, source, protocol, chosen=SEVEN)
+    for source, protocol, value in (
+        ("Table 3, validation images", "ensemble, single-view", 8.09),
+        ("Table 3, validation images", "ensemble, 10-crop", 7.62),
+        ("Table 3, validation images", "ensemble, 144-crop", 6.67),
+        ("Table 2, test images", "ensemble, 144-crop", 6.67),
+    )
+)
+
+# ------------------------------------------------------------------------------- the networks
 
 # Table 1: maps of "#1x1", "#3x3 reduce", "#3x3", "#5x5 reduce", "#5x5", "pool proj".
 TABLE_1 = {
@@ -45,9 +65,6 @@ TABLE_1 = {
     "5a": (256, 160, 320, 32, 128, 128),
     "5b": (384, 192, 384, 48, 128, 128),
 }
-# Section 5: the loss of each auxiliary classifier counts so much while training.
-AUXILIARY_WEIGHT = 0.3
-
 # The paper does not say how weights are drawn.
 INITIALISATIONS = ("glorot", "he")
 
@@ -57,24 +74,21 @@ def drawn(initialisation: str):
     if initialisation == "glorot":
         return keras.initializers.GlorotUniform()
     if initialisation == "he":
-        return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
+        return layers.he()
     raise unknown("initialisation", initialisation, INITIALISATIONS)
 
 
 def convolution(x, name: str, maps: int, side: int, initialisation: str, stride: int = 1):
     """A convolution with relu; the border is zeros, side // 2 of them on every side."""
-    border, padding = side // 2, "same"
-    if stride > 1 and border:  # there Keras' "same" has fewer zeros before the image than after it
-        x, padding = keras.layers.ZeroPadding2D(border, name=f"{name}_pad")(x), "valid"
-    return keras.layers.Conv2D(
+    return layers.zero_bordered_convolution(
+        x,
+        name,
         maps,
         side,
-        strides=stride,
-        padding=padding,
+        stride,
         activation="relu",
         kernel_initializer=drawn(initialisation),
-        name=name,
-    )(x)
+    )
 
 
 def max_pool(x, name: str):
@@ -166,26 +180,6 @@ def googlenet(
     return keras.Model(images, x, name="googlenet")
 
 
-# ------------------------------------------------------------------------------- what was reported
-
-# Table 3: one network.
-BEST = "the one of seven with the lowest top-1 error on these images"
-ONE_CROP, TEN_CROPS, ALL_CROPS = (
-    Reported("test_top5_error", value, "Table 3, validation images", protocol, chosen=BEST)
-    for protocol, value in (("single-view", 10.07), ("10-crop", 9.15), ("144-crop", 7.89))
-)
-# Tables 2 and 3: seven networks together.
-SEVEN = "seven networks, six of them alike and one wider"
-ENSEMBLES = tuple(
-    Reported("test_top5_error", value, source, protocol, chosen=SEVEN)
-    for source, protocol, value in (
-        ("Table 3, validation images", "ensemble, single-view", 8.09),
-        ("Table 3, validation images", "ensemble, 10-crop", 7.62),
-        ("Table 3, validation images", "ensemble, 144-crop", 6.67),
-        ("Table 2, test images", "ensemble, 144-crop", 6.67),
-    )
-)
-
 GOOGLENET = Network(
     "googlenet",
     googlenet,
@@ -203,15 +197,22 @@ GOOGLENET_AUXILIARY = Network(
     options={**GOOGLENET.options, "auxiliary": True},
     choices=GOOGLENET.choices,
 )
-NETWORKS = (GOOGLENET, GOOGLENET_AUXILIARY)
+# The same for ten classes.
+GOOGLENET_10 = replace(
+    GOOGLENET_AUXILIARY,
+    name="googlenet-auxiliary-10",
+    options={**GOOGLENET_AUXILIARY.options, "classes": 10},
+)
 
-# ------------------------------------------------------------------------------- the recipe
+# ------------------------------------------------------------------------------- the recipes
+
+# Section 5: the loss of each auxiliary classifier counts so much while training.
+AUXILIARY_WEIGHT = 0.3
 
 # Section 6: momentum 0.9, the rate 4 % lower every 8 passes, Polyak averaging; crops of 8 to 100 %
 # of the image with sides from 3:4 to 4:3, photometric distortions, ways of resizing at random. The
 # rate to begin with, the batch, the weight decay and the number of passes are not in the paper.
-PASSES = 250
-RECIPE = Recipe(
+IMAGENET_RECIPE = Recipe(
     data=Data("imagenet", test="validation"),
     preprocessing=(Square(256), ChannelMean(scale=128.0)),
     augmentation=Chain((InceptionCrop(224), PhotometricDistortions())),
@@ -224,43 +225,46 @@ RECIPE = Recipe(
         decayed="kernels",
         averaging=0.9999,
     ),
-    passes=PASSES,
+    passes=250,
     batch=32,
     initialisation="what network.initialisation names, biases 0",
     short_factor=25,
 )
+IMAGENETTE_RECIPE = replace(IMAGENET_RECIPE, data=Data("imagenette", test="validation"))
 
 # ------------------------------------------------------------------------------- the experiments
 
-# What differs from the paper, or what it leaves open.
-DEVIATIONS = (
-    "The paper does not give the rate to begin with, the batch, the weight decay, the number of "
-    "passes nor how weights are drawn; the first four are those of a replication in Caffe (0.01, "
-    "32, 0.0002, 250), and the draw is Glorot's by fan-in and fan-out, the replication's being by "
-    "fan-in alone.",
-    "Every convolution and full layer has biases, which begin at 0; the paper does not mention "
-    "them, and the parameters in its Table 1 fit layers without.",
-    "The paper trains on many machines with asynchronous updates; here all examples of a batch "
-    "make one update.",
-    "Momentum is the classical one; the paper refers to Sutskever et al. 2013, who describe "
-    "Nesterov's too.",
-    "Polyak averaging is the mean of the weights after each of the first 10,000 updates, then a "
-    "moving average of decay 0.9999; the paper does not say which form it takes.",
-    "Weight decay applies to the weights of convolutions and full layers, not to biases; the paper "
-    "does not mention it.",
+GOOGLENET_DIFFERS = (
+    "All examples of a batch make one update; the paper trains on many machines with asynchronous "
+    "updates.",
     "Crops are sampled in the way that the paper found to work well after the competition, with "
     "distortions and random ways of resizing from the first pass on; for its own networks the "
     "sampling changed over months, and some were trained on with another dropout and rate.",
     "A crop that does not fit into the photograph is drawn anew, its area too, so that large ones "
     "are rarer than small ones, and after ten that do not fit the largest square that does is "
     "taken; the paper says that areas are distributed evenly.",
+    "The colours of crops vary without lighting noise; Howard 2013, to whom the paper refers, has "
+    "such noise too.",
+    "The first layer is a dense 7x7 convolution; Table 1 prints for it the parameters of a "
+    "separable one.",
+)
+GOOGLENET_CHOSEN = (
+    "The rate to begin with, the batch, the weight decay and the number of passes are those of a "
+    "replication in Caffe (0.01, 32, 0.0002, 250). Weights are drawn by Glorot's fan-in and "
+    "fan-out, the replication's by fan-in alone. The paper gives none of the five.",
+    "Every convolution and full layer has biases, which begin at 0; the paper does not mention "
+    "them, and the parameters in its Table 1 fit layers without.",
+    "Momentum is the classical one; the paper refers to Sutskever et al. 2013, who describe "
+    "Nesterov's too.",
+    "Polyak averaging is the mean of the weights after each of the first 10,000 updates, then a "
+    "moving average of decay 0.9999; the paper does not say which form it takes.",
+    "Weight decay applies to the weights of convolutions and full layers, not to biases; the paper "
+    "does not mention it.",
     "The sides of a crop are drawn so that the logarithm of their ratio is uniform; the paper "
     "gives the range only.",
     "Half of the crops are mirrored; the paper does not mention mirroring in training.",
-    "Brightness, contrast and saturation vary by up to a half, in random order, without lighting "
-    "noise; the paper gives no amounts, and refers to Howard 2013, who has such noise too.",
-    "The first layer is a dense 7x7 convolution; Table 1 prints for it the parameters of a "
-    "separable one.",
+    "Brightness, contrast and saturation vary by up to a half, in random order; the paper gives no "
+    "amounts.",
     "Responses are normalised where Figure 3 shows it, after the first pooling and after the 3x3 "
     "convolution, with the parameters of AlexNet; the paper gives none.",
     "Convolutions have borders of zeros, alike on both sides, and poolings of stride 2 a last "
@@ -269,44 +273,43 @@ DEVIATIONS = (
     "The view that is tested is the centre of the image rescaled to 256 pixels, and the ten crops "
     "are its corners, its centre and their mirror images; the paper does not say how it takes one "
     "or ten.",
-    "Photographs are rescaled bilinearly for the test; the paper does not say how.",
-    "Each pass is shuffled anew, and a batch may end one pass and begin the next; the paper does "
-    "not say how its batches are made up.",
-    "Grey levels less one mean colour are divided by 128; the paper says that the mean is "
-    "subtracted, not whether it is a colour or an image, nor in which units.",
+    "For tests, " + RESCALED[0].lower() + RESCALED[1:],
+    SHUFFLED,
+    "Grey levels less one mean colour are divided by 128; the paper subtracts the mean, and does "
+    "not say whether it is a colour or an image, nor in which units.",
 )
-UNCHOSEN = (
-    "The paper's one network is the one of seven with the lowest top-1 error on the validation "
-    "images; here none is chosen.",
+BEST_DIFFERS = (
+    "One network is trained; the paper's one network is the one of seven with the lowest top-1 "
+    "error on the validation images.",
+)
+IMAGENETTE_DIFFERS = (
+    "Ten classes instead of a thousand, and photographs of 160 pixels, enlarged.",
+    "250 passes over so few photographs are less than a hundredth of the updates on ImageNet.",
 )
 
 IMAGENET = Experiment(
     name="googlenet-imagenet",
     title="GoogLeNet on ImageNet",
     network=GOOGLENET_AUXILIARY,
-    recipe=RECIPE,
+    recipe=IMAGENET_RECIPE,
     protocols=("single-view", "10-crop"),
     reported=(ONE_CROP, TEN_CROPS),
-    chosen=(*DEVIATIONS, *UNCHOSEN),
+    differs=(*GOOGLENET_DIFFERS, *BEST_DIFFERS),
+    chosen=GOOGLENET_CHOSEN,
     note="Needs ImageNet, and a GPU; googlenet-imagenette runs without ImageNet.",
 )
 IMAGENETTE = Experiment(
     name="googlenet-imagenette",
     title="GoogLeNet on Imagenette, ten classes of ImageNet in small",
-    network=replace(
-        GOOGLENET_AUXILIARY,
-        name="googlenet-auxiliary-10",
-        options={**GOOGLENET_AUXILIARY.options, "classes": 10},
-    ),
-    recipe=replace(RECIPE, data=Data("imagenette", test="validation")),
+    network=GOOGLENET_10,
+    recipe=IMAGENETTE_RECIPE,
     protocols=("single-view", "10-crop"),
-    chosen=(
-        *DEVIATIONS,
-        "Ten classes instead of a thousand, and photographs of 160 pixels, enlarged.",
-        "250 passes over so few photographs are less than a hundredth of the updates on ImageNet.",
-    ),
+    differs=(*GOOGLENET_DIFFERS, *IMAGENETTE_DIFFERS),
+    chosen=GOOGLENET_CHOSEN,
     note="A stand-in, to see that all is wired: the paper has no number for it.",
 )
+
+# ------------------------------------------------------------------------------- the paper
 
 PAPER = Paper(
     name="googlenet",
@@ -315,6 +318,6 @@ PAPER = Paper(
     "V. Vanhoucke, A. Rabinovich",
     published="arXiv:1409.4842, 2014",
     experiments=(IMAGENET, IMAGENETTE),
-    networks=(*NETWORKS, IMAGENETTE.network),
+    networks=(GOOGLENET, GOOGLENET_AUXILIARY, GOOGLENET_10),
     reported=ENSEMBLES,
 )

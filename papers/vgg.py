@@ -1,9 +1,8 @@
-"""VGG: Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
-arXiv 1409.1556, 2014; ICLR 2015.
+"""VGG, 2014: depth alone, from 11 to 19 layers with weights.
 
-What was new: depth alone, from 11 to 19 layers with weights, with the smallest kernels that know
-left from right and up from down. Three 3x3 layers see what one 7x7 layer sees, with two more
-rectifications and 27 weights for each pair of maps instead of 49.
+What was new: depth, with the smallest kernels that know left from right and up from down. Three 3x3
+layers see what one 7x7 layer sees, with two more rectifications and 27 weights for each pair of
+maps instead of 49.
 
 Here are the networks of Table 1, and what Tables 3 to 7 report of them on ILSVRC-2012, top-1 and
 top-5. Trained and tested at one scale (256): 29.6 and 10.4 % error for A, 27.0 and 8.8 % for D,
@@ -11,9 +10,9 @@ top-5. Trained and tested at one scale (256): 29.6 and 10.4 % error for A, 27.0 
 and for E. Of the shallow network (B with each pair of 3x3 layers replaced by one of 5x5) the paper
 says only that its top-1 error on a centre crop is 7 % higher than that of B (section 4.1). These
 tables test densely, or on 50 crops at each scale; the experiments here test one crop and ten, so
-that they are held against each other (the claims), not against the tables. ImageNet is not here, so
-nothing of this has been run. The experiment on Imagenette, ten of its classes, is there to see that
-all is wired.
+the claims hold them against each other, and nothing holds them against the tables. They need
+ImageNet, and have not been run. The experiment on Imagenette, ten of its classes, shows that all is
+wired.
 
 Beyond the paper's own numbers: He et al. 2015 give 15.3 and 19.6 billion multiply-adds for D and E;
 the first leaves out the full layers (15.35 without them, 15.47 with them), the second has them
@@ -23,6 +22,7 @@ the first leaves out the full layers (15.35 without them, 15.47 with them), the 
 import math
 from dataclasses import replace
 
+from papers.common import ALL_DECAYED, RESCALED, SHUFFLED, top1_and_top5
 from repro.data.augmentation import Chain, PCAColour
 from repro.data.crops import ScaleJitter, Square
 from repro.data.preprocessing import ChannelMean
@@ -30,151 +30,6 @@ from repro.errors import UsageError, unknown
 from repro.lazy import keras, krizhevsky2012
 from repro.networks.losses import SoftmaxCrossEntropy
 from repro.spec import SGD, Claim, Data, Divided, Experiment, Network, Paper, Recipe, Reported
-
-# ------------------------------------------------------------------------------- the networks
-
-# Table 1: the maps of the five stages, between which there is a max-pooling ...
-MAPS = (64, 128, 256, 512, 512)
-# ... and the side of the kernel of each layer in each stage, by configuration. "shallow" is the
-# network that section 4.1 compares B with.
-CONFIGURATIONS = {
-    "A": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
-    "A-LRN": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
-    "B": ((3, 3), (3, 3), (3, 3), (3, 3), (3, 3)),
-    "C": ((3, 3), (3, 3), (3, 3, 1), (3, 3, 1), (3, 3, 1)),
-    "D": ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)),
-    "E": ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3)),
-    "shallow": ((5,), (5,), (5,), (5,), (5,)),
-}
-
-# Section 3.1. "published": Gaussian weights of variance 1e-2, for A, and for the layers that
-# `from_a` leaves as they are. "glorot": Glorot and Bengio 2010, of which the authors found after
-# the submission that it needs no pre-training.
-INITIALISATIONS = ("glorot", "published")
-
-
-def drawn(initialisation: str):
-    """How weights are drawn: a new initializer. Biases are zero in either case (section 3.1)."""
-    if initialisation == "published":
-        return keras.initializers.RandomNormal(stddev=math.sqrt(1e-2))
-    if initialisation == "glorot":
-        return keras.initializers.GlorotUniform()
-    raise unknown("initialisation", initialisation, INITIALISATIONS)
-
-
-def convolutions(x, stage: int, sides: tuple[int, ...], maps: int, initialisation: str):
-    """The layers conv<stage>_1, conv<stage>_2, ...: stride 1, the image's size kept, relu."""
-    for number, side in enumerate(sides, start=1):
-        x = keras.layers.Conv2D(
-            maps,
-            side,
-            padding="same",
-            activation="relu",
-            kernel_initializer=drawn(initialisation),
-            name=f"conv{stage}_{number}",
-        )(x)
-    return x
-
-
-def full(x, name: str, units: int, initialisation: str):
-    """A full layer with relu, half of its units dropped while training (section 3.1)."""
-    x = keras.layers.Dense(
-        units, activation="relu", kernel_initializer=drawn(initialisation), name=name
-    )(x)
-    return keras.layers.Dropout(0.5, name=f"{name}_dropout")(x)
-
-
-def vgg(configuration: str, initialisation: str = "glorot", classes: int = 1000, side: int = 224):
-    """A column of Table 1: 224x224x3 in, five stages down to 7x7, three full layers, logits.
-
-    side: that of the images; the paper's is 224.
-    """
-    if configuration not in CONFIGURATIONS:
-        raise unknown("configuration", configuration, CONFIGURATIONS)
-    x = images = keras.Input((side, side, 3))
-    stages = zip(CONFIGURATIONS[configuration], MAPS, strict=True)
-    for stage, (sides, maps) in enumerate(stages, start=1):
-        x = convolutions(x, stage, sides, maps, initialisation)
-        if configuration == "A-LRN" and stage == 1:  # with the parameters of AlexNet (section 2.1)
-            x = krizhevsky2012.LocalResponseNormalization(
-                size=5, k=2.0, alpha=1e-4, beta=0.75, name="lrn1"
-            )(x)
-        x = keras.layers.MaxPooling2D(2, strides=2, name=f"pool{stage}")(x)
-    x = keras.layers.Flatten(name="flatten")(x)
-    x = full(x, "fc6", 4096, initialisation)
-    x = full(x, "fc7", 4096, initialisation)
-    # Logits, in float32 whatever the precision is.
-    x = keras.layers.Dense(
-        classes, kernel_initializer=drawn(initialisation), dtype="float32", name="fc8"
-    )(x)
-    return keras.Model(images, x, name=NAMES[configuration])
-
-
-# Section 3.1: the first four convolutions and the three full layers of A. The paper counts them in
-# A; in a deeper network they are the layers of the same stage and place, which have their shapes.
-FROM_A = ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8")
-
-
-def from_a(model, a):
-    """Copies what the deeper networks begin with from a trained A into `model`; returns `model`.
-
-    Section 3.1; no experiment here does so. Raises UsageError, and copies nothing, where `model`
-    lacks such a layer or has it in another shape.
-    """
-    shapes = [{m.name: [w.shape for w in m.weights] for m in net.layers} for net in (a, model)]
-    for name in FROM_A:
-        if name not in shapes[1] or shapes[0][name] != shapes[1][name]:
-            raise UsageError(f"{model.name} cannot begin with the weights of A: {name} differs")
-    for name in FROM_A:
-        model.get_layer(name).set_weights(a.get_layer(name).get_weights())
-    return model
-
-
-def fully_convolutional(model):
-    """`model` for images of any size, with copies of its weights (section 3.2).
-
-    How the paper tests; the experiments here test crops. The full layers become convolutions, the
-    first as large as the last maps (7x7 for images of 224x224), the others 1x1. Images [batch,
-    height, width, 3] at least as large as those of `model` in, maps of class scores [batch, height,
-    width, classes] out: 1x1 for images as large, then one more for every 32 pixels. Nothing is
-    dropped.
-    """
-    x = images = keras.Input((None, None, 3))
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.InputLayer | keras.layers.Flatten | keras.layers.Dropout):
-            continue
-        if isinstance(layer, keras.layers.Dense):
-            side = math.isqrt(layer.kernel.shape[0] // x.shape[-1])
-            twin = keras.layers.Conv2D(
-                layer.units,
-                side,
-                activation=layer.activation,
-                kernel_initializer="zeros",
-                dtype=layer.dtype_policy,
-                name=layer.name,
-            )
-            kernel = (side, side, x.shape[-1], layer.units)
-        else:
-            twin = type(layer).from_config(layer.get_config())
-            kernel = layer.kernel.shape if layer.weights else ()
-        x = twin(x)
-        if layer.weights:
-            twin.kernel.assign(keras.ops.reshape(layer.kernel.value, kernel))
-            twin.bias.assign(layer.bias.value)
-    return keras.Model(images, x, name=f"{model.name}-fully-convolutional")
-
-
-NAMES = {
-    "A": "vgg-a",
-    "A-LRN": "vgg-a-lrn",
-    "B": "vgg-b",
-    "C": "vgg-c",
-    "D": "vgg-d",
-    "E": "vgg-e",
-    "shallow": "vgg-b-shallow",
-}
-# Table 2, in millions; A and A-LRN share a column.
-PARAMETERS = {"A": 133, "A-LRN": 133, "B": 133, "C": 134, "D": 138, "E": 144}
 
 # ------------------------------------------------------------------------------- what was reported
 
@@ -185,11 +40,7 @@ PARAMETERS = {"A": 133, "A-LRN": 133, "B": 133, "C": 134, "D": 138, "E": 144}
 
 def scored(table: str, protocol: str, top1: float, top5: float) -> tuple[Reported, ...]:
     """The errors on the validation images."""
-    source = f"{table}, validation images"
-    return (
-        Reported("test_error", top1, source, protocol),
-        Reported("test_top5_error", top5, source, protocol),
-    )
+    return top1_and_top5(f"{table}, validation images", top1, top5, protocol)
 
 
 AT_256, AT_384 = "dense, S=256, Q=256", "dense, S=384, Q=384"
@@ -278,6 +129,98 @@ TABLE_6 = tuple(
     )
 )
 
+# ------------------------------------------------------------------------------- the networks
+
+# Table 1: the maps of the five stages, between which there is a max-pooling ...
+MAPS = (64, 128, 256, 512, 512)
+# ... and the side of the kernel of each layer in each stage, by configuration. "shallow" is the
+# network that section 4.1 compares B with.
+CONFIGURATIONS = {
+    "A": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
+    "A-LRN": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
+    "B": ((3, 3), (3, 3), (3, 3), (3, 3), (3, 3)),
+    "C": ((3, 3), (3, 3), (3, 3, 1), (3, 3, 1), (3, 3, 1)),
+    "D": ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)),
+    "E": ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3)),
+    "shallow": ((5,), (5,), (5,), (5,), (5,)),
+}
+
+NAMES = {
+    "A": "vgg-a",
+    "A-LRN": "vgg-a-lrn",
+    "B": "vgg-b",
+    "C": "vgg-c",
+    "D": "vgg-d",
+    "E": "vgg-e",
+    "shallow": "vgg-b-shallow",
+}
+
+# Section 3.1. "published": Gaussian weights of variance 1e-2, for A, and for the layers that
+# `from_a` leaves as they are. "glorot": Glorot and Bengio 2010, of which the authors found after
+# the submission that it needs no pre-training.
+INITIALISATIONS = ("glorot", "published")
+
+
+def drawn(initialisation: str):
+    """How weights are drawn: a new initializer. Biases are zero in either case (section 3.1)."""
+    if initialisation == "published":
+        return keras.initializers.RandomNormal(stddev=math.sqrt(1e-2))
+    if initialisation == "glorot":
+        return keras.initializers.GlorotUniform()
+    raise unknown("initialisation", initialisation, INITIALISATIONS)
+
+
+def convolutions(x, stage: int, sides: tuple[int, ...], maps: int, initialisation: str):
+    """The layers conv<stage>_1, conv<stage>_2, ...: stride 1, the image's size kept, relu."""
+    for number, side in enumerate(sides, start=1):
+        x = keras.layers.Conv2D(
+            maps,
+            side,
+            padding="same",
+            activation="relu",
+            kernel_initializer=drawn(initialisation),
+            name=f"conv{stage}_{number}",
+        )(x)
+    return x
+
+
+def full(x, name: str, units: int, initialisation: str):
+    """A full layer with relu, half of its units dropped while training (section 3.1)."""
+    x = keras.layers.Dense(
+        units, activation="relu", kernel_initializer=drawn(initialisation), name=name
+    )(x)
+    return keras.layers.Dropout(0.5, name=f"{name}_dropout")(x)
+
+
+def vgg(configuration: str, initialisation: str = "glorot", classes: int = 1000, side: int = 224):
+    """A column of Table 1: 224x224x3 in, five stages down to 7x7, three full layers, logits.
+
+    side: that of the images; the paper's is 224.
+    """
+    if configuration not in CONFIGURATIONS:
+        raise unknown("configuration", configuration, CONFIGURATIONS)
+    x = images = keras.Input((side, side, 3))
+    stages = zip(CONFIGURATIONS[configuration], MAPS, strict=True)
+    for stage, (sides, maps) in enumerate(stages, start=1):
+        x = convolutions(x, stage, sides, maps, initialisation)
+        if configuration == "A-LRN" and stage == 1:  # with the parameters of AlexNet (section 2.1)
+            x = krizhevsky2012.LocalResponseNormalization(
+                size=5, k=2.0, alpha=1e-4, beta=0.75, name="lrn1"
+            )(x)
+        x = keras.layers.MaxPooling2D(2, strides=2, name=f"pool{stage}")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = full(x, "fc6", 4096, initialisation)
+    x = full(x, "fc7", 4096, initialisation)
+    # Logits, in float32 whatever the precision is.
+    x = keras.layers.Dense(
+        classes, kernel_initializer=drawn(initialisation), dtype="float32", name="fc8"
+    )(x)
+    return keras.Model(images, x, name=NAMES[configuration])
+
+
+# Table 2, in millions; A and A-LRN share a column.
+PARAMETERS = {"A": 133, "A-LRN": 133, "B": 133, "C": 134, "D": 138, "E": 144}
+
 NETWORKS = tuple(
     Network(
         name,
@@ -299,12 +242,19 @@ NETWORKS = tuple(
     )
     for configuration, name in NAMES.items()
 )
+# For ten classes, on images of 128x128.
+SMALL = Network(
+    "vgg-a-128",
+    vgg,
+    options={"configuration": "A", "initialisation": "glorot", "classes": 10, "side": 128},
+    choices=NETWORKS[0].choices,
+)
 
 # ------------------------------------------------------------------------------- the recipes
 
-# Section 3.1. 370,000 iterations, in which the rate was divided by 10 three times; after how many
-# is chosen here.
-RECIPE = Recipe(
+# Section 3.1. 370,000 iterations, in which the rate was divided by 10 three times; when, is chosen
+# here.
+IMAGENET_RECIPE = Recipe(
     data=Data("imagenet", test="validation"),
     preprocessing=(Square(256), ChannelMean(scale=1.0)),
     augmentation=Chain((ScaleJitter(224, 256, 256), PCAColour(white=255.0))),
@@ -321,19 +271,19 @@ RECIPE = Recipe(
     initialisation="what network.initialisation names, biases 0",
 )
 # S drawn from 256 to 512 for each image; tested at Q = 0.5 (256 + 512) (section 4.1).
-JITTER = replace(
-    RECIPE,
+JITTERED_RECIPE = replace(
+    IMAGENET_RECIPE,
     preprocessing=(Square(384), ChannelMean(scale=1.0)),
     augmentation=Chain((ScaleJitter(224, 256, 512), PCAColour(white=255.0))),
 )
 
-# 146 is to 128 as 256 is to 224.
-SMALL = replace(
-    RECIPE,
+# Imagenette's photographs are small: 146 is to 128 as 256 is to 224.
+IMAGENETTE_RECIPE = replace(
+    IMAGENET_RECIPE,
     data=Data("imagenette", test="validation"),
     preprocessing=(Square(146), ChannelMean(scale=1.0)),
     augmentation=Chain((ScaleJitter(128, 146, 146), PCAColour(white=255.0))),
-    optimizer=replace(RECIPE.optimizer, falls=Divided(by=10, at=(32, 52, 64))),
+    optimizer=replace(IMAGENET_RECIPE.optimizer, falls=Divided(by=10, at=(32, 52, 64))),
     passes=74,
     iterations=0,
     batch=32,
@@ -341,52 +291,54 @@ SMALL = replace(
 
 # ------------------------------------------------------------------------------- the experiments
 
-# What differs from the paper, or what it leaves open.
-DEVIATIONS = (
+VGG_DIFFERS = (
     "A test image is the centre of the rescaled photograph, or ten crops of that; Tables 3 and 4 "
     "apply the network densely to the whole photograph and its mirror image.",
-    "Weight decay applies to all weights and biases; the paper does not say to what.",
-    "Photographs are rescaled bilinearly; the paper does not say how.",
-    "Each pass is shuffled anew, and a batch may end one pass and begin the next; the paper does "
-    "not say how its batches are made up.",
+)
+VGG_CHOSEN = (
+    ALL_DECAYED,
+    RESCALED,
+    SHUFFLED,
     "The colour shift is that of Krizhevsky et al. 2012, in units of white; the paper refers to "
     "them, who give no unit.",
     "Grey levels stay from 0 to 255, and the mean colour is that of the square centres of the "
-    "photographs; the paper says that it is computed on the training set, not in which units.",
+    "photographs; the paper computes it on the training set, and does not say in which units.",
 )
-# Section 3.1, by network; FROM_LAYERS_OF_A is for those that BEGINNING does not name.
-DRAWN = (
+# Section 3.1: how the weights begin.
+GLOROT = (
     "Weights are drawn as Glorot and Bengio do, which the authors found to need no pre-training; "
 )
-OF_A = (DRAWN + "the paper draws all those of A with a variance of 0.01.",)
-FROM_LAYERS_OF_A = (
-    DRAWN + "the networks of the tables began with seven layers of a trained A, the others drawn "
-    "with a variance of 0.01.",
+A_DIFFERS = (GLOROT + "the paper draws all those of A with a variance of 0.01.",)
+FROM_A_DIFFERS = (
+    GLOROT + "the networks of the tables began with seven layers of a trained A, and drew the "
+    "others with a variance of 0.01.",
 )
-UNSAID = (DRAWN + "the paper does not say whether this network began with layers of A.",)
-BEGINNING = {"vgg-a": OF_A, "vgg-a-lrn": UNSAID, "vgg-b-shallow": UNSAID}
-SCHEDULE = (
+BEGINNING_CHOSEN = (GLOROT + "the paper does not say whether this network began with layers of A.",)
+UNSAID = ("vgg-a-lrn", "vgg-b-shallow")
+SCHEDULE_DIFFERS = (
     "The rate falls after 160,000, 260,000 and 320,000 of 370,000 iterations; the paper lowered it "
-    "three times when the accuracy on the validation images, which its tables are of, no longer "
-    "rose, and does not say when.",
+    "three times, when the accuracy on the validation images, which its tables are of, no longer "
+    "rose, and does not say when that was.",
 )
-FROM_THE_START = (
+JITTERED_DIFFERS = (
     "Scales are jittered from the start, in one training of 370,000 iterations from a rate of "
-    "0.01; the paper's networks go on from those of S=384, which went on from those of S=256 at a "
-    "rate of 0.001; it gives neither rate nor length of this last training.",
+    "0.01; the paper's networks continue those of S=384, which continued those of S=256 at a rate "
+    "of 0.001; it gives neither rate nor length of this last training.",
+)
+JITTERED_CHOSEN = (
     "Test images are rescaled to 384 pixels: the centre crop covers a third of that square, and "
     "three quarters of the 256 of the other networks; ten crops reach the corners of both.",
 )
-LRN = (
+LRN_CHOSEN = (
     "Response normalisation follows the first convolution's relu, as in AlexNet, and alpha is not "
     "divided by the size; Table 1 has it after the convolution, and leaves relus out.",
 )
-SHALLOW = (
-    "It is tested at the scale of 256 pixels; the paper compares it with B on a centre crop, and "
-    "does not say at which scale.",
+SHALLOW_CHOSEN = (
+    "The network is tested at the scale of 256 pixels; the paper compares it with B on a centre "
+    "crop, and does not say at which scale.",
 )
-OF_NETWORK = {"vgg-a-lrn": LRN, "vgg-b-shallow": SHALLOW}
-SMALLER = (
+OF_NETWORK_CHOSEN = {"vgg-a-lrn": LRN_CHOSEN, "vgg-b-shallow": SHALLOW_CHOSEN}
+IMAGENETTE_DIFFERS = (
     "Ten classes instead of a thousand, crops of 128 pixels out of 146 instead of 224 out of 256, "
     "so 8,192 inputs of the first full layer instead of 25,088, and batches of 32 instead of 256.",
     "The rate falls after 32, 52 and 64 of 74 passes, which are 21,897 updates with all 9,469 "
@@ -394,19 +346,33 @@ SMALLER = (
 )
 
 
-def on_imagenet(network: Network, recipe: Recipe = RECIPE, suffix: str = "") -> Experiment:
+def beginning(network: Network) -> tuple[str, ...]:
+    """How the paper began this network, where it says so."""
+    if network.name in UNSAID:
+        return ()
+    return A_DIFFERS if network.name == "vgg-a" else FROM_A_DIFFERS
+
+
+def on_imagenet(
+    network: Network, recipe: Recipe = IMAGENET_RECIPE, jittered: bool = False
+) -> Experiment:
     return Experiment(
-        name=f"{network.name}-imagenet{suffix}",
-        title=f"{network.name.upper()} on ImageNet" + (", scales jittered" if suffix else ""),
+        name=f"{network.name}-imagenet" + ("-jittered" if jittered else ""),
+        title=f"{network.name.upper()} on ImageNet" + (", scales jittered" if jittered else ""),
         network=network,
         recipe=recipe,
         protocols=("single-view", "10-crop"),
+        differs=(
+            *beginning(network),
+            *VGG_DIFFERS,
+            *SCHEDULE_DIFFERS,
+            *(JITTERED_DIFFERS if jittered else ()),
+        ),
         chosen=(
-            *BEGINNING.get(network.name, FROM_LAYERS_OF_A),
-            *DEVIATIONS,
-            *SCHEDULE,
-            *OF_NETWORK.get(network.name, ()),
-            *(FROM_THE_START if suffix else ()),
+            *(BEGINNING_CHOSEN if network.name in UNSAID else ()),
+            *VGG_CHOSEN,
+            *OF_NETWORK_CHOSEN.get(network.name, ()),
+            *(JITTERED_CHOSEN if jittered else ()),
         ),
         note="Needs ImageNet, and a GPU; vgg-a-imagenette runs without ImageNet. The paper prints "
         "no error of it for one crop or ten.",
@@ -415,22 +381,18 @@ def on_imagenet(network: Network, recipe: Recipe = RECIPE, suffix: str = "") -> 
 
 ON_IMAGENET = {network.name: on_imagenet(network) for network in NETWORKS}
 JITTERED = tuple(
-    on_imagenet(network, JITTER, "-jittered")
+    on_imagenet(network, JITTERED_RECIPE, jittered=True)
     for network in NETWORKS
     if network.name in ("vgg-c", "vgg-d", "vgg-e")
 )
 IMAGENETTE = Experiment(
     name="vgg-a-imagenette",
     title="VGG-A on Imagenette, ten classes of ImageNet in small",
-    network=Network(
-        "vgg-a-128",
-        vgg,
-        options={"configuration": "A", "initialisation": "glorot", "classes": 10, "side": 128},
-        choices=NETWORKS[0].choices,
-    ),
-    recipe=SMALL,
+    network=SMALL,
+    recipe=IMAGENETTE_RECIPE,
     protocols=("single-view", "10-crop"),
-    chosen=(*OF_A, *DEVIATIONS, *SMALLER),
+    differs=(*A_DIFFERS, *VGG_DIFFERS, *IMAGENETTE_DIFFERS),
+    chosen=VGG_CHOSEN,
     note="A stand-in, to see that all is wired: the paper has no number for it.",
 )
 
@@ -480,6 +442,65 @@ CLAIMS = (
     ),
 )
 
+# ------------------------------------------------------------------------------- beyond experiments
+
+# The paper does this; no experiment here does.
+
+# Section 3.1: the first four convolutions and the three full layers of A. The paper counts them in
+# A; in a deeper network they are the layers of the same stage and place, which have their shapes.
+FROM_A = ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8")
+
+
+def from_a(model, a):
+    """Copies what the deeper networks begin with from a trained A into `model`; returns `model`.
+
+    Section 3.1. Raises UsageError, and copies nothing, where `model` lacks such a layer or has it
+    in another shape.
+    """
+    shapes = [{m.name: [w.shape for w in m.weights] for m in net.layers} for net in (a, model)]
+    for name in FROM_A:
+        if name not in shapes[1] or shapes[0][name] != shapes[1][name]:
+            raise UsageError(f"{model.name} cannot begin with the weights of A: {name} differs")
+    for name in FROM_A:
+        model.get_layer(name).set_weights(a.get_layer(name).get_weights())
+    return model
+
+
+def fully_convolutional(model):
+    """`model` for images of any size, with copies of its weights (section 3.2).
+
+    The paper tests with it. The full layers become convolutions, the first as large as the last
+    maps (7x7 for images of 224x224), the others 1x1. Images [batch, height, width, 3] at least as
+    large as those of `model` in, maps of class scores [batch, height, width, classes] out: 1x1 for
+    images as large, then one more for every 32 pixels. Nothing is dropped.
+    """
+    x = images = keras.Input((None, None, 3))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer | keras.layers.Flatten | keras.layers.Dropout):
+            continue
+        if isinstance(layer, keras.layers.Dense):
+            side = math.isqrt(layer.kernel.shape[0] // x.shape[-1])
+            twin = keras.layers.Conv2D(
+                layer.units,
+                side,
+                activation=layer.activation,
+                kernel_initializer="zeros",
+                dtype=layer.dtype_policy,
+                name=layer.name,
+            )
+            kernel = (side, side, x.shape[-1], layer.units)
+        else:
+            twin = type(layer).from_config(layer.get_config())
+            kernel = layer.kernel.shape if layer.weights else ()
+        x = twin(x)
+        if layer.weights:
+            twin.kernel.assign(keras.ops.reshape(layer.kernel.value, kernel))
+            twin.bias.assign(layer.bias.value)
+    return keras.Model(images, x, name=f"{model.name}-fully-convolutional")
+
+
+# ------------------------------------------------------------------------------- the paper
+
 PAPER = Paper(
     name="vgg",
     title="Very Deep Convolutional Networks for Large-Scale Image Recognition",
@@ -491,7 +512,7 @@ PAPER = Paper(
         *JITTERED,
         IMAGENETTE,
     ),
-    networks=(*NETWORKS, IMAGENETTE.network),
+    networks=(*NETWORKS, SMALL),
     claims=CLAIMS,
     reported=TABLE_6,
 )
