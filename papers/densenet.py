@@ -1,17 +1,16 @@
-"""DenseNet: Huang, Liu, van der Maaten, Weinberger, "Densely Connected Convolutional Networks",
-arXiv 1608.06993, 2016; CVPR 2017.
+"""DenseNet, 2016: each layer takes the maps of all layers before it.
 
-What was new: each layer takes the maps of all layers before it in its block, put side by side, and
-adds a few maps of its own (the growth rate, k). Features are used again rather than learnt again,
-so that layers can be narrow and a network needs few weights for its accuracy.
+What was new: the maps of all layers before a layer in its block stand side by side as its input,
+and it adds a few maps of its own (the growth rate, k). Features are used again rather than learnt
+again, so that layers can be narrow and a network needs few weights for its accuracy.
 
-Held against the paper here: the networks of Table 2 on CIFAR-10, CIFAR-100 and SVHN (5.24 % test
-error on augmented CIFAR-10 with 40 layers and k = 12; 4.51 % with 0.8 million weights, DenseNet-BC
-of 100 layers and k = 12; 3.46 % with DenseNet-BC of 190 layers and k = 40) and those of Tables 1
-and 3 on ImageNet (25.02 % top-1 with 121 layers and one crop). On CIFAR-10 they are trained here;
-how they are trained and tested on the others is not here yet. DenseNet-161 is from the authors'
-repository. With the blocks that Table 1 gives it, DenseNet-264 has 265 layers with weights; the
-others have as many as they are called by.
+Held against the paper here: the networks of Table 2 on CIFAR-10 (5.24 % test error on augmented
+images with 40 layers and k = 12; 4.51 % with 0.8 million weights, DenseNet-BC of 100 layers and
+k = 12; 3.46 % with DenseNet-BC of 190 layers and k = 40). Their numbers on CIFAR-100 and SVHN, and
+the networks of Tables 1 and 3 on ImageNet (25.02 % top-1 with 121 layers and one crop), are here
+too, but not how those are trained and tested. DenseNet-161 is from the authors' repository. With
+the blocks that Table 1 gives it, DenseNet-264 has 265 layers with weights; the others have as many
+as they are called by.
 
 Kept as they are for the gradients, the inputs of all layers take memory that grows with the square
 of a block's depth: each is a copy of all maps before it. All networks but the two smallest are
@@ -24,6 +23,15 @@ in a quarter more time; 2.8 and 1.1 GB for DenseNet-BC of 100 layers and k = 12;
 
 from dataclasses import replace
 
+from papers.common import (
+    HE_BY_FAN_IN,
+    MOMENTUM,
+    MOVING_AVERAGES,
+    SHUFFLED,
+    STATISTICS_OF_A_BATCH,
+    UNBIASED,
+    top1_and_top5,
+)
 from repro.data.augmentation import CropAndFlip
 from repro.data.preprocessing import ChannelMeanAndDeviation
 from repro.errors import UsageError
@@ -31,31 +39,51 @@ from repro.lazy import keras, layers
 from repro.networks.losses import SoftmaxCrossEntropy
 from repro.spec import SGD, Band, Claim, Data, Divided, Experiment, Network, Paper, Recipe, Reported
 
+# ------------------------------------------------------------------------------- what was reported
+
+# Table 2: test error in per cent. A plus: with mirroring and shifts; without one, CIFAR is trained
+# with dropout 0.2, as SVHN is. The paper leaves three numbers of the largest network out.
+ERRORS = {
+    "densenet40-k12": {"C10": 7.00, "C10+": 5.24, "C100": 27.55, "C100+": 24.42, "SVHN": 1.79},
+    "densenet100-k12": {"C10": 5.77, "C10+": 4.10, "C100": 23.79, "C100+": 20.20, "SVHN": 1.67},
+    "densenet100-k24": {"C10": 5.83, "C10+": 3.74, "C100": 23.42, "C100+": 19.25, "SVHN": 1.59},
+    "densenet-bc100-k12": {"C10": 5.92, "C10+": 4.51, "C100": 24.15, "C100+": 22.27, "SVHN": 1.76},
+    "densenet-bc250-k24": {"C10": 5.19, "C10+": 3.62, "C100": 19.64, "C100+": 17.60, "SVHN": 1.74},
+    "densenet-bc190-k40": {"C10+": 3.46, "C100+": 17.18},
+}
+LOWEST = "the network with the lowest validation error"
+TABLE_2 = {
+    network: {
+        data: Reported("test_error", value, "Table 2, SVHN (not checked)", chosen=LOWEST)
+        if data == "SVHN"
+        else Reported("test_error", value, f"Table 2, {data}")
+        for data, value in errors.items()
+    }
+    for network, errors in ERRORS.items()
+}
+
+
+def crops(one: tuple[float, float], ten: tuple[float, float]) -> tuple[Reported, ...]:
+    """Table 3: (top-1, top-5), with one crop and with ten."""
+    source = "Table 3, validation images"
+    return (*top1_and_top5(source, *one), *top1_and_top5(source, *ten, "10-crop"))
+
+
+TABLE_3 = {
+    "densenet121": crops((25.02, 7.71), (23.61, 6.66)),
+    "densenet169": crops((23.80, 6.85), (22.08, 5.92)),
+    "densenet201": crops((22.58, 6.34), (21.46, 5.54)),
+    "densenet264": crops((22.15, 6.12), (20.80, 5.29)),
+    "densenet161": (Reported("test_error", 22.2, "the authors' repository, validation images"),),
+}
+
 # ------------------------------------------------------------------------------- the networks
 
 
-def he():
-    """Gaussian weights of variance 2 / fan-in.
-
-    The forward case of He et al., "Delving Deep into Rectifiers", 2015, which section 4.2 cites.
-    """
-    return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
-
-
 def convolution(x, name: str, maps: int, side: int, stride: int = 1):
-    """A convolution without bias; the border is zeros, side // 2 of them on every side."""
-    border, padding = side // 2, "same"
-    if stride > 1 and border:  # there Keras' "same" has fewer zeros before the image than after it
-        x, padding = keras.layers.ZeroPadding2D(border, name=f"{name}_pad")(x), "valid"
-    return keras.layers.Conv2D(
-        maps,
-        side,
-        strides=stride,
-        padding=padding,
-        use_bias=False,
-        kernel_initializer=he(),
-        name=name,
-    )(x)
+    return layers.zero_bordered_convolution(
+        x, name, maps, side, stride, use_bias=False, kernel_initializer=layers.he()
+    )
 
 
 def normalised(x, name: str):
@@ -108,7 +136,9 @@ def dense_blocks(
     x = normalised(x, "final")
     x = keras.layers.GlobalAveragePooling2D(name="average_pool")(x)
     name = f"fc{classes}"
-    return keras.layers.Dense(classes, kernel_initializer=he(), dtype="float32", name=name)(x)
+    return keras.layers.Dense(classes, kernel_initializer=layers.he(), dtype="float32", name=name)(
+        x
+    )
 
 
 def built(images, logits, name: str, recompute: bool):
@@ -142,28 +172,6 @@ def cifar(
     return built(images, x, f"densenet{'-bc' if bc else ''}{depth}-k{growth_rate}", recompute)
 
 
-def imagenet(
-    blocks: tuple[int, ...], growth_rate: int, classes: int = 1000, recompute: bool = False
-):
-    """The networks of Table 1, all DenseNet-BC: 224x224x3 in, blocks from 56x56 to 7x7, logits.
-
-    recompute: for less memory, see `built`.
-    """
-    images = keras.Input((224, 224, 3))
-    # Table 1 has each convolution after its normalisation and relu; the first has them after it, as
-    # in the authors' code.
-    x = convolution(images, "conv1", 2 * growth_rate, 7, stride=2)
-    x = normalised(x, "conv1")
-    # Nothing is below zero after a relu, so a border of zeros changes no maximum.
-    x = keras.layers.ZeroPadding2D(1, name="max_pool_pad")(x)
-    x = keras.layers.MaxPooling2D(3, strides=2, name="max_pool")(x)
-    x = dense_blocks(x, blocks, growth_rate, True, 0.0, classes)
-    name = "-".join(map(str, ("densenet", *blocks, f"k{growth_rate}")))
-    return built(images, x, name, recompute)
-
-
-# ------------------------------------------------------------------------------- what was reported
-
 # Table 2: depth, growth rate, BC or not, and the parameters as printed for all data, which
 # are those with ten classes.
 OF_TABLE_2 = {
@@ -174,53 +182,6 @@ OF_TABLE_2 = {
     "densenet-bc250-k24": (250, 24, True, 15_300_000),
     "densenet-bc190-k40": (190, 40, True, 25_600_000),
 }
-# Table 2: test error in per cent. A plus: with mirroring and shifts; without one, CIFAR is trained
-# with dropout 0.2, as SVHN is. The paper leaves three numbers of the largest network out.
-ERRORS = {
-    "densenet40-k12": {"C10": 7.00, "C10+": 5.24, "C100": 27.55, "C100+": 24.42, "SVHN": 1.79},
-    "densenet100-k12": {"C10": 5.77, "C10+": 4.10, "C100": 23.79, "C100+": 20.20, "SVHN": 1.67},
-    "densenet100-k24": {"C10": 5.83, "C10+": 3.74, "C100": 23.42, "C100+": 19.25, "SVHN": 1.59},
-    "densenet-bc100-k12": {"C10": 5.92, "C10+": 4.51, "C100": 24.15, "C100+": 22.27, "SVHN": 1.76},
-    "densenet-bc250-k24": {"C10": 5.19, "C10+": 3.62, "C100": 19.64, "C100+": 17.60, "SVHN": 1.74},
-    "densenet-bc190-k40": {"C10+": 3.46, "C100+": 17.18},
-}
-LOWEST = "the network with the lowest validation error"
-TABLE_2 = {
-    network: {
-        data: Reported("test_error", value, "Table 2, SVHN (not checked)", chosen=LOWEST)
-        if data == "SVHN"
-        else Reported("test_error", value, f"Table 2, {data}")
-        for data, value in errors.items()
-    }
-    for network, errors in ERRORS.items()
-}
-
-
-def crops(one: tuple[float, float], ten: tuple[float, float]) -> tuple[Reported, ...]:
-    """Table 3: (top-1, top-5), with one crop and with ten."""
-    return tuple(
-        Reported(metric, value, "Table 3, validation images", protocol)
-        for protocol, errors in (("single-view", one), ("10-crop", ten))
-        for metric, value in zip(("test_error", "test_top5_error"), errors, strict=True)
-    )
-
-
-TABLE_3 = {
-    "densenet121": crops((25.02, 7.71), (23.61, 6.66)),
-    "densenet169": crops((23.80, 6.85), (22.08, 5.92)),
-    "densenet201": crops((22.58, 6.34), (21.46, 5.54)),
-    "densenet264": crops((22.15, 6.12), (20.80, 5.29)),
-    "densenet161": (Reported("test_error", 22.2, "the authors' repository, validation images"),),
-}
-# Table 1, but for the last: blocks, growth rate.
-OF_TABLE_1 = {
-    "densenet121": ((6, 12, 24, 16), 32),
-    "densenet169": ((6, 12, 32, 32), 32),
-    "densenet201": ((6, 12, 48, 32), 32),
-    "densenet264": ((6, 12, 64, 48), 32),
-    "densenet161": ((6, 12, 36, 24), 48),
-}
-
 # Of these an update of 64 images takes less than 3 GB as they are.
 SMALL = ("densenet40-k12", "densenet-bc100-k12")
 
@@ -242,17 +203,6 @@ OF_CIFAR = tuple(
     )
     for name, (depth, growth_rate, bc, parameters) in OF_TABLE_2.items()
 )
-OF_IMAGENET = tuple(
-    Network(
-        name,
-        imagenet,
-        options={"blocks": blocks, "growth_rate": growth_rate, "recompute": True},
-        published={"parameters": 20_000_000} if name == "densenet201" else {},
-        source="section 4.4 (in millions)" if name == "densenet201" else "",
-        reported=TABLE_3[name],
-    )
-    for name, (blocks, growth_rate) in OF_TABLE_1.items()
-)
 # Section 4.2: without augmentation there is dropout.
 WITH_DROPOUT = tuple(
     replace(
@@ -264,13 +214,12 @@ WITH_DROPOUT = tuple(
     for network in OF_CIFAR
     if "C10" in TABLE_2[network.name]
 )
-NETWORKS = (*OF_CIFAR, *WITH_DROPOUT, *OF_IMAGENET)
 
 # ------------------------------------------------------------------------------- the recipes
 
 # Section 4.2: 300 passes in batches of 64, the rate 0.1 divided by 10 after a half and three
 # quarters of them. "C10+": with mirroring and shifts.
-AUGMENTED = Recipe(
+AUGMENTED_RECIPE = Recipe(
     data=Data("cifar10"),
     preprocessing=(ChannelMeanAndDeviation(),),
     augmentation=CropAndFlip(pad=4),
@@ -288,36 +237,28 @@ AUGMENTED = Recipe(
     short_factor=150,
     tested_every=5,
 )
-PLAIN = replace(AUGMENTED, augmentation=None)
+PLAIN_RECIPE = replace(AUGMENTED_RECIPE, augmentation=None)
 
 # ------------------------------------------------------------------------------- the experiments
 
-# What differs from the paper, or what it leaves open.
-DEVIATIONS = (
-    "Weights are drawn by the fan-in form of the initialisation that the paper refers to, those of "
-    "the last layer too; the paper does not say which form it takes, and its authors' code takes "
-    "the fan-out form, and for the last layer the uniform one of its library.",
-    "Convolutions have no biases, as in the authors' code; the paper does not say.",
-    "Batch normalisation has moving averages of momentum 0.9 and an epsilon of 1e-5, of which the "
-    "paper says nothing.",
-    "On one device batch normalisation goes by all 64 images of a batch, and so on several with "
-    "JAX; with TensorFlow each of several devices goes by its own share, and the moving averages "
-    "of the first are kept. The paper does not say on how many it trained.",
-    "Transitions have a relu after their normalisation, and the last block is followed by "
-    "normalisation and relu before it is pooled, as in the authors' code; the paper names the "
-    "normalisation of the transitions alone.",
+DENSENET_CHOSEN = (
+    HE_BY_FAN_IN + " Its authors' code takes the fan-out form, and for the last layer the uniform "
+    "one of its library.",
+    UNBIASED + " Those of the authors' code have none.",
+    MOVING_AVERAGES,
+    STATISTICS_OF_A_BATCH + " The paper does not say on how many GPUs it trained.",
+    "Transitions have a relu after their normalisation, and normalisation and relu follow the last "
+    "block before it is pooled, as in the authors' code; the paper names the normalisation of the "
+    "transitions alone.",
     "Weight decay applies to all weights, those of batch normalisation and the biases too; the "
-    "paper does not say to what.",
-    "The rate multiplies the gradient inside the momentum; the authors' code multiplies the whole "
-    "step, which differs where the rate drops, and the paper does not give the formula.",
-    "Each pass is shuffled anew, and a batch may end one pass and begin the next; the paper does "
-    "not say how its batches are made up.",
+    "paper does not say to which.",
+    MOMENTUM + " The authors' code multiplies the whole step.",
+    SHUFFLED,
 )
-SHIFTED = (
-    "Images are shifted by up to 4 pixels both ways, what is uncovered being zero after "
+SHIFTED_CHOSEN = (
+    "Images are shifted by up to 4 pixels both ways, and what is uncovered is zero after "
     "normalisation; the paper says mirroring and shifting, not by how much.",
 )
-
 
 # Measured here at short scale (28.83 and 29.69 %).
 AT_SHORT_SCALE = {
@@ -337,10 +278,10 @@ def on_cifar10(network: Network, data: str) -> Experiment:
         title=f"{printed.replace('densenet', 'DenseNet').replace('-bc', '-BC')} on CIFAR-10, "
         + ("mirrored and shifted" if augmented else "as it is, with dropout"),
         network=network,
-        recipe=AUGMENTED if augmented else PLAIN,
+        recipe=AUGMENTED_RECIPE if augmented else PLAIN_RECIPE,
         reported=(TABLE_2[printed][data],),
         bands=AT_SHORT_SCALE.get(name, ()),
-        chosen=(*DEVIATIONS, *SHIFTED) if augmented else DEVIATIONS,
+        chosen=(*DENSENET_CHOSEN, *(SHIFTED_CHOSEN if augmented else ())),
     )
 
 
@@ -378,12 +319,60 @@ CLAIMS = (
     ),
 )
 
+# ------------------------------------------------------------------------------- only counted
+
+# The networks for ImageNet. How the paper trains and tests them is not described here yet.
+
+
+def imagenet(
+    blocks: tuple[int, ...], growth_rate: int, classes: int = 1000, recompute: bool = False
+):
+    """The networks of Table 1, all DenseNet-BC: 224x224x3 in, blocks from 56x56 to 7x7, logits.
+
+    recompute: for less memory, see `built`.
+    """
+    images = keras.Input((224, 224, 3))
+    # Table 1 has each convolution after its normalisation and relu; the first has them after it, as
+    # in the authors' code.
+    x = convolution(images, "conv1", 2 * growth_rate, 7, stride=2)
+    x = normalised(x, "conv1")
+    # Nothing is below zero after a relu, so a border of zeros changes no maximum.
+    x = keras.layers.ZeroPadding2D(1, name="max_pool_pad")(x)
+    x = keras.layers.MaxPooling2D(3, strides=2, name="max_pool")(x)
+    x = dense_blocks(x, blocks, growth_rate, True, 0.0, classes)
+    name = "-".join(map(str, ("densenet", *blocks, f"k{growth_rate}")))
+    return built(images, x, name, recompute)
+
+
+# Table 1, but for the last: blocks, growth rate.
+OF_TABLE_1 = {
+    "densenet121": ((6, 12, 24, 16), 32),
+    "densenet169": ((6, 12, 32, 32), 32),
+    "densenet201": ((6, 12, 48, 32), 32),
+    "densenet264": ((6, 12, 64, 48), 32),
+    "densenet161": ((6, 12, 36, 24), 48),
+}
+
+OF_IMAGENET = tuple(
+    Network(
+        name,
+        imagenet,
+        options={"blocks": blocks, "growth_rate": growth_rate, "recompute": True},
+        published={"parameters": 20_000_000} if name == "densenet201" else {},
+        source="section 4.4 (in millions)" if name == "densenet201" else "",
+        reported=TABLE_3[name],
+    )
+    for name, (blocks, growth_rate) in OF_TABLE_1.items()
+)
+
+# ------------------------------------------------------------------------------- the paper
+
 PAPER = Paper(
     name="densenet",
     title="Densely Connected Convolutional Networks",
     authors="G. Huang, Z. Liu, L. van der Maaten, K. Q. Weinberger",
     published="arXiv:1608.06993, 2016",
     experiments=EXPERIMENTS,
-    networks=NETWORKS,
+    networks=(*OF_CIFAR, *WITH_DROPOUT, *OF_IMAGENET),
     claims=CLAIMS,
 )

@@ -22,7 +22,7 @@ printed ones are those of a separable convolution of depth multiplier 8), 4c (46
 
 from dataclasses import replace
 
-from papers.common import RESCALED, SHUFFLED
+from papers.common import SHUFFLED
 from repro.data.augmentation import Chain
 from repro.data.crops import InceptionCrop, PhotometricDistortions, Square
 from repro.data.preprocessing import ChannelMean
@@ -273,7 +273,7 @@ GOOGLENET_CHOSEN = (
     "The view that is tested is the centre of the image rescaled to 256 pixels, and the ten crops "
     "are its corners, its centre and their mirror images; the paper does not say how it takes one "
     "or ten.",
-    "For tests, " + RESCALED[0].lower() + RESCALED[1:],
+    "Photographs are rescaled bilinearly for tests; the paper does not say how it rescales them.",
     SHUFFLED,
     "Grey levels less one mean colour are divided by 128; the paper subtracts the mean, and does "
     "not say whether it is a colour or an image, nor in which units.",

@@ -1,24 +1,31 @@
-"""ResNet: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", arXiv 1512.03385,
-2015.
+"""ResNet, 2015: blocks of layers that learn what is to be added to their input, F(x) + x.
 
-What was new: blocks of layers learn what is to be added to their input, F(x) + x, where a plain
-network learns the whole of the next representation. Plain networks train worse the deeper they are,
-on their own training set; with such shortcuts the error falls with depth, to 110 layers on CIFAR-10
-and 152 on ImageNet.
+A plain network learns the whole of the next representation instead. Plain networks train worse the
+deeper they are, on their own training set; with such shortcuts the error falls with depth, to 110
+layers on CIFAR-10 and 152 on ImageNet.
 
 Held against the paper here (Table 6, CIFAR-10 with crops and flips): ResNet-20 8.75 % test error,
 -32 7.51 %, -44 7.17 %, -56 6.97 %, -110 6.61 ± 0.16 % (of five; the best 6.43), -1202 7.93 %. Plain
 networks have no numbers in the paper: Figure 6 (training error) and Figure 7 (strength of the
-layers' responses) are held to the order of their curves. The ImageNet networks of Table 1 are here
-with the numbers of Tables 2 to 5; how they are trained and tested is not.
+layers' responses) are held to the order of their curves. The ImageNet networks of Table 1 are
+counted here, with the numbers of Tables 2 to 5; how they are trained and tested is not here.
 
 `make reproduce-resnet` trains ResNet-20 on CIFAR-10 as the paper does: 64,000 updates, 164 passes
 over 50,000 images; results/ says how long that took on what (three hours on two cores, beside other
-work). What differs from the paper stands in `deviations`.
+work).
 """
 
 from dataclasses import replace
 
+from papers.common import (
+    HE_BY_FAN_IN,
+    MOMENTUM,
+    MOVING_AVERAGES,
+    SHUFFLED,
+    STATISTICS_OF_A_BATCH,
+    UNBIASED,
+    top1_and_top5,
+)
 from repro.data.augmentation import CropAndFlip
 from repro.data.preprocessing import PerPixelMean
 from repro.errors import unknown
@@ -39,6 +46,63 @@ from repro.spec import (
     WarmUp,
 )
 
+# ------------------------------------------------------------------------------- what was reported
+
+# Table 6, with crops and flips; of ResNet-110 the mean, since 6.43 is the best of its five runs.
+TABLE_6 = {
+    20: Reported("test_error", 8.75, "Table 6"),
+    32: Reported("test_error", 7.51, "Table 6"),
+    44: Reported("test_error", 7.17, "Table 6"),
+    56: Reported("test_error", 6.97, "Table 6"),
+    110: Reported(
+        "test_error", 6.61, "Table 6", std=0.16, runs=5, chosen="mean of five; the best is 6.43"
+    ),
+    1202: Reported("test_error", 7.93, "Table 6"),
+}
+
+
+# ImageNet, errors on the validation images, in per cent.
+
+
+def table_2(top1: float, tables: str = "Table 2") -> Reported:
+    """The average of ten crops, top-1 alone."""
+    return Reported("test_error", top1, f"{tables}, validation images", "10-crop")
+
+
+def table_3(top1: float, top5: float) -> tuple[Reported, ...]:
+    """The average of ten crops."""
+    return top1_and_top5("Table 3, validation images", top1, top5, "10-crop")
+
+
+def tables_2_and_3(top1: float, top5: float) -> tuple[Reported, ...]:
+    """The same top-1 error in both, the top-5 error in Table 3."""
+    return table_2(top1, "Tables 2 and 3"), table_3(top1, top5)[1]
+
+
+def table_4(top1: float, top5: float) -> tuple[Reported, ...]:
+    """Fully convolutional, the average of five scales (Table 4)."""
+    return top1_and_top5("Table 4, validation images", top1, top5, "multi-scale")
+
+
+ON_IMAGENET_REPORTED = {
+    "plain18": (table_2(27.94),),
+    "plain34": tables_2_and_3(28.54, 10.02),
+    "resnet18-a": (table_2(27.88),),
+    "resnet34-a": tables_2_and_3(25.03, 7.76),
+    "resnet34-b": (*table_3(24.52, 7.46), *table_4(21.84, 5.71)),
+    "resnet34-c": (*table_3(24.19, 7.40), *table_4(21.53, 5.60)),
+    "resnet50": (*table_3(22.85, 6.71), *table_4(20.74, 5.25)),
+    "resnet101": (*table_3(21.75, 6.05), *table_4(19.87, 4.60)),
+    "resnet152": (*table_3(21.43, 5.71), *table_4(19.38, 4.49)),
+}
+ENSEMBLE = Reported(
+    "test_top5_error",
+    3.57,
+    "Table 5, test images",
+    "ensemble",
+    chosen="six networks of different depths, two of them ResNet-152",
+)
+
 # ------------------------------------------------------------------------------- the networks
 
 # Sections 3.3 and 4.1. A: identity, zeros for the maps that are new; B: a projection where the
@@ -46,31 +110,11 @@ from repro.spec import (
 SHORTCUTS = ("A", "B", "C", "none")
 
 
-def he():
-    """Gaussian weights of variance 2 / fan-in.
-
-    The forward case of He et al., "Delving Deep into Rectifiers", 2015, which section 3.4 cites.
-    """
-    return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
-
-
 def convolution(x, name: str, maps: int, size: int, stride: int = 1):
-    """A convolution, and right after it batch normalisation (section 3.4), whose beta is the bias.
-
-    The border is zeros, size // 2 of them on every side.
-    """
-    border, padding = size // 2, "same"
-    if stride > 1 and border:  # there Keras' "same" has fewer zeros before the image than after it
-        x, padding = keras.layers.ZeroPadding2D(border, name=f"{name}_pad")(x), "valid"
-    x = keras.layers.Conv2D(
-        maps,
-        size,
-        strides=stride,
-        padding=padding,
-        use_bias=False,
-        kernel_initializer=he(),
-        name=name,
-    )(x)
+    """A convolution, then batch normalisation (section 3.4), whose beta serves as the bias."""
+    x = layers.zero_bordered_convolution(
+        x, name, maps, size, stride, use_bias=False, kernel_initializer=layers.he()
+    )
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
 
 
@@ -102,19 +146,6 @@ def building_block(x, name: str, maps: int, stride: int, option: str):
     return relu(y, name)
 
 
-def bottleneck(x, name: str, maps: int, stride: int, option: str):
-    """1x1, 3x3 and 1x1 layers, the last with four times the maps (Figure 5 right).
-
-    The first 1x1 has the stride, as in the networks that the authors published.
-    """
-    y = relu(convolution(x, f"{name}a", maps, 1, stride), f"{name}a")
-    y = relu(convolution(y, f"{name}b", maps, 3), f"{name}b")
-    y = convolution(y, f"{name}c", 4 * maps, 1)
-    if option != "none":
-        y = keras.layers.Add(name=f"{name}_add")([y, shortcut(x, name, 4 * maps, stride, option)])
-    return relu(y, name)
-
-
 def stages(x, block, blocks: tuple[int, ...], maps: int, option: str):
     """conv2_x, conv3_x, ...: from each to the next, half the side and twice the maps."""
     if option not in SHORTCUTS:
@@ -131,7 +162,9 @@ def classifier(x, classes: int):
     """Global average pooling and one full layer; logits, in float32 whatever the precision is."""
     x = keras.layers.GlobalAveragePooling2D(name="average_pool")(x)
     name = f"fc{classes}"
-    return keras.layers.Dense(classes, kernel_initializer=he(), dtype="float32", name=name)(x)
+    return keras.layers.Dense(classes, kernel_initializer=layers.he(), dtype="float32", name=name)(
+        x
+    )
 
 
 def cifar(n: int, shortcut: str):
@@ -141,21 +174,6 @@ def cifar(n: int, shortcut: str):
     x = stages(x, building_block, (n, n, n), 16, shortcut)  # 32x32x16, 16x16x32, 8x8x64
     kind = "plain" if shortcut == "none" else "resnet"
     return layers.deep_model(images, classifier(x, 10), name=f"{kind}{6 * n + 2}")
-
-
-def imagenet(blocks: tuple[int, ...], shortcut: str, bottlenecks: bool = False):
-    """The networks of Table 1: 224x224x3 in, four stages from 56x56 to 7x7, 1000 logits."""
-    block, layers_each = (bottleneck, 3) if bottlenecks else (building_block, 2)
-    images = keras.Input((224, 224, 3))
-    x = relu(convolution(images, "conv1", 64, 7, stride=2), "conv1")
-    # Table 1 gives the size, 56x56, not the border. The networks that the authors published have
-    # none before the image, and windows that reach beyond it. After a relu zeros change no maximum.
-    x = keras.layers.ZeroPadding2D(1, name="max_pool_pad")(x)
-    x = keras.layers.MaxPooling2D(3, strides=2, name="max_pool")(x)
-    x = stages(x, block, blocks, 64, shortcut)
-    kind = "plain" if shortcut == "none" else "resnet"
-    depth = layers_each * sum(blocks) + 2
-    return keras.Model(images, classifier(x, 1000), name=f"{kind}{depth}")
 
 
 # Section 4.2: n for each depth. Table 6: parameters, in millions to two or three digits; the plain
@@ -202,105 +220,10 @@ PROJECTED = {
     for depth in (20, 56)
 }
 
-
-# ImageNet, errors on the validation images. Which table prints which protocol:
-
-
-def ten_crop(table: str, top1: float, top5: float | None = None) -> tuple[Reported, ...]:
-    """The average of ten crops (Tables 2 and 3; only the latter has top-5 errors)."""
-    return both(table, "10-crop", top1, top5)
-
-
-def multi_scale(table: str, top1: float, top5: float) -> tuple[Reported, ...]:
-    """Fully convolutional, the average of five scales (Table 4)."""
-    return both(table, "multi-scale", top1, top5)
-
-
-def both(table: str, protocol: str, top1: float, top5: float | None) -> tuple[Reported, ...]:
-    first = Reported("test_error", top1, f"{table}, validation images", protocol)
-    if top5 is None:
-        return (first,)
-    source = f"{table.replace('Tables 2 and 3', 'Table 3')}, validation images"
-    return first, Reported("test_top5_error", top5, source, protocol)
-
-
-def of_table_1(
-    name: str,
-    blocks: tuple[int, ...],
-    shortcut: str,
-    reported: tuple[Reported, ...] = (),
-    flops: float = 0,
-    bottlenecks: bool = False,
-) -> Network:
-    return Network(
-        name,
-        imagenet,
-        options={"blocks": blocks, "shortcut": shortcut, "bottlenecks": bottlenecks},
-        published={"multiply_adds": round(flops)} if flops else {},
-        source="Table 1 (FLOPs, to two or three digits)" if flops else "",
-        reported=reported,
-    )
-
-
-# Table 1 does not say with which shortcuts; these FLOPs are those without projections.
-DEEP_18, DEEP_34 = (2, 2, 2, 2), (3, 4, 6, 3)
-DEEP_50, DEEP_101, DEEP_152 = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
-OF_IMAGENET = (
-    of_table_1("plain18", DEEP_18, "none", ten_crop("Table 2", 27.94), flops=1.8e9),
-    of_table_1("plain34", DEEP_34, "none", ten_crop("Tables 2 and 3", 28.54, 10.02), flops=3.6e9),
-    of_table_1("resnet18-a", DEEP_18, "A", ten_crop("Table 2", 27.88), flops=1.8e9),
-    of_table_1("resnet18-b", DEEP_18, "B"),
-    of_table_1("resnet18-c", DEEP_18, "C"),
-    of_table_1("resnet34-a", DEEP_34, "A", ten_crop("Tables 2 and 3", 25.03, 7.76), flops=3.6e9),
-    of_table_1(
-        "resnet34-b",
-        DEEP_34,
-        "B",
-        (*ten_crop("Table 3", 24.52, 7.46), *multi_scale("Table 4", 21.84, 5.71)),
-    ),
-    of_table_1(
-        "resnet34-c",
-        DEEP_34,
-        "C",
-        (*ten_crop("Table 3", 24.19, 7.40), *multi_scale("Table 4", 21.53, 5.60)),
-    ),
-    of_table_1(
-        "resnet50",
-        DEEP_50,
-        "B",
-        (*ten_crop("Table 3", 22.85, 6.71), *multi_scale("Table 4", 20.74, 5.25)),
-        flops=3.8e9,
-        bottlenecks=True,
-    ),
-    of_table_1(
-        "resnet101",
-        DEEP_101,
-        "B",
-        (*ten_crop("Table 3", 21.75, 6.05), *multi_scale("Table 4", 19.87, 4.60)),
-        flops=7.6e9,
-        bottlenecks=True,
-    ),
-    of_table_1(
-        "resnet152",
-        DEEP_152,
-        "B",
-        (*ten_crop("Table 3", 21.43, 5.71), *multi_scale("Table 4", 19.38, 4.49)),
-        flops=11.3e9,
-        bottlenecks=True,
-    ),
-)
-ENSEMBLE = Reported(
-    "test_top5_error",
-    3.57,
-    "Table 5, test images",
-    "ensemble",
-    chosen="six networks of different depths, two of them ResNet-152",
-)
-
 # ------------------------------------------------------------------------------- the recipes
 
 # Section 4.2: the rate is 0.1, divided by 10 after 32,000 and 48,000 of 64,000 iterations.
-RECIPE = Recipe(
+CIFAR10_RECIPE = Recipe(
     data=Data("cifar10"),
     preprocessing=(PerPixelMean(),),
     augmentation=CropAndFlip(pad=4),
@@ -322,44 +245,43 @@ RECIPE = Recipe(
 )
 
 # Section 4.2, of ResNet-110: 0.1 is slightly too large to start with.
-WARMED = replace(RECIPE, optimizer=replace(RECIPE.optimizer, warm_up=WarmUp(rate=0.01, error=80.0)))
+WARMED_RECIPE = replace(
+    CIFAR10_RECIPE,
+    optimizer=replace(CIFAR10_RECIPE.optimizer, warm_up=WarmUp(rate=0.01, error=80.0)),
+)
 
 # The 45,000 / 5,000 split on which the paper settled the schedule.
-DEVELOPMENT = replace(RECIPE, data=Data("cifar10", train="train[:45000]", test="train[45000:]"))
+DEVELOPMENT_RECIPE = replace(
+    CIFAR10_RECIPE, data=Data("cifar10", train="train[:45000]", test="train[45000:]")
+)
 
 # ------------------------------------------------------------------------------- the experiments
 
-# What differs from the paper, or what it leaves open.
-DEVIATIONS = (
-    "The paper trains on two GPUs and does not say whether its batch normalisation goes by the 64 "
-    "images on each; here one device goes by all 128 (two GPUs go by 64 each on TensorFlow, the "
-    "moving averages being those of the first, and by all 128 on JAX).",
-    "Test images are normalised by moving averages (momentum 0.9, epsilon 1e-5); the paper does "
-    "not say how on CIFAR-10. For the authors' ImageNet models, and for the paper's detectors, the "
+RESNET_CHOSEN = (
+    STATISTICS_OF_A_BATCH
+    + " The paper trains on two GPUs, and does not say whether its own goes by the 64 images on "
+    "each or by all 128.",
+    MOVING_AVERAGES + " For the authors' ImageNet models, and for the paper's detectors, the "
     "statistics were computed anew on training images once training was over.",
-    "Convolutions have no biases; the paper does not say.",
+    UNBIASED,
     "Weight decay applies to the weights of the convolutions and of the last layer, not to its "
     "biases nor to the gamma and beta of batch normalisation; the paper does not say to what, and "
     "by Facebook's reimplementation it was the weights of the convolutions alone.",
-    "Weights are drawn by the fan-in form of the initialisation that the paper refers to, those of "
-    "the last layer too; the paper does not say which form it takes, nor what the last layer gets. "
-    "Gamma begins at 1, beta and the biases at 0, of which it does not speak.",
-    "The rate multiplies the gradient inside the momentum, and the weight decay is part of the "
-    "gradient, v <- 0.9 v - rate * (gradient + 0.0001 w), as in Caffe; the paper does not give the "
-    "formula, and the other form differs where the rate changes.",
+    HE_BY_FAN_IN + " Gamma begins at 1, beta and the biases at 0; it does not say where they "
+    "begin.",
+    MOMENTUM + " Caffe does as here.",
     "The test error is that of the weights after the last iteration; the paper does not say at "
-    "which its errors are taken.",
+    "which iteration it takes its errors.",
     "Grey levels are divided by 255 before the mean is subtracted; the paper does not give their "
     "range.",
     "Images are padded with zeros after the mean has been subtracted; the paper says neither with "
-    "what nor which comes first.",
-    "Each pass is shuffled anew, and a batch may end one pass and begin the next; the paper does "
-    "not say how its batches are made up.",
-    "Every 3x3 convolution has a border of one zero on each side; the paper does not say how "
-    "borders are treated.",
+    "what it pads nor which comes first.",
+    SHUFFLED,
+    "Every 3x3 convolution has a border of one zero on each side; the paper does not say how it "
+    "treats borders.",
     "The training error is measured while training: on cropped and flipped images, normalised by "
-    "their own batch, over a pass in which the weights change; the paper does not say how that of "
-    "its figures is measured.",
+    "their own batch, over a pass in which the weights change; the paper does not say how it "
+    "measures that of its figures.",
     "The layers' responses (Figure 7) are those to the test images, normalised by moving averages, "
     "and networks are compared by the mean over their layers; the paper does not say on which "
     "images it measured, and compares curves.",
@@ -367,18 +289,17 @@ DEVIATIONS = (
     "paper does not say over what. After batch normalisation it goes by gamma and beta, and so by "
     "whether those decay.",
 )
-OPTION_A = (
+OPTION_A_CHOSEN = (
     "The maps that option A's shortcuts add as zeros come after the others; the paper does not say "
     "where they come.",
 )
-WARM_UP = (
+WARM_UP_CHOSEN = (
     "The warm-up ends once a hundred updates together have a training error below 80 %; the paper "
     "does not say how often it looked (about 400 iterations passed).",
     "The updates of the warm-up count among the 64,000, so that the rate falls when it does "
     "without one; the paper does not say whether they do.",
     "At short scale the warm-up is as long as at paper scale, and so a larger part.",
 )
-
 
 # Measured here at short scale, two seeds each: the mean of the test errors. One more run falls
 # within 10.7 points of it (95 %), the spread being 3.15 points over the four pairs together.
@@ -398,10 +319,11 @@ def on_cifar10(
     title: str,
     reported: tuple[Reported, ...] = (),
     note: str = "",
-    recipe: Recipe = RECIPE,
+    recipe: Recipe = CIFAR10_RECIPE,
+    differs: tuple[str, ...] = (),
     chosen: tuple[str, ...] = (),
 ) -> Experiment:
-    """A network by the recipe of section 4.2; `deviations` are those beside DEVIATIONS."""
+    """A network by the recipe of section 4.2; `chosen` comes beside what all of them have."""
     return Experiment(
         name=f"{network.name}-cifar10",
         title=title,
@@ -409,30 +331,19 @@ def on_cifar10(
         recipe=recipe,
         reported=reported,
         bands=short_band(network.name),
-        chosen=(*DEVIATIONS, *chosen),
+        differs=differs,
+        chosen=(*RESNET_CHOSEN, *chosen),
         note=note,
         probes=("layer_response",),
     )
 
-
-# Table 6, with crops and flips; of ResNet-110 the mean, since 6.43 is the best of its five runs.
-TABLE_6 = {
-    20: Reported("test_error", 8.75, "Table 6"),
-    32: Reported("test_error", 7.51, "Table 6"),
-    44: Reported("test_error", 7.17, "Table 6"),
-    56: Reported("test_error", 6.97, "Table 6"),
-    110: Reported(
-        "test_error", 6.61, "Table 6", std=0.16, runs=5, chosen="mean of five; the best is 6.43"
-    ),
-    1202: Reported("test_error", 7.93, "Table 6"),
-}
 
 OF_RESNETS = {
     depth: on_cifar10(
         RESNETS[depth],
         f"ResNet-{depth} on CIFAR-10",
         reported=(TABLE_6[depth],),
-        chosen=OPTION_A,
+        chosen=OPTION_A_CHOSEN,
     )
     for depth in (20, 32, 44, 56)
 }
@@ -440,20 +351,20 @@ OF_RESNETS[110] = on_cifar10(
     RESNETS[110],
     "ResNet-110 on CIFAR-10",
     reported=(TABLE_6[110],),
-    recipe=WARMED,
-    chosen=(*OPTION_A, *WARM_UP),
+    recipe=WARMED_RECIPE,
+    chosen=(*OPTION_A_CHOSEN, *WARM_UP_CHOSEN),
 )
 OF_RESNETS[1202] = on_cifar10(
     RESNETS[1202],
     "ResNet-1202 on CIFAR-10",
     reported=(TABLE_6[1202],),
     note="The paper also says that the training error is below 0.1 % (section 4.2).",
-    recipe=WARMED,
+    recipe=WARMED_RECIPE,
     chosen=(
-        *OPTION_A,
-        *WARM_UP,
-        "The paper says of ResNet-1202 only that it is trained as described above; here that "
-        "includes the warm-up of ResNet-110.",
+        *OPTION_A_CHOSEN,
+        *WARM_UP_CHOSEN,
+        "ResNet-1202 is warmed up as ResNet-110 is; the paper says only that it is trained as "
+        "described above.",
     ),
 )
 
@@ -469,7 +380,8 @@ OF_PLAINS[110] = on_cifar10(
     "A plain network of 110 layers on CIFAR-10",
     note="The paper says only that the error is above 60 %, and leaves it out of Figure 6.",
     chosen=(
-        "The paper does not say whether plain-110 was warmed up as ResNet-110 was; here it is not.",
+        "The network is not warmed up; the paper does not say whether it warmed up plain-110 as "
+        "ResNet-110.",
     ),
 )
 
@@ -478,7 +390,10 @@ OF_PROJECTED = {
         PROJECTED[depth],
         f"ResNet-{depth} with projections (option B) on CIFAR-10",
         note="A variation: the paper has no number for it.",
-        chosen=("The paper's networks for CIFAR-10 have the shortcuts of option A only.",),
+        differs=(
+            "Shortcuts that change dimensions are projections (option B); the paper's networks for "
+            "CIFAR-10 have those of option A only.",
+        ),
     )
     for depth in (20, 56)
 }
@@ -488,14 +403,14 @@ RESNET20_DEVELOPMENT = replace(
     name="resnet20-cifar10-dev",
     bands=(),
     title="ResNet-20 on 45,000 images of CIFAR-10, tested on the other 5,000",
-    recipe=DEVELOPMENT,
+    recipe=DEVELOPMENT_RECIPE,
     reported=(),
     note="For decisions that must not be made on the test images: its error is that on 5,000 "
     "training images held out. The paper prints no number for it.",
     chosen=(
-        *OF_RESNETS[20].deviations,
-        "The last 5,000 training images in stored order are held out; which the paper held out is "
-        "not said.",
+        *OF_RESNETS[20].chosen,
+        "The last 5,000 training images in stored order are held out; the paper does not say which "
+        "it held out.",
     ),
 )
 
@@ -594,6 +509,75 @@ FIGURES = (
         shows="layer_response",
     ),
 )
+
+# ------------------------------------------------------------------------------- only counted
+
+# The networks for ImageNet. How the paper trains and tests them is not described here yet.
+
+
+def bottleneck(x, name: str, maps: int, stride: int, option: str):
+    """1x1, 3x3 and 1x1 layers, the last with four times the maps (Figure 5 right).
+
+    The first 1x1 has the stride, as in the networks that the authors published.
+    """
+    y = relu(convolution(x, f"{name}a", maps, 1, stride), f"{name}a")
+    y = relu(convolution(y, f"{name}b", maps, 3), f"{name}b")
+    y = convolution(y, f"{name}c", 4 * maps, 1)
+    if option != "none":
+        y = keras.layers.Add(name=f"{name}_add")([y, shortcut(x, name, 4 * maps, stride, option)])
+    return relu(y, name)
+
+
+def imagenet(blocks: tuple[int, ...], shortcut: str, bottlenecks: bool = False):
+    """The networks of Table 1: 224x224x3 in, four stages from 56x56 to 7x7, 1000 logits."""
+    block, layers_each = (bottleneck, 3) if bottlenecks else (building_block, 2)
+    images = keras.Input((224, 224, 3))
+    x = relu(convolution(images, "conv1", 64, 7, stride=2), "conv1")
+    # Table 1 gives the size, 56x56, not the border. The networks that the authors published have
+    # none before the image, and windows that reach beyond it. After a relu zeros change no maximum.
+    x = keras.layers.ZeroPadding2D(1, name="max_pool_pad")(x)
+    x = keras.layers.MaxPooling2D(3, strides=2, name="max_pool")(x)
+    x = stages(x, block, blocks, 64, shortcut)
+    kind = "plain" if shortcut == "none" else "resnet"
+    depth = layers_each * sum(blocks) + 2
+    return keras.Model(images, classifier(x, 1000), name=f"{kind}{depth}")
+
+
+def of_table_1(
+    name: str,
+    blocks: tuple[int, ...],
+    shortcut: str,
+    flops: float = 0,
+    bottlenecks: bool = False,
+) -> Network:
+    return Network(
+        name,
+        imagenet,
+        options={"blocks": blocks, "shortcut": shortcut, "bottlenecks": bottlenecks},
+        published={"multiply_adds": round(flops)} if flops else {},
+        source="Table 1 (FLOPs, to two or three digits)" if flops else "",
+        reported=ON_IMAGENET_REPORTED.get(name, ()),
+    )
+
+
+# Table 1 does not say with which shortcuts; these FLOPs are those without projections.
+DEEP_18, DEEP_34 = (2, 2, 2, 2), (3, 4, 6, 3)
+DEEP_50, DEEP_101, DEEP_152 = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
+OF_IMAGENET = (
+    of_table_1("plain18", DEEP_18, "none", flops=1.8e9),
+    of_table_1("plain34", DEEP_34, "none", flops=3.6e9),
+    of_table_1("resnet18-a", DEEP_18, "A", flops=1.8e9),
+    of_table_1("resnet18-b", DEEP_18, "B"),
+    of_table_1("resnet18-c", DEEP_18, "C"),
+    of_table_1("resnet34-a", DEEP_34, "A", flops=3.6e9),
+    of_table_1("resnet34-b", DEEP_34, "B"),
+    of_table_1("resnet34-c", DEEP_34, "C"),
+    of_table_1("resnet50", DEEP_50, "B", flops=3.8e9, bottlenecks=True),
+    of_table_1("resnet101", DEEP_101, "B", flops=7.6e9, bottlenecks=True),
+    of_table_1("resnet152", DEEP_152, "B", flops=11.3e9, bottlenecks=True),
+)
+
+# ------------------------------------------------------------------------------- the paper
 
 PAPER = Paper(
     name="resnet",
