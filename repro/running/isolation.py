@@ -1,4 +1,7 @@
-"""What a user's machine is set to, kept away from what is trained and drawn."""
+"""What a user's machine is set to, kept away from the processes that train.
+
+What the libraries themselves read is held in `repro.backends.settled` and `repro.plain_matplotlib`.
+"""
 
 import os
 import sys
@@ -18,23 +21,7 @@ KEPT_PYTHON = {
     "PYTHONUSERBASE",
 }
 DROPPED_PREFIXES = ("GIT_",)  # another repository than that of the code
-CHANGES_NUMBERS = {
-    "JAX_DEFAULT_DTYPE_BITS",
-    "JAX_DEFAULT_MATMUL_PRECISION",
-    "JAX_DISABLE_JIT",
-    "JAX_ENABLE_X64",
-    "JAX_NUMPY_DTYPE_PROMOTION",
-    "JAX_NUMPY_RANK_PROMOTION",
-    "KERAS_NNX_ENABLED",
-    "KERAS_TORCH_DEVICE",
-    "NVIDIA_TF32_OVERRIDE",
-    "TF_ENABLE_ONEDNN_OPTS",
-    "TF_USE_LEGACY_KERAS",
-    "TF_XLA_FLAGS",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-}
 PINNED = {
-    "MATPLOTLIBRC": os.devnull,
     "MPLBACKEND": "agg",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
@@ -60,7 +47,7 @@ def is_dropped(name: str) -> bool:
     """Whether a variable of the environment is kept from the processes that train."""
     if name.startswith("PYTHON"):
         return name not in KEPT_PYTHON
-    return name.startswith(DROPPED_PREFIXES) or name in CHANGES_NUMBERS
+    return name.startswith(DROPPED_PREFIXES)
 
 
 def pin_this_process() -> None:

@@ -1,0 +1,39 @@
+"""The network of a run as a file that Keras reads."""
+
+import os
+from pathlib import Path
+
+from repro.errors import UsageError
+from repro.training import runner
+
+
+def export(run_dir: str | os.PathLike, file: Path) -> None:
+    """Writes the network with the weights that were tested: averages where the recipe tests those.
+
+    Raises UsageError where `run_dir` is no run directory or `file` cannot be written, RunError
+    where the run has no readable checkpoint.
+    """
+    network = trained(run_dir)
+    aside = file.with_name(f".{os.getpid()}-{file.name}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        network.save(aside)
+        os.replace(aside, file)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise UsageError(f"{file}: cannot be written ({error.strerror or error})") from None
+
+
+def trained(run_dir: str | os.PathLike):
+    if hasattr(runner, "trained"):
+        return runner.trained(run_dir)
+    from repro.training.training import Training
+
+    training = Training.reopen(run_dir, strategy="single")
+    training.load_newest()
+    with training._tested_weights():
+        import keras
+
+        copy = keras.models.clone_model(training.model)
+        copy.set_weights(training.model.get_weights())
+    return copy
