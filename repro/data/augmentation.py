@@ -2,14 +2,12 @@
 
 Every augmentation is a frozen dataclass with two methods:
 
-    size(n)  examples in the augmented set made of n originals
-    __call__(images, index, n, seed, epoch, fill)  the examples `index` of that set
+    size(originals)  examples in the augmented set made of so many images
+    __call__(images, draw)  the examples of that set that `draw` names
 
-images: float32 [B, H, W, C], the originals of the examples, already preprocessed; in
-`repro.data.photographs`, a sequence of B photographs, before any preprocessing.
-index: [B], from 0 to size(n) - 1. Its original is index % n and its copy number index // n.
-seed, epoch: what the random draws are keyed by, with the example; the batch that an example comes
-in has no part in them. fill: the background value, for what a moved image uncovers.
+images: float32 [B, H, W, C], the originals of the examples, already preprocessed; or, for those
+that cut crops out of photographs, a sequence of B photographs before any preprocessing.
+draw: a `repro.data.draws.Draw`: which examples, and their random numbers.
 Returns float32 [B, H, W, C], of another height and width where it crops.
 
 One that learns from the training images has a method `fit` instead of being called, which takes
@@ -23,31 +21,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from repro.data import preprocessing
-from repro.data.draws import draws, normal_draws
+from repro.data.draws import Draw
+from repro.data.preprocessing import LONGEST_SIDE
 from repro.errors import UsageError
 from repro.lazy import numpy as np
+from repro.limits import Limited, number
 
 
 def fit(augmentation: Any, images: Sequence[np.ndarray]) -> Any:
-    """The augmentation (None too), having learnt from the training `images` if it is to learn."""
+    """The augmentation (None too); one that learns has learnt from the training `images`."""
     return augmentation.fit(images) if hasattr(augmentation, "fit") else augmentation
 
 
-def of_photographs(augmentation: Any) -> bool:
+def takes_photographs(augmentation: Any) -> bool:
     """Whether it takes photographs of any size, and cuts images of one size out of them."""
-    return getattr(augmentation, "of_photographs", False)
+    return getattr(augmentation, "takes_photographs", False)
 
 
-class WithoutCopies:
-    """What augmentations share that have an altered image in the place of each original."""
+class Augmentation(Limited):
+    """What augmentations share: limits, and one altered image in the place of each original."""
 
-    def size(self, n: int) -> int:
-        """Examples in the set made of `n` originals: there are no copies."""
-        return n
+    def size(self, originals: int) -> int:
+        """Examples in the set made of so many originals: as many, where there are no copies."""
+        return originals
 
 
 @dataclass(frozen=True)
-class CropAndFlip(WithoutCopies):
+class CropAndFlip(Augmentation):
     """A crop of the image's own size from the image padded by `pad` pixels, mirrored or not.
 
     Place and mirroring are drawn for each example and pass; every place is as likely, and the image
@@ -55,21 +55,12 @@ class CropAndFlip(WithoutCopies):
     0 once the mean has been subtracted (He et al. 2015, section 4.2).
     """
 
-    pad: int = 4
+    pad: int = number(0, 64, default=4)
     flip: bool = True
-    outside: float = 0.0
+    outside: float = number(-1e6, 1e6, default=0.0)
 
-    def __call__(
-        self,
-        images: np.ndarray,
-        index: np.ndarray,
-        n: int,
-        seed: int,
-        epoch: int,
-        fill: float,
-    ) -> np.ndarray:
-        """The examples `index`, cropped; the background `fill` has no part in it."""
-        down, right, mirror = draws(3, seed, index, epoch)
+    def __call__(self, images: np.ndarray, draw: Draw) -> np.ndarray:
+        down, right, mirror = draw.uniform(3)
         count, height, width, channels = images.shape
         padded = np.full(
             (count, height + 2 * self.pad, width + 2 * self.pad, channels), self.outside, np.float32
@@ -79,34 +70,27 @@ class CropAndFlip(WithoutCopies):
 
 
 @dataclass(frozen=True)
-class RandomCrop(WithoutCopies):
+class RandomCrop(Augmentation):
     """A crop of `side` x `side` pixels out of the image, mirrored or not.
 
     Place and mirroring are drawn for each example and pass; every place is as likely, and the image
     is mirrored left to right in half of the cases (Krizhevsky et al. 2012, section 4.1: 224 x 224
     out of 256 x 256; their networks for CIFAR-10: 24 x 24 out of 32 x 32).
+
+    Raises UsageError for images smaller than the crop.
     """
 
-    side: int
+    side: int = number(1, LONGEST_SIDE)
     flip: bool = True
 
-    def __call__(
-        self,
-        images: np.ndarray,
-        index: np.ndarray,
-        n: int,
-        seed: int,
-        epoch: int,
-        fill: float,
-    ) -> np.ndarray:
-        """The examples `index`, [B, side, side, C]; the background `fill` has no part in it.
-
-        Raises UsageError for images smaller than the crop.
-        """
+    def __call__(self, images: np.ndarray, draw: Draw) -> np.ndarray:
         _, height, width, _ = images.shape
         if min(height, width) < self.side:
-            raise UsageError(f"RandomCrop({self.side}): the images are {height}x{width}, smaller")
-        down, right, mirror = draws(3, seed, index, epoch)
+            raise UsageError(
+                f"recipe.augmentation: RandomCrop(side={self.side}): the images are "
+                f"{height}x{width}; accepted is up to {min(height, width)}"
+            )
+        down, right, mirror = draw.uniform(3)
         mirrored = (mirror < 0.5) & self.flip
         images = np.asarray(images, np.float32)
         return _cropped(images, (self.side, self.side), down, right, mirrored)
@@ -132,8 +116,8 @@ def _cropped(
 
 
 @dataclass(frozen=True)
-class PCAColour(WithoutCopies):
-    """To every pixel of an image the same colour is added, along the principal components.
+class PCAColour(Augmentation):
+    """One colour is added to every pixel of an image, along the principal components.
 
     That colour is a1 l1 p1 + a2 l2 p2 + a3 l3 p3: p are the eigenvectors and l the eigenvalues of
     the covariance of the colours of the training images, a is normal with standard deviation
@@ -143,8 +127,8 @@ class PCAColour(WithoutCopies):
         is a square of grey levels, so the formula holds in one unit alone; here that is white.
     """
 
-    deviation: float = 0.1
-    white: float = 1.0
+    deviation: float = number(0, 10, default=0.1)
+    white: float = number(0, 65_535, above=True, default=1.0)
 
     def fit(self, images: Sequence[np.ndarray]) -> ColourShift:
         """images: [N, H, W, 3], or N photographs [H, W, 3], with as many grey levels as `white`."""
@@ -154,22 +138,13 @@ class PCAColour(WithoutCopies):
 
 
 @dataclass(frozen=True)
-class ColourShift(WithoutCopies):
+class ColourShift(Augmentation):
     """`PCAColour`, having learnt. components: [3, 3], each row what a draw of 1 adds to a pixel."""
 
     components: np.ndarray
 
-    def __call__(
-        self,
-        images: np.ndarray,
-        index: np.ndarray,
-        n: int,
-        seed: int,
-        epoch: int,
-        fill: float,
-    ) -> np.ndarray:
-        """The examples `index`, recoloured; the background `fill` has no part in it."""
-        amounts = normal_draws(len(self.components), seed, index, epoch)
+    def __call__(self, images: np.ndarray, draw: Draw) -> np.ndarray:
+        amounts = draw.normal(len(self.components))
         # No matrix product: its last bit may depend on how many rows there are.
         shift = sum(a[:, None] * row for a, row in zip(amounts, self.components, strict=True))
         return images + shift[:, None, None].astype(np.float32)
@@ -177,51 +152,50 @@ class ColourShift(WithoutCopies):
 
 @dataclass(frozen=True)
 class Chain:
-    """Several augmentations, one after the other, each with draws of its own."""
+    """Several augmentations, one after the other, each with draws of its own.
+
+    The first alone may take photographs. Raises UsageError for a chain without steps.
+    """
 
     steps: tuple[Any, ...]
 
-    @property
-    def of_photographs(self) -> bool:
-        return of_photographs(self.steps[0])
+    def __post_init__(self):
+        if not self.steps or not all(hasattr(step, "size") for step in self.steps):
+            raise UsageError(
+                f"recipe.augmentation: Chain({self.steps!r:.80}): accepted are augmentations, one "
+                "or more"
+            )
+        for step in self.steps[1:]:
+            if takes_photographs(step):
+                raise UsageError(
+                    f"recipe.augmentation: {type(step).__name__} takes photographs; accepted is "
+                    "one such step, the first of the chain"
+                )
 
-    def size(self, n: int) -> int:
-        """Examples in the set made of `n` originals."""
-        return max(step.size(n) for step in self.steps)
+    @property
+    def takes_photographs(self) -> bool:
+        return takes_photographs(self.steps[0])
+
+    def size(self, originals: int) -> int:
+        """Examples in the set made of so many originals."""
+        return max(step.size(originals) for step in self.steps)
 
     def fit(self, images: Sequence[np.ndarray]) -> Chain:
         """Each step that learns does so from the images as they are before the first step."""
         return Chain(tuple(fit(step, images) for step in self.steps))
 
-    def __call__(
-        self,
-        images: np.ndarray,
-        index: np.ndarray,
-        n: int,
-        seed: int,
-        epoch: int,
-        fill: float,
-    ) -> np.ndarray:
+    def __call__(self, images: np.ndarray, draw: Draw) -> np.ndarray:
         for place, step in enumerate(self.steps):
-            # Under one seed the first draw of every step would be the same number.
-            images = step(images, index, n, seed + (place << 32), epoch, fill)
+            # With the same numbers the first draw of every step would be equal.
+            images = step(images, draw.of_step(place))
         return images
 
 
 @dataclass(frozen=True)
-class Preprocessed(WithoutCopies):
+class Preprocessed(Augmentation):
     """Preprocessing that waits for the crop: `steps`, having learnt, done to each example."""
 
     steps: tuple[Callable, ...]
 
-    def __call__(
-        self,
-        images: np.ndarray,
-        index: np.ndarray,
-        n: int,
-        seed: int,
-        epoch: int,
-        fill: float,
-    ) -> np.ndarray:
-        """The examples `index`, preprocessed; nothing is drawn for it."""
+    def __call__(self, images: np.ndarray, draw: Draw) -> np.ndarray:
         return preprocessing.apply(self.steps, images)

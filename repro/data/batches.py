@@ -1,19 +1,25 @@
 """The order in which a run sees its examples.
 
-The stream of a run is one permutation of the (augmented) training set after another. Permutation
-e is keyed by (seed, e) and update u takes positions u * batch to (u + 1) * batch, so what an update
-sees depends on nothing but its number: a resumed run goes on as if it had never stopped.
+The stream of a run is one permutation of the (augmented) training set after another. That of pass p
+is keyed by (seed, p), and update u takes positions u * batch to (u + 1) * batch, so what an update
+sees depends on its number alone: a resumed run continues as if it had never stopped.
 """
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from repro.data.draws import Draw
 from repro.errors import UsageError
+
+LARGEST_SEED = 2**32 - 1
+# Chunks that are being made or wait while another is trained on.
+AHEAD = 3
 
 
 class Batches:
@@ -21,12 +27,12 @@ class Batches:
 
     images: float32 [N, ...], preprocessed; or photographs, for an augmentation that takes those.
     labels: [N].
-    batch: examples per update. seed: an integer from 0.
+    batch: examples per update. seed: a whole number from 0 to `LARGEST_SEED`.
     augmentation: one of `repro.data.augmentation`, or None; `fill` is the background value that it
     puts where a moved image leaves a gap.
 
     `size` is the number of examples in one pass, augmented copies included; `shape` that of one.
-    Raises UsageError for a batch below 1, a negative seed, or sets that do not fit together.
+    Raises UsageError for a batch below 1, another seed, or sets that do not fit together.
     """
 
     def __init__(
@@ -41,17 +47,16 @@ class Batches:
         if len(images) != len(labels) or len(images) == 0:
             raise UsageError(f"{len(images)} images and {len(labels)} labels make no training set")
         if batch < 1:
-            raise UsageError(f"batch {batch}: accepted is a number from 1")
-        if seed < 0:
-            raise UsageError(f"seed {seed}: accepted is a number from 0")
+            raise UsageError(f"batch {batch}: accepted is a whole number from 1")
+        if not 0 <= seed <= LARGEST_SEED:
+            raise UsageError(f"seed {seed}: accepted is a whole number from 0 to {LARGEST_SEED:,}")
         self._images = images
         self._labels = np.asarray(labels, np.int32)
         self._batch = batch
         self._seed = seed
         self._augmentation = augmentation
         self._fill = fill
-        n = len(images)
-        self.size = augmentation.size(n) if augmentation else n
+        self.size = augmentation.size(len(images)) if augmentation else len(images)
         self.shape = self._examples(np.zeros(1, np.int64), 0)[0].shape[1:]
         # A permutation costs more than a chunk of small batches; two cover a chunk on a border.
         self._order = lru_cache(maxsize=2)(self._permutation)
@@ -67,11 +72,11 @@ class Batches:
         labels = np.empty(end - position, np.int32)
         done = 0
         while position < end:
-            epoch, offset = divmod(position, self.size)
+            pass_number, offset = divmod(position, self.size)
             count = min(end - position, self.size - offset)
-            index = self._order(epoch)[offset : offset + count]
+            index = self._order(pass_number)[offset : offset + count]
             rows = slice(done, done + count)
-            images[rows], labels[rows] = self._examples(index, epoch)
+            images[rows], labels[rows] = self._examples(index, pass_number)
             position += count
             done += count
         shape = (updates, self._batch)
@@ -82,50 +87,35 @@ class Batches:
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Chunks that cover the updates `first` to `last` (exclusive), made ahead in a thread.
 
-        Each holds `chunk_updates` updates, the last one what remains. At most two wait at a time.
-        An error in the thread is raised here; leaving the loop early ends the thread.
+        Each holds `chunk_updates` updates, the last one what remains. At most `AHEAD` are held
+        beside the one that was given last. An error in the thread is raised here; leaving the loop
+        early ends the thread.
         """
-        chunks: queue.Queue = queue.Queue(maxsize=2)
-        stop = threading.Event()
+        starts = iter(range(first, last, chunk_updates))
 
-        def put(item: Any) -> None:
-            while not stop.is_set():
-                try:
-                    return chunks.put(item, timeout=0.1)
-                except queue.Full:
-                    pass
+        def make(start: int) -> tuple[np.ndarray, np.ndarray]:
+            return self.chunk(start, min(chunk_updates, last - start))
 
-        def produce() -> None:
-            try:
-                for start in range(first, last, chunk_updates):
-                    if stop.is_set():
-                        return
-                    put(self.chunk(start, min(chunk_updates, last - start)))
-                put(None)
-            except BaseException as error:
-                put(error)
-
-        thread = threading.Thread(target=produce, name="repro-batches", daemon=True)
-        thread.start()
+        maker = ThreadPoolExecutor(1, thread_name_prefix="repro-batches")
         try:
-            while (item := chunks.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
+            chunks = deque(maker.submit(make, start) for start in islice(starts, AHEAD))
+            while chunks:
+                chunk = chunks.popleft().result()
+                chunks.extend(maker.submit(make, start) for start in islice(starts, 1))
+                yield chunk
         finally:
-            stop.set()
-            thread.join()
+            maker.shutdown(cancel_futures=True)
 
-    def _permutation(self, epoch: int) -> np.ndarray:
+    def _permutation(self, pass_number: int) -> np.ndarray:
         # The raw words of Philox are guaranteed to stay as they are from one NumPy to the next,
         # which `Generator.permutation` is not; a stable sort of distinct words is a permutation.
-        words = np.random.Philox(key=np.array([self._seed, epoch], np.uint64)).random_raw(self.size)
-        return np.argsort(words, kind="stable")
+        key = np.array([self._seed, pass_number], np.uint64)
+        return np.argsort(np.random.Philox(key=key).random_raw(self.size), kind="stable")
 
-    def _examples(self, index: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        n = len(self._images)
-        original = index % n
-        images = self._images[original]
+    def _examples(self, index: np.ndarray, pass_number: int) -> tuple[np.ndarray, np.ndarray]:
+        originals = len(self._images)
+        images = self._images[index % originals]
         if self._augmentation:
-            images = self._augmentation(images, index, n, self._seed, epoch, self._fill)
-        return images, self._labels[original]
+            draw = Draw(index, originals, self._seed, pass_number, self._fill)
+            images = self._augmentation(images, draw)
+        return images, self._labels[index % originals]

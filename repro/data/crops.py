@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from repro.data.augmentation import WithoutCopies
-from repro.data.draws import draws
+from repro.data.augmentation import Augmentation
+from repro.data.draws import Draw
 from repro.data.photographs import INTERPOLATIONS, centre_crop, rescale, resize, threads
 from repro.data.photographs import crop as crop_at
+from repro.data.preprocessing import LONGEST_SIDE
 from repro.errors import UsageError, unknown
 from repro.lazy import numpy as np
+from repro.limits import Limited, number
 
 
 @dataclass(frozen=True)
-class Square:
-    """Preprocessing: the shorter side rescaled to `side` pixels, then the middle of the longer one.
+class Square(Limited):
+    """The shorter side rescaled to `side` pixels, then the middle of the longer one cut out.
 
-    Krizhevsky et al. 2012, section 2, with a side of 256. Called with photographs [H, W, 3] of any
-    sizes (`Photographs`, or a list), it gives uint8 [N, side, side, 3].
-
-    Raises UsageError for a side below 1 or an unknown interpolation.
+    The preprocessing that makes images of one size of photographs: Krizhevsky et al. 2012, section
+    2, with a side of 256. Called with photographs [H, W, 3] of any sizes (`Photographs`, or a
+    list), it gives uint8 [N, side, side, 3].
     """
 
-    side: int
+    side: int = number(1, LONGEST_SIDE)
     interpolation: str = "bilinear"
 
     def __post_init__(self):
-        if self.side < 1:
-            raise UsageError(f"Square: a side of {self.side}: accepted is a number from 1")
+        super().__post_init__()
         if self.interpolation not in INTERPOLATIONS:
             raise unknown("interpolation", self.interpolation, INTERPOLATIONS)
 
@@ -50,7 +50,7 @@ def _cut_each(cut: Callable, images: Sequence[np.ndarray], drawn: np.ndarray) ->
 
 
 @dataclass(frozen=True)
-class ScaleJitter(WithoutCopies):
+class ScaleJitter(Augmentation):
     """The photograph rescaled, then a crop of `side` x `side` pixels, mirrored or not.
 
     The length of the shorter side is drawn from `smallest` to `largest`, each as likely; so are the
@@ -60,30 +60,21 @@ class ScaleJitter(WithoutCopies):
     Raises UsageError where the crop is larger than the smallest scale.
     """
 
-    side: int = 224
-    smallest: int = 256
-    largest: int = 512
+    side: int = number(1, LONGEST_SIDE, default=224)
+    smallest: int = number(1, LONGEST_SIDE, default=256)
+    largest: int = number(1, LONGEST_SIDE, default=512)
 
-    of_photographs = True
+    takes_photographs = True
 
     def __post_init__(self):
+        super().__post_init__()
         if not self.side <= self.smallest <= self.largest:
             raise UsageError(
-                f"ScaleJitter: a crop of {self.side} out of {self.smallest} to {self.largest}: "
-                "accepted are numbers that do not fall"
+                f"recipe.augmentation: ScaleJitter(side={self.side}, smallest={self.smallest}, "
+                f"largest={self.largest}): accepted are side <= smallest <= largest"
             )
 
-    def __call__(
-        self,
-        images: Sequence[np.ndarray],
-        index: np.ndarray,
-        n: int,
-        seed: int,
-        epoch: int,
-        fill: float,
-    ) -> np.ndarray:
-        """The examples `index`; the background `fill` has no part in it."""
-
+    def __call__(self, images: Sequence[np.ndarray], draw: Draw) -> np.ndarray:
         def cut(image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
             scale, down, right, mirror = drawn
             image = rescale(image, self.smallest + int((self.largest - self.smallest + 1) * scale))
@@ -92,7 +83,7 @@ class ScaleJitter(WithoutCopies):
             crop = crop_at(image, top, left, self.side)
             return crop[:, ::-1] if mirror < 0.5 else crop
 
-        return _cut_each(cut, images, draws(4, seed, index, epoch))
+        return _cut_each(cut, images, draw.uniform(4))
 
 
 # How many areas and shapes are drawn, of which the first that fits is taken.
@@ -100,7 +91,7 @@ TRIES = 10
 
 
 @dataclass(frozen=True)
-class InceptionCrop(WithoutCopies):
+class InceptionCrop(Augmentation):
     """A part of the photograph of any scale and a range of shapes, resized to `side` x `side`.
 
     It covers from `least` to all of the photograph's area, evenly; width over height is log-uniform
@@ -110,24 +101,25 @@ class InceptionCrop(WithoutCopies):
     crops are mirrored left to right if `flip`.
     """
 
-    side: int = 224
-    least: float = 0.08
+    side: int = number(1, LONGEST_SIDE, default=224)
+    least: float = number(0, 1, above=True, default=0.08)
     flip: bool = True
     interpolations: tuple[str, ...] = ("bilinear", "area", "nearest", "bicubic")
 
-    of_photographs = True
+    takes_photographs = True
 
-    def __call__(
-        self,
-        images: Sequence[np.ndarray],
-        index: np.ndarray,
-        n: int,
-        seed: int,
-        epoch: int,
-        fill: float,
-    ) -> np.ndarray:
-        """The examples `index`; the background `fill` has no part in it."""
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.interpolations:
+            raise UsageError(
+                "recipe.augmentation: InceptionCrop(interpolations=()): accepted are one or more "
+                f"of {', '.join(INTERPOLATIONS)}"
+            )
+        for name in self.interpolations:
+            if name not in INTERPOLATIONS:
+                raise unknown("interpolation", name, INTERPOLATIONS)
 
+    def __call__(self, images: Sequence[np.ndarray], draw: Draw) -> np.ndarray:
         def cut(image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
             down, right, mirror, way = drawn[:4]
             height, width = self._shape(*image.shape[:2], *np.split(drawn[4:], 2))
@@ -138,7 +130,7 @@ class InceptionCrop(WithoutCopies):
             crop = resize(part, self.side, self.side, interpolation)
             return crop[:, ::-1] if self.flip and mirror < 0.5 else crop
 
-        return _cut_each(cut, images, draws(4 + 2 * TRIES, seed, index, epoch))
+        return _cut_each(cut, images, draw.uniform(4 + 2 * TRIES))
 
     def _shape(
         self, height: int, width: int, area: np.ndarray, shape: np.ndarray
@@ -159,7 +151,7 @@ LUMINANCE = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
-class PhotometricDistortions(WithoutCopies):
+class PhotometricDistortions(Augmentation):
     """Brightness, contrast and saturation changed in random order, of images 0 to 255.
 
     Each is multiplied by a factor drawn from 1 - amount to 1 + amount: the distance of every pixel
@@ -168,22 +160,14 @@ class PhotometricDistortions(WithoutCopies):
     et al. 2014, section 6); neither the amounts nor the formulas are given.
     """
 
-    brightness: float = 0.5
-    contrast: float = 0.5
-    saturation: float = 0.5
+    brightness: float = number(0, 1, default=0.5)
+    contrast: float = number(0, 1, default=0.5)
+    saturation: float = number(0, 1, default=0.5)
 
-    def __call__(
-        self,
-        images: np.ndarray,
-        index: np.ndarray,
-        n: int,
-        seed: int,
-        epoch: int,
-        fill: float,
-    ) -> np.ndarray:
-        """The examples `index` of images [B, H, W, 3]; `fill` has no part in it."""
+    def __call__(self, images: np.ndarray, draw: Draw) -> np.ndarray:
+        """The examples of images [B, H, W, 3]."""
         amounts = np.array([self.brightness, self.contrast, self.saturation])
-        factors, order = np.split(draws(6, seed, index, epoch), 2)
+        factors, order = np.split(draw.uniform(6), 2)
         factors = (1 + amounts[:, None] * (2 * factors - 1)).astype(np.float32)
         order = np.argsort(order, axis=0)
         distorted = np.array(images, np.float32, order="C")

@@ -6,26 +6,33 @@ memory, and neither TensorFlow nor TensorFlow Datasets is needed. Every set is h
 its content that is written here, so nothing else can pass under its name.
 
 Sets of photographs, each of its own size, are kept as the files that they came in, and decoded when
-they are asked for (`repro.data.photographs`). Not all of their splits can be held to a digest: of
-those only the number of examples is known.
+they are asked for (`repro.data.photographs`). Not all of their splits can be held to a digest; the
+others are held to their number of examples, to the number in each class, and to being photographs.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from repro.data import sources
-from repro.data.digests import array_digests, miscounted, verify_content
-from repro.data.folders import archive_folder, lacking_archives, prepared_folder, tfds_folder
+from repro.data import sources, workplace
+from repro.data.access import exists, read_text
+from repro.data.digests import array_digests, verify_content
+from repro.data.folders import PREPARED, prepared_root
 from repro.data.photographs import Photographs
+from repro.data.places import archive_folder, lacking_archives, prepared_folder, tfds_folder
 from repro.data.sets import DATASETS, Dataset, Progress, Split
-from repro.data.store import read_prepared, read_record, write_photographs, write_prepared
-from repro.errors import DataError, UsageError, unknown
+from repro.data.store import RECORD, damaged, parse_record, read_prepared, read_record
+from repro.data.writing import write_arrays, write_photographs
+from repro.errors import DataError, ReproError, UsageError, unknown
+
+# Up to how many bytes of photographs a glance reads.
+GLANCED = 2**30
+# How many photographs that cannot be decoded are named.
+NAMED = 3
 
 
-def load(dataset: str, split: str) -> Split:
+def load(name: str, split: str) -> Split:
     """A split, or a slice of one in stored order: `train`, `train[:15000]`, `test[-100:]`.
 
     Prepares the dataset first where that has not been done. What is returned is verified against
@@ -36,70 +43,61 @@ def load(dataset: str, split: str) -> Split:
     Raises UsageError for an unknown dataset or split and a malformed or empty slice or one that
     goes beyond the split; DataError for data that is missing, damaged, or not the dataset.
     """
-    known = _known(dataset)
-    name, part = _parse(known, split)
-    if known.source == "scikit-learn":
-        whole = sources.from_scikit_learn(known)[name]
+    dataset = _dataset(name)
+    part, rows = _parse(dataset, split)
+    if dataset.source == "scikit-learn":
+        whole = sources.from_scikit_learn(dataset)[part]
     else:
-        folder = prepare(dataset)
-        name, part = _parse(known, split)  # less may be here than was known before
-        whole = read_prepared(known, folder, name)
+        folder = _ready(dataset)
+        part, rows = _parse(dataset, split)  # less may be here than the official number
+        whole = read_prepared(dataset, folder, part)
     if isinstance(whole.images, Photographs):
-        return Split(whole.images.part(part.start, part.stop), whole.labels[part])
-    return Split(whole.images[part], whole.labels[part])
+        return Split(whole.images.part(rows.start, rows.stop), whole.labels[rows])
+    return Split(whole.images[rows], whole.labels[rows])
 
 
-def count(dataset: str, split: str) -> int:
+def count(name: str, split: str) -> int:
     """How many examples a split, or a slice of one, has; reads no data. Raises UsageError.
 
     Of a set that may be here in part it counts those that are here, once it is prepared.
     """
-    part = _parse(_known(dataset), split)[1]
-    return part.stop - part.start
+    rows = _parse(_dataset(name), split)[1]
+    return rows.stop - rows.start
 
 
-def facts(dataset: str) -> dict:
+def facts(name: str) -> dict:
     """What the dataset is: name, version, title, classes, examples per split that are here, digest.
 
     `digest` names the arrays that are really there, values and order. It comes from the record of
     the preparation, which `load` holds the arrays to, so that this is cheap. Prepares the dataset
     where that has not been done. Raises UsageError and DataError like `load`.
     """
-    known = _known(dataset)
-    if known.source == "scikit-learn":
-        digests = array_digests(sources.from_scikit_learn(known))
+    dataset = _dataset(name)
+    if dataset.source == "scikit-learn":
+        digests = array_digests(sources.from_scikit_learn(dataset))
     else:
-        digests = read_record(known, prepare(dataset))["arrays"]
-    text = "".join(digests[array]["sha256"] for array in sorted(digests))
+        arrays = read_record(dataset, _ready(dataset)).arrays
+        digests = {array: stored.sha256 for array, stored in arrays.items()}
+    text = "".join(digests[array] for array in sorted(digests))
     return {
-        "name": known.name,
-        "version": known.version,
-        "title": known.title,
-        "classes": known.classes,
-        "examples": dict(_examples(known)),
+        "name": dataset.name,
+        "version": dataset.version,
+        "title": dataset.title,
+        "classes": dataset.classes,
+        "examples": dict(_examples(dataset)),
         "digest": hashlib.sha256(text.encode()).hexdigest(),
     }
 
 
 def available() -> list[dict]:
-    """Every dataset with its state, without reading it.
+    """Every dataset with its state, without reading it; never raises.
 
     Keys: name, version, title, state, path (or None), examples per split (those that are here, once
-    it is prepared), official (the examples of the whole set). The state is "prepared", "in
-    TFDS_DATA_DIR", "archives in TFDS_DATA_DIR", "comes with scikit-learn", or "missing".
+    it is prepared), official (the examples of the whole set), problem (what is wrong with it and
+    what to do, or None). The state is "prepared", "in TFDS_DATA_DIR", "archives in TFDS_DATA_DIR",
+    "comes with scikit-learn", "missing", or "unreadable".
     """
-    return [
-        {
-            "name": known.name,
-            "version": known.version,
-            "title": known.title,
-            "state": (where := _state(known))[0],
-            "path": str(where[1]) if where[1] else None,
-            "examples": dict(_examples(known)),
-            "official": dict(known.examples),
-        }
-        for known in DATASETS.values()
-    ]
+    return [_row(dataset) for dataset in DATASETS.values()]
 
 
 def prepare(name: str, progress: Progress | None = None) -> Path | None:
@@ -108,101 +106,216 @@ def prepare(name: str, progress: Progress | None = None) -> Path | None:
     Does nothing where that has been done. Otherwise reads the set from `$TFDS_DATA_DIR`, without
     the network; only where it is not there, downloads it, or makes it of the archives that were put
     there (with a progress bar of its own). Then `progress(done, total)` is called with the number
-    of examples read. Several processes may prepare at once: the first that ends wins.
+    of examples read. Several processes may prepare at once: the first that ends wins. What killed
+    preparations left is removed.
 
     Raises DataError for data that is missing, damaged or not the dataset; RunError where the
     prepared folder cannot be written.
     """
-    known = _known(name)
-    if known.source == "scikit-learn":
+    dataset = _dataset(name)
+    if dataset.source == "scikit-learn":
         return None
-    folder = prepared_folder(known)
-    if not folder.exists():
-        builder = sources.tfds_builder(known)
-        if known.shape is None:
-            write_photographs(known, builder, folder, progress)
-        else:
-            splits = sources.read_tfds(known, builder, progress)
-            for split in splits:
-                verify_content(known, split, splits[split], tfds_folder(known))
-            write_prepared(known, splits, folder)
-    return folder
+    sweep()
+    return _ready(dataset, progress)
 
 
-def check(name: str) -> list[str]:
+def sweep() -> list[Path]:
+    """Removes what killed preparations left, of any dataset, and returns that.
+
+    Raises UsageError where the folder of prepared data cannot be one.
+    """
+    return workplace.sweep(prepared_root())
+
+
+def check(name: str, progress: Progress | None = None) -> list[str]:
     """Everything that is wrong with the dataset as it is here, one line each; [] if all is well.
 
-    Reads and digests the whole set. Prepares and downloads nothing.
-    Raises UsageError for an unknown dataset.
+    Reads and digests the whole set, and decodes every photograph; `progress(done, total)` is called
+    with the number of examples. Prepares and downloads nothing. That some splits may be here in
+    part is no fault, but `standing` says so. Raises UsageError for an unknown dataset.
     """
-    known = _known(name)
-    problems = []
-    if known.source == "scikit-learn":
-        try:
-            sources.from_scikit_learn(known)
-        except DataError as error:
-            problems.append(str(error))
-        return problems
-    folder = prepared_folder(known)
-    if not folder.exists():
-        _, path = _state(known)
-        found = f" (it lies in {path})" if path else ""
-        return [f"{name} is not prepared{found}; do: repro data prepare {name}"]
-    for split in known.examples:
-        try:
-            whole = read_prepared(known, folder, split, digests=True)
-            verify_content(known, split, whole, folder)
-        except DataError as error:
-            problems.append(str(error))
-    return list(dict.fromkeys(problems))
+    return _problems(_dataset(name), progress, glance=False)
 
 
-def _known(name: str) -> Dataset:
+def glance(name: str) -> list[str]:
+    """Like `check`, without decoding photographs that were decoded when they were prepared.
+
+    Of more than a GiB of those only sizes and labels are verified.
+    """
+    return _problems(_dataset(name), None, glance=True)
+
+
+def standing(name: str) -> str:
+    """How much of a dataset without problems is here: "ok: ..." or "partial: ..."."""
+    dataset = _dataset(name)
+    examples, official = _examples(dataset), dataset.examples
+    if examples == official:
+        return "ok: all of " + " and ".join(f"{n:,} {split}" for split, n in examples.items())
+    numbers = [f"{split} {n:,} of {official[split]:,}" for split, n in examples.items()]
+    return f"partial: {', '.join(numbers)}"
+
+
+# ---------------------------------------------------------------------------- one dataset
+
+
+def _dataset(name: str) -> Dataset:
     if name not in DATASETS:
         raise unknown("dataset", name, DATASETS)
     return DATASETS[name]
 
 
-def _parse(known: Dataset, split: str) -> tuple[str, slice]:
+def _ready(dataset: Dataset, progress: Progress | None = None) -> Path:
+    """The prepared folder, prepared now where that has not been done."""
+    folder = prepared_folder(dataset)
+    if not exists(folder, PREPARED):
+        builder = sources.tfds_builder(dataset)
+        if dataset.shape is None:
+            write_photographs(dataset, builder, folder, progress)
+        else:
+            splits = sources.read_tfds(dataset, builder, progress)
+            for split in splits:
+                verify_content(dataset, split, splits[split], tfds_folder(dataset))
+            write_arrays(dataset, splits, folder)
+    return folder
+
+
+# Far more digits than any split has examples.
+_SLICE = re.compile(r"(-?[0-9]{1,12})?:(-?[0-9]{1,12})?\]")
+
+
+def _parse(dataset: Dataset, split: str) -> tuple[str, slice]:
     """`train[a:b]` as the name of the split and a slice with both ends given."""
     name, bracket, rest = split.partition("[")
-    if name not in known.examples:
-        raise unknown(f"split of {known.name}", name, known.examples)
-    total, official = _examples(known)[name], known.examples[name]
+    if name not in dataset.examples:
+        raise unknown(f"split of {dataset.name}", name[:80], dataset.examples)
+    total, official = _examples(dataset)[name], dataset.examples[name]
     if not bracket:
         return name, slice(0, total)
-    match = re.fullmatch(r"(-?\d+)?:(-?\d+)?\]", rest)
+    shown = split if len(split) <= 80 else f"{split[:77]}..."
+    match = _SLICE.fullmatch(rest)
     if not match:
-        raise UsageError(f"split '{split}': accepted are {name}, {name}[:N], {name}[-N:], [A:B]")
+        raise UsageError(
+            f"split '{shown}': accepted are {name}, {name}[:N], {name}[-N:], {name}[A:B], with "
+            f"numbers up to {total:,}"
+        )
     ends = [None if end is None else int(end) for end in match.groups()]
     if any(end is not None and abs(end) > total for end in ends):
         here = f", of which {total:,} are here" if total < official else ""
-        raise UsageError(f"split '{split}' goes beyond the {official:,} examples of {name}{here}")
+        raise UsageError(f"split '{shown}' goes beyond the {official:,} examples of {name}{here}")
     start, stop, _ = slice(*ends).indices(total)
     if start >= stop:
-        raise UsageError(f"split '{split}' holds no examples")
+        raise UsageError(f"split '{shown}' holds no examples; accepted are A below B")
     return name, slice(start, stop)
 
 
-def _examples(known: Dataset) -> Mapping[str, int]:
-    """Examples per split: those that were found if it is prepared, or else the official ones."""
-    if known.partial:
+def _examples(dataset: Dataset) -> Mapping[str, int]:
+    """Examples per split: those that are prepared, or else the official ones."""
+    if dataset.partial:
         try:
-            record = json.loads((prepared_folder(known) / "facts.json").read_text())
-            if not miscounted(known, record["examples"]):
-                return record["examples"]
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # not prepared, or damaged, which is told where the data is read
-    return known.examples
+            text = read_text(prepared_folder(dataset) / RECORD, PREPARED)
+        except ReproError:
+            text = None  # told where the data is read
+        if record := parse_record(dataset, text):
+            return record.examples
+    return dataset.examples
 
 
-def _state(known: Dataset) -> tuple[str, Path | None]:
-    if known.source == "scikit-learn":
-        return "comes with scikit-learn", None
-    if prepared_folder(known).exists():
-        return "prepared", prepared_folder(known)
-    if (tfds_folder(known) / "dataset_info.json").exists():
-        return "in TFDS_DATA_DIR", tfds_folder(known)
-    if known.archives and not lacking_archives(known):
-        return "archives in TFDS_DATA_DIR", archive_folder()
-    return "missing", None
+def _row(dataset: Dataset) -> dict:
+    try:
+        state, path, problem = _state(dataset)
+        examples = _examples(dataset)
+        if state == "in TFDS_DATA_DIR":
+            held = sources.held(dataset)
+            examples, problem = held.examples or examples, held.problem
+    except ReproError as error:
+        state, path, problem, examples = "unreadable", None, str(error), dataset.examples
+    return {
+        "name": dataset.name,
+        "version": dataset.version,
+        "title": dataset.title,
+        "state": state,
+        "path": str(path) if path else None,
+        "examples": dict(examples),
+        "official": dict(dataset.examples),
+        "problem": problem,
+    }
+
+
+def _state(dataset: Dataset) -> tuple[str, Path | None, str | None]:
+    """The state, where it lies, and what is wrong with it."""
+    if dataset.source == "scikit-learn":
+        return "comes with scikit-learn", None, None
+    folder = prepared_folder(dataset)
+    if exists(folder, PREPARED):
+        try:
+            read_record(dataset, folder)
+        except DataError as error:
+            return "prepared", folder, str(error)
+        return "prepared", folder, None
+    if sources.described(dataset):
+        return "in TFDS_DATA_DIR", tfds_folder(dataset), None
+    if dataset.archives and not lacking_archives(dataset):
+        return "archives in TFDS_DATA_DIR", archive_folder(), None
+    return "missing", None, None
+
+
+# ---------------------------------------------------------------------------- what is wrong
+
+
+def _problems(dataset: Dataset, progress: Progress | None, glance: bool) -> list[str]:
+    try:
+        if dataset.source == "scikit-learn":
+            sources.from_scikit_learn(dataset)
+            return []
+        folder = prepared_folder(dataset)
+        if not exists(folder, PREPARED):
+            row = _row(dataset)
+            where = f" (it is in {row['path']})" if row["path"] else ""
+            todo = f"{dataset.name} is not prepared{where}; do: repro data prepare {dataset.name}"
+            return [row["problem"] or todo]
+        examples = read_record(dataset, folder).examples
+    except ReproError as error:
+        return [str(error)]
+    problems, done, total = [], 0, sum(examples.values())
+    for split, number in examples.items():
+
+        def tell(seen: int, before: int = done) -> None:
+            if progress:
+                progress(before + seen, total)
+
+        try:
+            problems += _of_split(dataset, folder, split, tell, glance)
+        except DataError as error:
+            problems.append(str(error))
+        done += number
+        tell(number)
+    return list(dict.fromkeys(problems))
+
+
+def _of_split(dataset: Dataset, folder: Path, split: str, tell, glance: bool) -> list[str]:
+    """The photographs of a prepared split that cannot be decoded. Raises DataError for the rest."""
+    record = read_record(dataset, folder)
+    if dataset.shape is not None:
+        whole = read_prepared(dataset, folder, split, digests=True)
+        verify_content(dataset, split, whole, folder)
+        return []
+    array = record.arrays[f"{split}-encoded"]
+    if glance and record.decoded:
+        read_prepared(dataset, folder, split, digests=array.bytes <= GLANCED)
+        return []
+    whole = read_prepared(dataset, folder, split)
+    digest, faults = whole.images.examine(tell)
+    if digest != array.sha256:
+        file = folder / f"{split}-encoded.npy"
+        raise damaged(dataset, folder, f"{file} was altered since it was prepared")
+    verify_content(dataset, split, whole, folder)
+    if not faults:
+        return []
+    names = "; ".join(f"photograph {number} {why}" for number, why in faults[:NAMED])
+    more = " ..." if len(faults) > NAMED else ""
+    return [
+        f"{len(faults):,} of the {len(whole.labels):,} photographs of {split} in {folder} cannot "
+        f"be decoded ({names}{more}); they came so: move {tfds_folder(dataset)} away and put the "
+        f"official files there, delete the folder {folder}, then do: repro data prepare "
+        f"{dataset.name}"
+    ]

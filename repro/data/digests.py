@@ -1,4 +1,4 @@
-"""Whether data is the official data: digests of content, in any order."""
+"""Whether data is the official data: digests of content, in any order, and numbers of examples."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,30 +32,54 @@ def digest_of(examples: Iterable[bytes]) -> str:
     return hashlib.sha256(b"".join(sorted(examples))).hexdigest()
 
 
-def verify_content(known: Dataset, name: str, split: Split, where: object) -> None:
-    if known.shape is not None:
-        wanted = (known.examples[name], *known.shape)
+def verify_content(dataset: Dataset, name: str, split: Split, where: object) -> None:
+    """Raises DataError for a split that is not the official one."""
+    if dataset.shape is not None:
+        wanted = (dataset.examples[name], *dataset.shape)
         if split.images.shape != wanted or split.labels.shape != wanted[:1]:
             raise DataError(
-                f"{known.name} {known.version} {name} in {where} has images {split.images.shape} "
-                f"and {len(split.labels)} labels; wanted are images {wanted}"
+                f"{dataset.name} {dataset.version} {name} in {where} has images "
+                f"{split.images.shape} and {len(split.labels)} labels; wanted are images {wanted}"
             )
-    if name in known.content:
-        verify_digest(known, name, content_digest(split), where)
+    verify_classes(dataset, name, split.labels, where)
+    if name in dataset.content:
+        verify_digest(dataset, name, content_digest(split), where)
 
 
-def verify_digest(known: Dataset, name: str, digest: str, where: object) -> None:
-    if digest != known.content.get(name, digest):
+def verify_digest(dataset: Dataset, name: str, digest: str, where: object) -> None:
+    if digest != dataset.content.get(name, digest):
         raise DataError(
-            f"{name} in {where} is not {known.title} ({known.name} {known.version}): "
+            f"{name} in {where} is not {dataset.title} ({dataset.name} {dataset.version}): "
             "its content differs from the official one; put the official files there"
         )
 
 
-def miscounted(known: Dataset, counts: Mapping[str, int]) -> list[str]:
+def verify_classes(dataset: Dataset, name: str, labels: np.ndarray, where: object) -> None:
+    """Raises DataError for labels of other classes, or of too few or too many examples of one."""
+    problem = f"{name} in {where} is not {dataset.title}"
+    if not 0 <= np.min(labels) <= np.max(labels) < dataset.classes:
+        raise DataError(f"{problem}: it has other classes; put the official files there")
+    if name not in dataset.per_class:
+        return
+    least, most = dataset.per_class[name]
+    if len(labels) < dataset.examples[name]:
+        least = 0  # only some are here
+    counts = np.bincount(labels, minlength=dataset.classes)
+    for label in np.flatnonzero((counts < least) | (counts > most)):
+        raise DataError(
+            f"{problem}: it holds {counts[label]:,} examples of class {label}, wanted are "
+            f"{f'{most:,}' if least == most else f'{least:,} to {most:,}'}; put the official "
+            "files there"
+        )
+
+
+def miscounted(dataset: Dataset, counts: Mapping[str, int]) -> list[str]:
     """The splits that hold more or fewer examples than they may."""
-    least = {n: 1 if n in known.partial else official for n, official in known.examples.items()}
-    return [n for n, most in known.examples.items() if not least[n] <= counts[n] <= most]
+    return [
+        name
+        for name, official in dataset.examples.items()
+        if not (1 if name in dataset.partial else official) <= counts[name] <= official
+    ]
 
 
 def arrays_of(splits: Mapping[str, Split]) -> Iterator[tuple[str, np.ndarray]]:
@@ -64,8 +88,8 @@ def arrays_of(splits: Mapping[str, Split]) -> Iterator[tuple[str, np.ndarray]]:
         yield f"{name}-labels", split.labels
 
 
-def array_digests(splits: Mapping[str, Split]) -> dict[str, dict]:
-    return {array: {"sha256": sha256(values)} for array, values in arrays_of(splits)}
+def array_digests(splits: Mapping[str, Split]) -> dict[str, str]:
+    return {array: sha256(values) for array, values in arrays_of(splits)}
 
 
 def sha256(values: np.ndarray) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from repro.data.draws import draws
+from repro.data.augmentation import Augmentation
+from repro.data.draws import Draw
 from repro.lazy import numpy as np
+from repro.limits import number
 
 
 @dataclass(frozen=True)
-class DistortedCopies:
+class DistortedCopies(Augmentation):
     """The originals, and `copies` randomly distorted instances of each, made once for the run.
 
     Each instance is one planar affine map: a translation both ways, a change of scale, a squeeze
@@ -25,36 +27,27 @@ class DistortedCopies:
     Translation and shear are uniform, the factors log-uniform. Bilinear interpolation.
     """
 
-    copies: int = 9
-    translation: float = 2.0
-    scaling: float = 0.15
-    squeezing: float = 0.15
-    shear: float = 0.2
+    copies: int = number(0, 99, default=9)
+    translation: float = number(0, 1000, default=2.0)
+    scaling: float = number(0, 10, default=0.15)
+    squeezing: float = number(0, 10, default=0.15)
+    shear: float = number(0, 10, default=0.2)
 
-    def size(self, n: int) -> int:
-        """Examples in the set made of `n` originals."""
-        return n * (self.copies + 1)
+    def size(self, originals: int) -> int:
+        """Examples in the set made of so many originals."""
+        return originals * (self.copies + 1)
 
-    def __call__(
-        self,
-        images: np.ndarray,
-        index: np.ndarray,
-        n: int,
-        seed: int,
-        epoch: int,
-        fill: float,
-    ) -> np.ndarray:
-        """The examples `index`; copy 0 is the original, untouched. `epoch` changes nothing."""
-        index = np.asarray(index)
+    def __call__(self, images: np.ndarray, draw: Draw) -> np.ndarray:
+        """The examples; copy 0 is the original, untouched. The pass changes nothing."""
         moved = np.array(images, np.float32)
-        distorted = np.flatnonzero(index >= n)
+        distorted = np.flatnonzero(np.asarray(draw.index) >= draw.originals)
         for start in range(0, len(distorted), _BLOCK):
             rows = distorted[start : start + _BLOCK]
-            moved[rows] = self._distort(moved[rows], index[rows], seed, fill)
+            moved[rows] = self._distort(moved[rows], draw.of_rows(rows))
         return moved
 
-    def _distort(self, images: np.ndarray, index: np.ndarray, seed: int, fill: float) -> np.ndarray:
-        right, down, scale, squeeze, shear = 2 * draws(5, seed, index) - 1
+    def _distort(self, images: np.ndarray, draw: Draw) -> np.ndarray:
+        right, down, scale, squeeze, shear = 2 * draw.of_run().uniform(5) - 1
         scale = (1 + self.scaling) ** scale
         squeeze = (1 + self.squeezing) ** squeeze
         return warp(
@@ -64,7 +57,7 @@ class DistortedCopies:
             width=scale * squeeze,
             height=scale / squeeze,
             shear=self.shear * shear,
-            fill=fill,
+            fill=draw.fill,
         )
 
 

@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from repro.lazy import numpy as np
 
 
-def draws(count: int, seed: int, example: np.ndarray, epoch: int = 0) -> np.ndarray:
-    """`count` uniform numbers from 0 to 1 for each example: [count, B], float64.
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """The examples that an augmentation is to make, and its random numbers for them.
 
-    A function of (seed, epoch, example) and of the number's place, by hashing them: a generator
-    per example, or one that has run some way, would be slow or depend on the batch.
+    index: [B], the numbers of the examples in the augmented set made of `originals` images. The
+        original of an example is index % originals, its copy number index // originals.
+    seed, pass_number: what the random numbers are keyed by, with the example. The batch that an
+        example comes in has no part in them.
+    fill: the background value, for what a moved image uncovers.
     """
-    keys = np.asarray(example, np.uint64)[None, :]
-    state = _mix(_mix(np.full((1, 1), seed, np.uint64)) + np.uint64(epoch))
-    state = _mix(_mix(state + keys) + np.arange(count, dtype=np.uint64)[:, None])
-    return (state >> np.uint64(11)) * 2.0**-53
 
+    index: np.ndarray
+    originals: int
+    seed: int
+    pass_number: int
+    fill: float = 0.0
 
-def normal_draws(count: int, seed: int, example: np.ndarray, epoch: int = 0) -> np.ndarray:
-    """Like `draws`, from the normal distribution of mean 0 and variance 1, by Box and Muller."""
-    radius, angle = np.split(draws(2 * count, seed, example, epoch), 2)
-    return np.sqrt(-2 * np.log1p(-radius)) * np.cos(2 * np.pi * angle)
+    def uniform(self, count: int) -> np.ndarray:
+        """`count` uniform numbers from 0 to 1 (exclusive) for each example: [count, B], float64.
+
+        They come from hashing (seed, pass, example) and each number's place: a generator per
+        example would be slow, and one that has run some way would depend on the batch.
+        """
+        examples = np.asarray(self.index, np.uint64)[None, :]
+        state = _mix(_mix(np.full((1, 1), self.seed, np.uint64)) + np.uint64(self.pass_number))
+        state = _mix(_mix(state + examples) + np.arange(count, dtype=np.uint64)[:, None])
+        return (state >> np.uint64(11)) * 2.0**-53
+
+    def normal(self, count: int) -> np.ndarray:
+        """Like `uniform`, but normal with mean 0 and variance 1, by Box and Muller."""
+        radius, angle = np.split(self.uniform(2 * count), 2)
+        return np.sqrt(-2 * np.log1p(-radius)) * np.cos(2 * np.pi * angle)
+
+    def of_step(self, place: int) -> Draw:
+        """The same examples with other numbers, for the step at `place` of a chain."""
+        return replace(self, seed=self.seed + (place << 32))
+
+    def of_run(self) -> Draw:
+        """The same examples with numbers that stay the same in every pass."""
+        return replace(self, pass_number=0)
+
+    def of_rows(self, rows: np.ndarray) -> Draw:
+        """Some of the examples, by their places in the batch."""
+        return replace(self, index=np.asarray(self.index)[rows])
 
 
 def _mix(state: np.ndarray) -> np.ndarray:

@@ -3,31 +3,33 @@
 import os
 from pathlib import Path
 
-from repro.data.sets import Dataset
+from repro.data.access import exists
+from repro.errors import UsageError
+
+PREPARED, TFDS = "REPRO_DATA_DIR", "TFDS_DATA_DIR"
 
 
-def prepared_folder(known: Dataset) -> Path:
-    root = Path(os.environ.get("REPRO_DATA_DIR") or "data").expanduser()
-    return root / f"{known.name}-{known.version}"
+def prepared_root() -> Path:
+    """The folder of all prepared data. Raises UsageError where it cannot be one."""
+    return _root(PREPARED, "data")
 
 
 def tfds_root() -> Path:
-    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    """The folder of TensorFlow Datasets. Raises UsageError where it cannot be one."""
+    return _root(TFDS, "~/tensorflow_datasets")
 
 
-def tfds_folder(known: Dataset) -> Path:
-    return tfds_root() / tfds_name(known) / known.version
-
-
-def tfds_name(known: Dataset) -> str:
-    """With the configuration, where there is one: `imagenette/160px-v2`."""
-    return known.tfds or known.name
-
-
-def archive_folder() -> Path:
-    """Where TFDS looks for what people must fetch themselves."""
-    return tfds_root() / "downloads" / "manual"
-
-
-def lacking_archives(known: Dataset) -> list[str]:
-    return [name for name in known.archives if not (archive_folder() / name).is_file()]
+def _root(variable: str, otherwise: str) -> Path:
+    value = os.environ.get(variable, "").strip()
+    if "://" in value:
+        raise UsageError(f"{variable}={value}: accepted is a folder of this machine")
+    try:
+        root = Path(value or otherwise).expanduser()
+    except RuntimeError:  # no such user, or a user without a home
+        asked = f"{variable}={value}" if value else f"{variable} is not set, and {otherwise}"
+        raise UsageError(
+            f"{asked}: there is no such home folder; set {variable} to a folder"
+        ) from None
+    if exists(root, variable) and not root.is_dir():
+        raise UsageError(f"{variable}={root}: this is a file; accepted is a folder")
+    return root

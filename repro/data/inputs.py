@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from repro import spec
-from repro.data import augmentation, preprocessing
+from repro.data import augmentation, datasets, preprocessing
+from repro.data.batches import Batches
 from repro.data.crops import Square
 from repro.data.photographs import Lazily, Photographs
 from repro.errors import UsageError
 
 
 def in_memory(recipe: spec.Recipe, train: np.ndarray, test: np.ndarray) -> tuple:
-    """The training and the test images, preprocessed once, and what `Batches` is to be given."""
+    """The training and the test images, preprocessed once, and what `Batches` takes."""
     steps = preprocessing.fit(recipe.preprocessing, train)
     train, test, black = (preprocessing.apply(steps, x) for x in (train, test, 0 * train[:1]))
     learnt = augmentation.fit(recipe.augmentation, train)
@@ -32,9 +34,54 @@ def prepared(recipe: Any, train: Photographs, test: Photographs) -> tuple:
         raise UsageError("recipe.preprocessing: photographs need Square first")
     steps = preprocessing.fit(recipe.preprocessing, train)
     squares, tested = Lazily(train, steps), Lazily(test, steps)
-    if not augmentation.of_photographs(recipe.augmentation):
-        how = {"augmentation": augmentation.fit(recipe.augmentation, squares)}
-        return squares, tested, squares, how
+    if not augmentation.takes_photographs(recipe.augmentation):
+        options = {"augmentation": augmentation.fit(recipe.augmentation, squares)}
+        return squares, tested, squares, options
     cut = augmentation.fit(recipe.augmentation, train)
     cut = augmentation.Chain((cut, augmentation.Preprocessed(tuple(steps[1:]))))
     return squares, tested, train, {"augmentation": cut}
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a run trains and tests on.
+
+    facts: what `datasets.facts` tells of the dataset. Images are preprocessed, once or each time
+    that they are asked for. examples and options: what `Batches` takes.
+    """
+
+    facts: dict
+    train_images: Any
+    train_labels: np.ndarray
+    test_images: Any
+    test_labels: np.ndarray
+    examples: Any
+    options: dict
+
+    def batches(self, batch: int, seed: int) -> Batches:
+        return Batches(self.examples, self.train_labels, batch, seed, **self.options)
+
+
+def of_training(recipe: spec.Recipe) -> Inputs:
+    """Raises UsageError and DataError as `datasets.load` does."""
+    facts = datasets.facts(recipe.data.dataset)
+    train = datasets.load(recipe.data.dataset, recipe.data.train)
+    test = datasets.load(recipe.data.dataset, recipe.data.test)
+    ready = prepared if isinstance(train.images, Photographs) else in_memory
+    train_images, test_images, examples, options = ready(recipe, train.images, test.images)
+    return Inputs(facts, train_images, train.labels, test_images, test.labels, examples, options)
+
+
+def of_test(recipe: spec.Recipe) -> tuple[Any, np.ndarray]:
+    """The test images, preprocessed, and their labels.
+
+    The training images are read only where the preprocessing learns from them.
+    """
+    data = recipe.data
+    test = datasets.load(data.dataset, data.test)
+    learning = any(hasattr(step, "fit") for step in recipe.preprocessing)
+    seen = datasets.load(data.dataset, data.train).images if learning else test.images
+    steps = preprocessing.fit(recipe.preprocessing, seen)
+    if isinstance(test.images, Photographs):
+        return Lazily(test.images, steps), test.labels
+    return preprocessing.apply(steps, test.images), test.labels

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from repro.data.folders import prepared_root
+from repro.data.workplace import workplace
 from repro.errors import UsageError
 from repro.lazy import numpy as np
+from repro.limits import Limited, number
+
+# The longest side of an image that is made here, in pixels.
+LONGEST_SIDE = 1024
 
 
 def fit(preprocessing: tuple[Any, ...], images: Sequence[np.ndarray]) -> list[Callable]:
@@ -46,15 +49,15 @@ def apply(preprocessing: Sequence[Callable], images: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Contrast(Limited):
     """The grey levels 0 to 255 to `background` to `foreground`, linearly.
 
     LeNet-5 takes -0.1 and 1.175, which is to give a mean near 0 and a variance near 1 (LeCun et
     al. 1998, section II.B). On MNIST in its field of 32 x 32 the mean is 0.03, the variance 0.12.
     """
 
-    background: float
-    foreground: float
+    background: float = number(-1e6, 1e6)
+    foreground: float = number(-1e6, 1e6)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         step = np.float32((self.foreground - self.background) / 255)
@@ -64,14 +67,14 @@ class Contrast:
 
 
 @dataclass(frozen=True)
-class PerPixelMean:
+class PerPixelMean(Limited):
     """Grey levels in units of `scale`, less the mean of the training images at each pixel.
 
     The mean is taken per pixel and channel (He et al. 2015, section 4.2, after Krizhevsky et al.
     2012).
     """
 
-    scale: float = 255.0
+    scale: float = number(0, 1e6, above=True, default=255.0)
 
     def fit(self, images: Sequence[np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
         total = sum(np.sum(block, axis=0) for block in _blocks(images))
@@ -79,13 +82,13 @@ class PerPixelMean:
 
 
 @dataclass(frozen=True)
-class ChannelMean:
+class ChannelMean(Limited):
     """Grey levels in units of `scale`, less the mean colour of the training images.
 
     The mean RGB value, one number per channel (Simonyan and Zisserman 2014, section 2.1).
     """
 
-    scale: float = 255.0
+    scale: float = number(0, 1e6, above=True, default=255.0)
 
     def fit(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         mean, _ = colour_statistics(images)
@@ -106,7 +109,7 @@ class ChannelMeanAndDeviation:
 
 
 @dataclass(frozen=True)
-class GlobalContrastNormalization:
+class GlobalContrastNormalization(Limited):
     """Each image less its own mean over all pixels and channels, then divided by its own contrast.
 
     The image becomes scale * x / sqrt(bias + |x|^2), x being the image less its mean; with
@@ -117,9 +120,9 @@ class GlobalContrastNormalization:
     here are those that Pylearn2, the library of Goodfellow et al., prepares CIFAR-10 with.
     """
 
-    scale: float = 55.0
+    scale: float = number(0, 1e6, above=True, default=55.0)
     use_std: bool = False
-    bias: float = 0.0
+    bias: float = number(0, 1e12, default=0.0)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         vectors = np.array(images, np.float32).reshape(len(images), -1)
@@ -134,31 +137,26 @@ class GlobalContrastNormalization:
 
 
 @dataclass(frozen=True)
-class ZCAWhitening:
+class ZCAWhitening(Limited):
     """Each image, a vector x of its D numbers, becomes V (E + regularisation)^(-1/2) V' (x - mean).
 
     V holds the eigenvectors and E the eigenvalues of the covariance of the training images. Comes
     after `GlobalContrastNormalization` (Lin et al. 2013, section 4.2, after Goodfellow et al.
     2013). No constant is given there; 0.1 is Pylearn2's, for images of contrast 55.
 
-    What was learnt is kept in `$REPRO_DATA_DIR` (else `data/`), in a file that is named after a
-    digest of the training images and of the constant, so it is learnt once; D (D + 1) numbers, 38
-    MB for CIFAR-10. It is learnt again where the file cannot be read, and not kept where it cannot
-    be written. Raises UsageError for a regularisation that is not above 0.
+    What was learnt is kept where prepared data is, in a file that is named after a digest of the
+    training images and of the constant, so it is learnt once; D (D + 1) numbers, 38 MB for
+    CIFAR-10. It is learnt again where the file cannot be read, and not kept where it cannot be
+    written.
     """
 
-    regularisation: float = 0.1
-
-    def __post_init__(self):
-        if self.regularisation <= 0:  # images less their mean have an eigenvalue of 0
-            raise UsageError(
-                f"ZCAWhitening: regularisation {self.regularisation}: accepted is a number above 0"
-            )
+    # Above 0, since images less their mean have an eigenvalue of 0.
+    regularisation: float = number(0, 1e12, above=True, default=0.1)
 
     def fit(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         vectors = np.ascontiguousarray(images, np.float32).reshape(len(images), -1)
         file = self._file(vectors)
-        learnt = _read_kept(file)
+        learnt = _read_kept(file, vectors.shape[1])
         if learnt is None:
             learnt = self._learn(vectors)
             _keep(file, *learnt)
@@ -193,29 +191,29 @@ class ZCAWhitening:
     def _file(self, vectors: np.ndarray) -> Path:
         digest = hashlib.sha256(f"{vectors.shape} {self.regularisation!r}".encode())
         digest.update(vectors)
-        folder = Path(os.environ.get("REPRO_DATA_DIR") or "data").expanduser()
-        return folder / f"zca-{digest.hexdigest()[:16]}.npz"
+        return prepared_root() / f"zca-{digest.hexdigest()[:16]}.npz"
 
 
-def _read_kept(file: Path) -> tuple[np.ndarray, np.ndarray] | None:
+def _read_kept(file: Path, length: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """The mean [length] and the matrix [length, length], or None where the file has no such."""
     try:
         with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as kept:
-            return kept["mean"], kept["matrix"]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+            mean, matrix = kept["mean"], kept["matrix"]
+    except Exception:  # of many types, from a damaged file
         return None
+    shapes_fit = (mean.shape, matrix.shape) == ((length,), (length, length))
+    return (mean, matrix) if shapes_fit and mean.dtype == matrix.dtype == np.float32 else None
 
 
 def _keep(file: Path, mean: np.ndarray, matrix: np.ndarray) -> None:
     """Writes aside and renames, so that a file under the final name is always whole."""
-    with contextlib.suppress(OSError):  # the next run learns it again
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{file.stem}.", dir=file.parent) as aside:
-            np.savez(Path(aside, file.name), mean=mean, matrix=matrix)
-            Path(aside, file.name).replace(file)
+    with contextlib.suppress(OSError), workplace(file.with_suffix("")) as aside:
+        np.savez(aside / file.name, mean=mean, matrix=matrix)
+        (aside / file.name).replace(file)
 
 
 @dataclass(frozen=True)
-class LocalContrastNormalization:
+class LocalContrastNormalization(Limited):
     """Each pixel less the mean around it, divided by the contrast around it, channel by channel.
 
     Means are weighted by a Gaussian of `deviation` pixels in a window of `size` x `size`; outside
@@ -228,9 +226,9 @@ class LocalContrastNormalization:
     `GlobalContrastNormalization(scale=1)` before it.
     """
 
-    size: int = 7
-    deviation: float = 2.0
-    least: float = 1e-4
+    size: int = number(1, 255, default=7)
+    deviation: float = number(0, 1000, above=True, default=2.0)
+    least: float = number(0, 1e6, above=True, default=1e-4)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         normal = np.empty(images.shape, np.float32)
@@ -255,13 +253,13 @@ class LocalContrastNormalization:
 
 
 @dataclass(frozen=True)
-class PadTo:
+class PadTo(Limited):
     """Each image in the middle of a field of `size` x `size` zeros (the background of MNIST).
 
     Comes before `Contrast`. Raises UsageError for an image larger than the field.
     """
 
-    size: int
+    size: int = number(1, LONGEST_SIDE)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         n, height, width, channels = images.shape
@@ -274,7 +272,7 @@ class PadTo:
 
 
 @dataclass(frozen=True)
-class ShrinkInto:
+class ShrinkInto(Limited):
     """The digit made smaller, in the middle of a `field` x `field` field of zeros.
 
     MNIST's digits fill a box of 20 x 20 pixels (`box`) in the image; that box comes to occupy
@@ -284,15 +282,20 @@ class ShrinkInto:
     LeNet-1: 16 x 16 pixels in a 28 x 28 field (LeCun et al. 1998, section III.C).
     """
 
-    digit: int
-    field: int
-    box: int = 20
+    digit: int = number(1, LONGEST_SIDE)
+    field: int = number(1, LONGEST_SIDE)
+    box: int = number(1, LONGEST_SIDE, default=20)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.digit > self.box:
+            raise UsageError(
+                f"ShrinkInto(digit={self.digit}, box={self.box}): accepted is a digit up to its box"
+            )
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         _, height, width, _ = images.shape
         pitch = self.box / self.digit  # old pixels per new pixel
-        if pitch < 1:
-            raise UsageError(f"ShrinkInto: a digit of {self.digit} is larger than {self.box}")
         if max(height, width) > self.field * pitch:
             raise UsageError(f"ShrinkInto: {height}x{width} shrunk does not fit into {self.field}")
         return _separable(images, self._means(height, pitch), self._means(width, pitch))
@@ -307,13 +310,13 @@ class ShrinkInto:
 
 
 @dataclass(frozen=True)
-class Enlarge:
+class Enlarge(Limited):
     """Scikit-learn's digits, grey levels 0 to 16, to `size` x `size` pixels of 0 to 255.
 
     Bilinear interpolation between pixel centres; the border repeats the outermost pixels.
     """
 
-    size: int
+    size: int = number(1, LONGEST_SIDE)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         _, height, width, _ = images.shape

@@ -1,12 +1,13 @@
 """The datasets that the harness knows, each with the digest of its content."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from repro.data.photographs import Photographs
 
+# What is told while something long goes on: how much is done, of how much.
 Progress = Callable[[int, int], None]
 
 
@@ -24,8 +25,8 @@ class Dataset:
 
     shape: of an image; None for photographs, each of its own size.
     content: what each split must hold, in any order: see `content_digest`. Of photographs, a split
-    without an entry is held to its number of `examples` alone; one that `partial` names may hold
-    fewer.
+    without an entry is held to its number of `examples`, and to the least and most of a class that
+    `per_class` gives; one that `partial` names may hold fewer.
     source: "tfds" (`tfds`, or else `name`, at `version` there) or "scikit-learn" (comes with that
     package). archives: the files that TFDS makes the set of where a licence forbids to download it.
     """
@@ -40,6 +41,7 @@ class Dataset:
     content: Mapping[str, str]
     tfds: str | None = None
     partial: tuple[str, ...] = ()
+    per_class: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     archives: tuple[str, ...] = ()
 
 
@@ -98,6 +100,7 @@ DATASETS = {
                 "validation": "cf1a72f6a6abecc704ab7a110d86bc74ccd36a72d21a1a64e0981bf735630f31"
             },
             partial=("train",),
+            per_class={"train": (858, 993)},
         ),
         Dataset(
             name="imagenet",
@@ -109,6 +112,7 @@ DATASETS = {
             shape=None,
             examples={"train": 1_281_167, "validation": 50_000},
             content={},
+            per_class={"train": (732, 1300), "validation": (50, 50)},
             archives=("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"),
         ),
     )

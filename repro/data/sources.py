@@ -1,83 +1,162 @@
 """Where data comes from: TensorFlow Datasets, scikit-learn, the network."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from repro.data.digests import verify_content
-from repro.data.folders import (
+from repro.data import downloads
+from repro.data.access import exists, read_text, unreadable
+from repro.data.digests import miscounted, verify_content
+from repro.data.downloads import first_line
+from repro.data.folders import TFDS, tfds_root
+from repro.data.places import (
     archive_folder,
     lacking_archives,
     prepared_folder,
     tfds_folder,
     tfds_name,
-    tfds_root,
 )
 from repro.data.sets import Dataset, Progress, Split
 from repro.errors import DataError
 
 
-def from_scikit_learn(known: Dataset) -> dict[str, Split]:
+def from_scikit_learn(dataset: Dataset) -> dict[str, Split]:
+    if not find_spec("sklearn"):
+        raise DataError(f"{dataset.name} comes with scikit-learn: pip install scikit-learn")
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     images = digits.images.astype(np.uint8)[..., None]  # whole grey levels from 0 to 16
     labels = digits.target.astype(np.int32)
-    train = known.examples["train"]
+    train = dataset.examples["train"]
     splits = {
         "train": Split(images[:train], labels[:train]),
         "test": Split(images[train:], labels[train:]),
     }
     for name, split in splits.items():
-        verify_content(known, name, split, "scikit-learn")
+        verify_content(dataset, name, split, "scikit-learn")
     return splits
 
 
-def tfds_builder(known: Dataset) -> Any:
+# ---------------------------------------------------------------------------- what TFDS holds
+
+
+@dataclass(frozen=True)
+class Held:
+    """Examples per split by the description in a folder of TFDS, and what is wrong with it."""
+
+    examples: dict[str, int]
+    problem: str | None = None
+
+
+def described(dataset: Dataset) -> bool:
+    """Whether TFDS has the dataset. Raises DataError where that cannot be seen."""
+    return exists(tfds_folder(dataset) / "dataset_info.json", TFDS)
+
+
+def held(dataset: Dataset) -> Held:
+    """What the folder of TFDS holds, by its description; reads no examples, needs no TensorFlow.
+
+    Raises DataError where the description cannot be read.
+    """
+    folder = tfds_folder(dataset)
+    lengths = _shard_lengths(folder / "dataset_info.json")
+    if lengths is None or not dataset.examples.keys() <= lengths.keys():
+        problem = f"{folder / 'dataset_info.json'} does not describe {dataset.title}"
+        return Held({}, f"{problem}; {_put(dataset)}")
+    examples = {name: sum(lengths[name]) for name in dataset.examples}
+    names = _names(folder)
+    for split, shards in ((name, lengths[name]) for name in dataset.examples):
+        for number in range(len(shards)):
+            end = f"-{number:05}-of-{len(shards):05}"
+            if not any(f"-{split}." in name and name.endswith(end) for name in names):
+                problem = f"{folder} lacks the file {dataset.name}-{split}.tfrecord{end}"
+                return Held(examples, f"{problem}; put the whole file there")
+    for name in miscounted(dataset, examples):
+        problem = f"{folder} holds {examples[name]:,} of {dataset.examples[name]:,} of {name}"
+        return Held(examples, f"{problem}; {_put(dataset)}")
+    return Held(examples)
+
+
+def _put(dataset: Dataset) -> str:
+    return (
+        "put the official files there, or move that folder away and do: "
+        f"repro data prepare {dataset.name}"
+    )
+
+
+def _shard_lengths(file: Path) -> dict[str, list[int]] | None:
+    """Examples per file of each split; None for what is no such description."""
+    text = read_text(file, TFDS)
+    try:
+        splits = json.loads(text or "")["splits"]
+        return {s["name"]: [int(length) for length in s["shardLengths"]] for s in splits}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _names(folder: Path) -> list[str]:
+    """The files that are not empty. Raises DataError."""
+    try:
+        return [path.name for path in folder.iterdir() if path.stat().st_size]
+    except OSError as error:
+        raise unreadable(folder, error, TFDS) from error
+
+
+# ---------------------------------------------------------------------------- reading TFDS
+
+
+def tfds_builder(dataset: Dataset) -> Any:
     """What reads the set from local files; downloads them first where there are none."""
+    folder = tfds_folder(dataset)
     lacking = [p for p in ("tensorflow", "tensorflow_datasets") if not find_spec(p)]
     if lacking:
         raise DataError(
-            f"{known.name} is not prepared, and {' and '.join(lacking)}, which it is read with, "
-            f"not installed; copy {prepared_folder(known)} from a machine where `repro data "
-            f"prepare {known.name}` made it"
+            f"{dataset.name} is not prepared, and {' and '.join(lacking)}, which it is read with, "
+            f"not installed; copy {prepared_folder(dataset)} from a machine where `repro data "
+            f"prepare {dataset.name}` made it"
         )
-    folder = tfds_folder(known)
-    if not (folder / "dataset_info.json").exists():
-        _download(known)
+    if not described(dataset):
+        _download(dataset)
+    for name in ("dataset_info.json", "features.json"):
+        read_text(folder / name, TFDS)  # TFDS takes a file that it may not read for a damaged one
     import tensorflow_datasets as tfds
 
     try:
         builder = tfds.builder_from_directory(folder)
     except Exception as error:  # of many types, from a damaged description
-        raise DataError(f"{folder} cannot be read as a TFDS dataset: {_line(error)}") from error
-    there = {*builder.info.splits, *(builder.info.features or ())}
-    wanted = {*known.examples, "image", "label"}
-    if builder.name != tfds_name(known).split("/")[0] or not wanted <= there:
         raise DataError(
-            f"{folder} is not {known.title}: it holds '{builder.name}' with "
-            f"{', '.join(sorted(there)) or 'nothing'}"
+            f"{folder} cannot be read as a TFDS dataset: {first_line(error)}; {_put(dataset)}"
+        ) from error
+    features = {*builder.info.splits, *(builder.info.features or ())}
+    wanted = {*dataset.examples, "image", "label"}
+    if builder.name != tfds_name(dataset).split("/")[0] or not wanted <= features:
+        raise DataError(
+            f"{folder} is not {dataset.title}: it holds '{builder.name}' with "
+            f"{', '.join(sorted(features)) or 'nothing'}; {_put(dataset)}"
         )
     return builder
 
 
-def read_tfds(known: Dataset, builder: Any, progress: Progress | None) -> dict[str, Split]:
+def read_tfds(dataset: Dataset, builder: Any, progress: Progress | None) -> dict[str, Split]:
     """Both splits in stored order."""
-    folder = tfds_folder(known)
-    total, done, splits = sum(known.examples.values()), 0, {}
-    for name, count in known.examples.items():
-        images = np.empty((count, *known.shape), np.uint8)
+    folder = tfds_folder(dataset)
+    total, done, splits = sum(dataset.examples.values()), 0, {}
+    for name, count in dataset.examples.items():
+        images = np.empty((count, *dataset.shape), np.uint8)
         labels = np.empty(count, np.int32)
         read = 0
         for batch in tfds_batches(builder, name, folder):
             rows = len(batch["label"])
-            if batch["image"].shape[1:] != known.shape or read + rows > count:
+            if batch["image"].shape[1:] != dataset.shape or read + rows > count:
                 raise DataError(
-                    f"{name} in {folder} is not {known.title}: wanted are {count:,} images of "
-                    f"{known.shape}"
+                    f"{name} in {folder} is not {dataset.title}: wanted are {count:,} images of "
+                    f"{dataset.shape}; {_put(dataset)}"
                 )
             images[read : read + rows] = batch["image"]
             labels[read : read + rows] = batch["label"]
@@ -86,7 +165,9 @@ def read_tfds(known: Dataset, builder: Any, progress: Progress | None) -> dict[s
             if progress:
                 progress(done, total)
         if read < count:
-            raise DataError(f"{name} in {folder} holds {read:,} of {count:,} examples")
+            raise DataError(
+                f"{name} in {folder} holds {read:,} of {count:,} examples; {_put(dataset)}"
+            )
         splits[name] = Split(images, labels)
     return splits
 
@@ -94,92 +175,88 @@ def read_tfds(known: Dataset, builder: Any, progress: Progress | None) -> dict[s
 def tfds_batches(
     builder: Any, name: str, folder: Path, encoded: bool = False
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Some examples after the other; `encoded` ones, which are large, fewer and as files."""
+    """The examples of a split, some at a time; `encoded` ones are files, and fewer at a time."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
     # Files one after the other, so that the stored order does not depend on how they are cut.
     order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-    how = {"batch_size": 1000}
+    options: dict[str, Any] = {"batch_size": 1000}
     if encoded:
-        how = {"batch_size": 100, "decoders": {"image": tfds.decode.SkipDecoding()}}
+        options = {"batch_size": 100, "decoders": {"image": tfds.decode.SkipDecoding()}}
     try:
-        examples = builder.as_dataset(split=name, shuffle_files=False, read_config=order, **how)
+        examples = builder.as_dataset(split=name, shuffle_files=False, read_config=order, **options)
         yield from tfds.as_numpy(examples)
     except (tf.errors.OpError, ValueError, OSError) as error:
         info = builder.info.splits[name]
         for file, count in zip(info.filepaths, info.shard_lengths, strict=True):
-            if not Path(file).exists():
-                raise DataError(f"{file} is missing; put the whole file there") from error
-            found = _records(str(file))
-            if found != count:
-                raise DataError(
-                    f"{file} is truncated or damaged: {found:,} of {count:,} examples can be read; "
-                    "put the whole file there"
-                ) from error
-        raise DataError(f"{name} in {folder} cannot be read: {_line(error)}") from error
+            _verify_records(Path(file), count)
+        raise DataError(f"{name} in {folder} cannot be read: {first_line(error)}") from error
 
 
-def _records(file: str) -> int:
-    """How many whole records can be read from a file before its end or its first fault."""
+def _verify_records(file: Path, count: int) -> None:
+    """Raises DataError for a file of records that is missing, unreadable or damaged."""
     import tensorflow as tf
 
-    count = 0
+    if not exists(file, TFDS):
+        raise DataError(f"{file} is missing; put the whole file there")
     try:
-        for _ in tf.data.TFRecordDataset(file):
-            count += 1
+        with open(file, "rb") as stream:
+            while stream.read(2**20):
+                pass
+    except OSError as error:
+        raise unreadable(file, error, TFDS) from error
+    readable = 0
+    try:
+        for _ in tf.data.TFRecordDataset(str(file)):
+            readable += 1
     except tf.errors.OpError:
         pass
-    return count
+    if readable != count:
+        raise DataError(
+            f"{file} is truncated or damaged: {readable:,} of {count:,} examples can be read; "
+            "put the whole file there"
+        )
 
 
-def _download(known: Dataset) -> None:
+# ---------------------------------------------------------------------------- downloading
+
+
+def _download(dataset: Dataset) -> None:
     """Lets TFDS build its set of the official files, which it fetches where that is allowed.
 
     It draws its own progress bars.
     """
-    if lacking := lacking_archives(known):
+    if lacking := lacking_archives(dataset):
         raise DataError(
-            f"{known.name} is missing, and needs a licence: register at image-net.org, put "
+            f"{dataset.name} is missing, and needs a licence: register at image-net.org, put "
             f"{' and '.join(lacking)} into {archive_folder()}, then do: repro data prepare "
-            f"{known.name}; experiments on imagenette, ten of its classes, need none of this"
+            f"{dataset.name}; experiments on imagenette, ten of its classes, need none of this"
         )
     import tensorflow_datasets as tfds
 
     settings = tfds.download.DownloadConfig(
-        try_download_gcs=False, manual_dir=archive_folder() if known.archives else None
+        try_download_gcs=False, manual_dir=archive_folder() if dataset.archives else None
     )
     try:
         builder = tfds.builder(
-            f"{tfds_name(known)}:{known.version}", data_dir=str(tfds_root()), try_gcs=False
+            f"{tfds_name(dataset)}:{dataset.version}", data_dir=str(tfds_root()), try_gcs=False
         )
-        if not known.archives:
-            _reach(next(iter(builder.url_infos)))
+        if not dataset.archives:
+            downloads.reach(next(iter(builder.url_infos)))
         builder.download_and_prepare(download_config=settings)
     except Exception as error:  # network, disk, checksum: each has its own type
-        if known.archives:
+        reason = downloads.reason(error)
+        if dataset.archives:
+            reason = reason or f"{first_line(error)}; put the whole files there"
             raise DataError(
-                f"{known.name} could not be made of {' and '.join(known.archives)} in "
-                f"{archive_folder()} ({_line(error)}); put the whole files there"
+                f"{dataset.name} could not be made of {' and '.join(dataset.archives)} in "
+                f"{archive_folder()}: {reason}"
             ) from error
+        reason = reason or first_line(error)
         raise DataError(
-            f"{known.name} is missing and could not be downloaded ({_line(error)}); wanted is the "
-            f"folder {tfds_folder(known)} with dataset_info.json, features.json and the tfrecord "
-            f"files of {' and '.join(known.examples)}: copy it there from a machine that has it "
-            f"(or set TFDS_DATA_DIR), or copy a prepared {prepared_folder(known)}"
+            f"{dataset.name} is missing and could not be downloaded: {reason}; or copy the folder "
+            f"{tfds_folder(dataset)} (dataset_info.json, features.json and the tfrecord files of "
+            f"{' and '.join(dataset.examples)}) from a machine that has it, set TFDS_DATA_DIR to "
+            f"where it is, or copy a prepared {prepared_folder(dataset)}"
         ) from error
-
-
-def _reach(url: str) -> None:
-    """Raises OSError within seconds where there is no network: TFDS would try for minutes."""
-    import requests
-
-    try:
-        requests.head(url, timeout=10)
-    except requests.RequestException:
-        raise OSError("no answer from the server") from None
-
-
-def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200]

@@ -1,198 +1,169 @@
-"""The prepared folder of a dataset: NumPy arrays with their digests."""
+"""The prepared folder of a dataset, read: NumPy arrays, held to the digests in its record.
 
-import hashlib
+What is read there is not trusted: it may be torn, altered, or another user's.
+"""
+
+import errno
 import json
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from repro.data import sources
-from repro.data.digests import (
-    array_digests,
-    arrays_of,
-    digest_of,
-    example_digest,
-    miscounted,
-    sha256,
-    verify_digest,
-)
-from repro.data.folders import tfds_folder
+from repro.data.access import exists, owner, read_text, unreadable
+from repro.data.digests import miscounted, sha256, verify_classes
+from repro.data.folders import PREPARED
 from repro.data.photographs import Photographs
-from repro.data.sets import Dataset, Progress, Split
-from repro.errors import DataError, RunError
+from repro.data.places import archive_folder, lacking_archives, tfds_folder
+from repro.data.sets import Dataset, Split
+from repro.errors import DataError, UsageError
+
+RECORD = "facts.json"
 
 
-def _kinds(known: Dataset) -> dict[str, type]:
+@dataclass(frozen=True)
+class Stored:
+    """An array as it was when it was prepared: the digest of its values, the size of its file."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was written down at the preparation.
+
+    examples: per split. decoded: whether every photograph has been decoded then.
+    """
+
+    examples: Mapping[str, int]
+    arrays: Mapping[str, Stored]
+    decoded: bool
+
+
+def kinds(dataset: Dataset) -> dict[str, type]:
     """The arrays that a split is kept in, with their types."""
-    if known.shape is None:
+    if dataset.shape is None:
         return {"ends": np.int64, "labels": np.int32, "encoded": np.uint8}
     return {"images": np.uint8, "labels": np.int32}
 
 
-def write_prepared(known: Dataset, splits: Mapping[str, Split], folder: Path) -> None:
-    record = {"name": known.name, "version": known.version, "content": dict(known.content)}
-    record["arrays"] = array_digests(splits)
-    with _written_aside(folder) as aside:
-        for array, values in arrays_of(splits):
-            file = aside / f"{array}.npy"
-            np.save(file, values)
-            record["arrays"][array]["bytes"] = file.stat().st_size
-        (aside / "facts.json").write_text(json.dumps(record, indent=2) + "\n")
-
-
-def write_photographs(
-    known: Dataset, builder: Any, folder: Path, progress: Progress | None
-) -> None:
-    """As they come from TFDS, so that never more than some are held; verified on the way."""
-    source = tfds_folder(known)
-    counts = {name: builder.info.splits[name].num_examples for name in known.examples}
-    for name in miscounted(known, counts):
-        raise DataError(
-            f"{name} in {source} is not {known.title}: it holds {counts[name]:,} of "
-            f"{known.examples[name]:,} examples; delete that folder and put the official files "
-            "there"
+def damaged(dataset: Dataset, folder: Path, what: str) -> DataError:
+    """The error for prepared data that is not what it was, with what brings it back."""
+    if not os.access(folder.parent, os.W_OK):
+        return DataError(
+            f"{what}; the folder {folder} belongs to {owner(folder)}, ask for it to be prepared "
+            f"again, or set {PREPARED} to a folder of your own"
         )
-    record = {"name": known.name, "version": known.version, "content": dict(known.content)}
-    record |= {"examples": counts, "arrays": {}}
-    total, done = sum(counts.values()), 0
-
-    def tell(read: int) -> None:
-        if progress:
-            progress(done + read, total)
-
-    with _written_aside(folder) as aside:
-        for name, count in counts.items():
-            record["arrays"] |= _write_files(known, builder, name, aside, tell)
-            done += count
-        (aside / "facts.json").write_text(json.dumps(record, indent=2) + "\n")
+    again = f"`rm -r {shlex.quote(str(folder))}`, then `repro data prepare {dataset.name}`"
+    if dataset.archives and lacking_archives(dataset) and not _in_tfds(dataset):
+        again += f", with {' and '.join(dataset.archives)} in {archive_folder()}"
+    return DataError(f"{what}; delete the folder {folder} and prepare the dataset again: {again}")
 
 
-def _write_files(
-    known: Dataset, builder: Any, name: str, aside: Path, tell: Callable[[int], None]
-) -> dict[str, dict]:
-    """One split, as it comes; the record of its arrays."""
-    source = tfds_folder(known)
-    labels, contents = [], []
-
-    def files() -> Iterator[bytes]:
-        for batch in sources.tfds_batches(builder, name, source, encoded=True):
-            for image, label in zip(batch["image"], batch["label"], strict=True):
-                labels.append(label)
-                contents.append(example_digest(image, label))
-                yield image
-            tell(len(labels))
-
-    ends, digest = _write_bytes(aside / f"{name}-encoded.npy", files())
-    count = builder.info.splits[name].num_examples
-    if len(labels) != count:
-        raise DataError(f"{name} in {source} holds {len(labels):,} of {count:,} examples")
-    if not 0 <= min(labels) <= max(labels) < known.classes:
-        raise DataError(f"{name} in {source} is not {known.title}: it has other classes")
-    verify_digest(known, name, digest_of(contents), source)
-    arrays = {f"{name}-encoded": {"sha256": digest}}
-    for kind, values in (("ends", ends), ("labels", labels)):
-        values = np.array(values, _kinds(known)[kind])
-        np.save(aside / f"{name}-{kind}.npy", values)
-        arrays[f"{name}-{kind}"] = {"sha256": sha256(values)}
-    for array in arrays:
-        arrays[array]["bytes"] = (aside / f"{array}.npy").stat().st_size
-    return arrays
-
-
-def _write_bytes(file: Path, parts: Iterable[bytes]) -> tuple[list[int], str]:
-    """All parts one after the other as a uint8 array; the place where each ends, and the digest."""
-    header = {"descr": "|u1", "fortran_order": False}
-    ends, digest, size = [], hashlib.sha256(), 0
-    with open(file, "wb") as stream:
-        # NumPy leaves room for a length that is known later only.
-        np.lib.format.write_array_header_1_0(stream, {**header, "shape": (0,)})
-        for part in parts:
-            stream.write(part)
-            digest.update(part)
-            size += len(part)
-            ends.append(size)
-        stream.seek(0)
-        np.lib.format.write_array_header_1_0(stream, {**header, "shape": (size,)})
-    return ends, digest.hexdigest()
-
-
-@contextmanager
-def _written_aside(folder: Path) -> Iterator[Path]:
-    """A folder to write to, renamed at the end: one under the final name is always whole."""
-    aside = None
+def _in_tfds(dataset: Dataset) -> bool:
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.preparing-", dir=folder.parent))
-        aside.chmod(0o755)  # mkdtemp keeps others out; prepared data may be shared
-        yield aside
-        try:
-            aside.rename(folder)
-        except OSError:
-            if not folder.exists():  # else another process was first, with the same content
-                raise
-    except OSError as error:
-        raise RunError(
-            f"cannot write the prepared data to {folder}: {error.strerror or error}; "
-            "set REPRO_DATA_DIR to a folder that can be written"
-        ) from error
-    finally:
-        if aside is not None:
-            shutil.rmtree(aside, ignore_errors=True)
+        return (tfds_folder(dataset) / "dataset_info.json").is_file()
+    except (OSError, UsageError, DataError):
+        return False
 
 
-def _damaged(folder: Path, what: str) -> DataError:
-    return DataError(f"{what}; delete the folder {folder} and prepare the dataset again")
+def read_record(dataset: Dataset, folder: Path) -> Record:
+    """The record of the preparation, with every array's file there in its full size.
 
-
-def read_record(known: Dataset, folder: Path) -> dict:
-    """The record of the preparation, with every array's file there in its full size."""
-    try:
-        record = json.loads((folder / "facts.json").read_text())
-        arrays, content = record["arrays"], record["content"]
-        wanted = {f"{split}-{kind}" for split in known.examples for kind in _kinds(known)}
-        if set(arrays) != wanted:
-            raise KeyError("arrays")
-        if known.shape is None and miscounted(known, record["examples"]):
-            raise KeyError("examples")
-        sizes = {array: (arrays[array]["bytes"], arrays[array]["sha256"]) for array in arrays}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise _damaged(folder, f"{folder / 'facts.json'} is missing or damaged") from None
-    if content != dict(known.content):
-        raise _damaged(folder, f"{folder} does not hold {known.title}")
-    for array, (size, _) in sizes.items():
+    Raises DataError.
+    """
+    file = folder / RECORD
+    if not exists(file, PREPARED):
+        raise damaged(dataset, folder, f"{file} is missing")
+    record = parse_record(dataset, read_text(file, PREPARED))
+    if record is None:
+        raise damaged(dataset, folder, f"{file} is damaged, or of another dataset or version")
+    for array, stored in record.arrays.items():
         file = folder / f"{array}.npy"
+        if not exists(file, PREPARED):
+            raise damaged(dataset, folder, f"{file} is missing")
         if not file.is_file():
-            raise _damaged(folder, f"{file} is missing")
-        if file.stat().st_size != size:
-            raise _damaged(folder, f"{file} has {file.stat().st_size:,} of {size:,} bytes")
+            raise damaged(dataset, folder, f"{file} is not a file")
+        if (size := file.stat().st_size) != stored.bytes:
+            raise damaged(dataset, folder, f"{file} has {size:,} of {stored.bytes:,} bytes")
     return record
 
 
-def read_prepared(known: Dataset, folder: Path, name: str, digests: bool = False) -> Split:
-    """A whole split, verified; the digest of photographs only where all `digests` are wanted."""
-    record = read_record(known, folder)
-    count = known.examples[name] if known.shape else record["examples"][name]
-    arrays = {}
-    for kind, dtype in _kinds(known).items():
+def parse_record(dataset: Dataset, text: str | None) -> Record | None:
+    """The text of a record, or None for what is none of this dataset."""
+    try:
+        facts = json.loads(text or "")
+        arrays = {name: Stored(a["sha256"], a["bytes"]) for name, a in facts["arrays"].items()}
+        examples = dict(dataset.examples)
+        if dataset.shape is None:
+            examples = {name: facts["examples"][name] for name in dataset.examples}
+        decoded = facts.get("decoded") is True
+        named = (facts["name"], facts["version"], facts["content"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    wanted = {f"{split}-{kind}" for split in dataset.examples for kind in kinds(dataset)}
+    well = (
+        arrays.keys() == wanted
+        and named == (dataset.name, dataset.version, dict(dataset.content))
+        and all(_whole(n) for n in examples.values())
+        and not miscounted(dataset, examples)
+        and all(_whole(a.bytes) and _digest(a.sha256) for a in arrays.values())
+    )
+    return Record(examples, arrays, decoded) if well else None
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def read_prepared(dataset: Dataset, folder: Path, name: str, digests: bool = False) -> Split:
+    """A whole split, verified; the digest of photographs only where all `digests` are wanted.
+
+    Raises DataError.
+    """
+    record = read_record(dataset, folder)
+    count = record.examples[name]
+    shapes = {"images": (count, *(dataset.shape or ())), "ends": (count,), "labels": (count,)}
+    arrays: dict[str, np.ndarray] = {}
+    for kind, dtype in kinds(dataset).items():
         file = folder / f"{name}-{kind}.npy"
-        try:
-            values = np.load(file, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError):
-            raise _damaged(folder, f"{file} cannot be read") from None
-        shape = {"images": (count, *(known.shape or ())), "ends": (count,), "labels": (count,)}
+        values = _mapped(dataset, folder, file)
         if kind == "encoded":
-            shape["encoded"] = (int(arrays["ends"][-1]),)
-        same = values.dtype == dtype and values.shape == shape[kind]
+            shapes["encoded"] = (int(arrays["ends"][-1]),)
+        same = values.dtype == dtype and values.shape == shapes[kind]
         if same and (digests or kind != "encoded"):
-            same = sha256(values) == record["arrays"][f"{name}-{kind}"]["sha256"]
+            same = sha256(values) == record.arrays[f"{name}-{kind}"].sha256
+        if same and kind == "ends":  # they are used as places without a look
+            same = values[0] > 0 and bool(np.all(values[1:] > values[:-1]))
         if not same:
-            raise _damaged(folder, f"{file} was altered since it was prepared")
+            raise damaged(dataset, folder, f"{file} was altered since it was prepared")
         arrays[kind] = values
-    if known.shape is None:
+    verify_classes(dataset, name, arrays["labels"], folder)
+    if dataset.shape is None:
         return Split(Photographs(arrays["encoded"], arrays["ends"]), arrays["labels"])
     return Split(**arrays)
+
+
+def _mapped(dataset: Dataset, folder: Path, file: Path) -> np.ndarray:
+    """An array, mapped into memory where the file system can. Raises DataError."""
+    try:
+        try:
+            return np.load(file, mmap_mode="r", allow_pickle=False)
+        except OSError as error:
+            if error.errno != errno.ENODEV:  # what some network drives say of mapping
+                raise
+            return np.load(file, allow_pickle=False)
+    except OSError as error:
+        raise unreadable(file, error, PREPARED) from error
+    except Exception:  # of many types, from a damaged header
+        raise damaged(dataset, folder, f"{file} is not an array that NumPy reads") from None
