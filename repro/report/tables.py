@@ -9,7 +9,7 @@ from repro.judging import claims, groups, measures, verdict
 from repro.judging.verdict import VerdictRow
 from repro.report.cost import minutes_of, speed_of
 from repro.report.words import (
-    _commit,
+    commit_of,
     effect,
     failure_reason,
     form_of,
@@ -167,7 +167,7 @@ def runs_table(runs: list[dict], experiment: spec.Experiment, counted: set[str])
                 mean_of([minutes_of(record)]),
                 mean_of([speed_of(record)]),
                 str(run.get("started", ""))[:10],
-                _commit(run),
+                commit_of(run),
                 ran_with(run),
                 ", ".join(differs) or "–",
             ]

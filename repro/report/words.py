@@ -50,8 +50,8 @@ def form_of(metric: str) -> str:
 
 
 def mean_of(numbers: Iterable[float | None], form: str = "{:,.1f}") -> str:
-    there = [number for number in numbers if number is not None]
-    return form.format(fmean(there)) if there else "–"
+    given = [number for number in numbers if number is not None]
+    return form.format(fmean(given)) if given else "–"
 
 
 def failure_reason(record: dict) -> str:
@@ -59,14 +59,15 @@ def failure_reason(record: dict) -> str:
     return " ".join(str((record.get("failure") or {}).get("reason", "")).split())
 
 
-def _commit(run: dict) -> str:
+def commit_of(run: dict) -> str:
     commit = str(run.get("commit") or "")[:7] or "–"
     return f"{commit} (changed)" if run.get("dirty") else commit
 
 
 def ran_with(run: dict) -> str:
     machine = run.get("machine", {})
-    where = f" ({machine['cores']} cores of {machine['processor']})" if machine else ""
+    whole = {"cores", "processor"} <= machine.keys()
+    where = f" ({machine['cores']} cores of {machine['processor']})" if whole else ""
     return f"{groups.code_path(run)}{where}; {versions_of(run)}"
 
 
@@ -75,12 +76,15 @@ def versions_of(run: dict) -> str:
     return ", ".join(f"{k} {versions[k]}" for k in ("keras", run["backend"]) if k in versions)
 
 
-def count_of(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+def count_of(number: int, noun: str, several: str = "") -> str:
+    """'1 run', '1,200 runs', '3 passes'."""
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
 
 
 def markdown(header: list[str], rows: list[list[str]], numeric: set[str]) -> str:
     lines = ["| " + " | ".join(header) + " |"]
     lines.append("|" + "|".join("--:" if name in numeric else ":--" for name in header) + "|")
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    for row in rows:
+        cells = (" ".join(cell.replace("|", "\\|").split()) for cell in row)
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -4,18 +4,30 @@ Made again from the same records, everything comes out the same, byte for byte.
 """
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 from repro import catalog, spec
+from repro.errors import DataError, ReproError, RunError
 from repro.files import put
 from repro.judging import groups
-from repro.records.reading import KEPT_SCALES, collect, read_run, records
+from repro.records.reading import KEPT_SCALES, collect, gather, read_run, records
 from repro.report import bench_page, paper_figures
+from repro.report.filters_file import read_filters
+from repro.report.ownership import refuse_foreign
 from repro.report.pages import front_page, paper_page
 from repro.report.paper_figures import figure_file
 from repro.report.run_figures import draw_curves, draw_filters
 from repro.report.tables import csv_table
+
+Warn = Callable[[str], None]
+
+
+def _print(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
 
 
 def regenerate(
@@ -23,77 +35,148 @@ def regenerate(
     results_root: str | os.PathLike,
     papers: Sequence[spec.Paper] | None = None,
     figures: bool = True,
+    warn: Warn = _print,
 ) -> dict:
     """Adds the runs of `runs_root` that ended to the records and writes results/ anew from all.
 
     Writes README.md, one page per paper, results.csv and, if wanted, the figures. `papers` are
-    the catalog's unless given. Returns {"records": count, "added": [paths], "written": [paths]}.
-    Raises DataError for a broken record, RunError when results/ cannot be written.
+    the catalog's unless given. What is broken is left out and named by `warn`: a record, a run
+    directory, filters.npy, bench.json. Returns {"records": count, "added": [paths], "written":
+    [paths]}; without any record nothing is written. Raises UsageError where a file is in the way
+    that was not made here, before anything is written, and RunError when results/ cannot be
+    written.
     """
-    root = Path(results_root)
+    runs_root, root = Path(runs_root), Path(results_root)
     papers = catalog.papers() if papers is None else papers
-    added = collect(runs_root, root)
-    found = records(root)
-    written = []
-    if figures:
-        for paper in papers:
-            for experiment in paper.experiments:
-                written += _draw(experiment, found, Path(runs_root), root / "figures")
-            written += _draw_figures(paper, found, root / "figures")
-    pages = {f"{paper.name}.md": paper_page(paper, found, root) for paper in papers}
-    speed = bench_page.read(root)
-    if speed is not None:
-        pages["bench.md"] = bench_page.page(speed)
-    pages["README.md"] = front_page(papers, found, speed is not None)
-    pages["results.csv"] = csv_table(found, papers)
+    warn = _once(warn)
+    if not gather(root, runs_root, warn=warn):
+        return {"records": 0, "added": [], "written": []}
+    refuse_foreign(_places(papers, root, figures))
+    added = collect(runs_root, root, warn=warn)
+    recorded = records(root, warn=warn)
+    written = _figures(papers, recorded, runs_root, root, warn) if figures else []
+    pages = _pages(papers, recorded, root, warn)
     for name, text in sorted(pages.items()):
         put(root / name, text)
         written.append(root / name)
     return {
-        "records": len(found),
+        "records": len(recorded),
         "added": [str(path) for path in added],
         "written": [str(path) for path in written],
     }
 
 
-def _draw(
-    experiment: spec.Experiment, found: list[dict], runs_root: Path, folder: Path
+def _once(warn: Warn) -> Warn:
+    """`warn`, told the same thing once."""
+    told = set()
+
+    def tell(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            warn(text)
+
+    return tell
+
+
+def _places(papers: Sequence[spec.Paper], root: Path, figures: bool) -> Iterator[Path]:
+    """Every file that may be written."""
+    yield from (root / "README.md", root / "results.csv")
+    if (root / bench_page.JSON).exists():
+        yield root / bench_page.PAGE
+    if os.path.lexists(root / "figures") and not (root / "figures").is_dir():
+        yield root / "figures"
+    for paper in papers:
+        yield root / f"{paper.name}.md"
+        for experiment in paper.experiments if figures else ():
+            yield from (_curves_file(experiment, root), _filters_file(experiment, root))
+        for figure, scale in product(paper.figures if figures else (), KEPT_SCALES):
+            yield root / "figures" / figure_file(paper, figure, scale)
+
+
+def _curves_file(experiment: spec.Experiment, root: Path) -> Path:
+    return root / "figures" / f"{experiment.name}-curves.svg"
+
+
+def _filters_file(experiment: spec.Experiment, root: Path) -> Path:
+    return root / "figures" / f"{experiment.name}-filters.svg"
+
+
+def _pages(
+    papers: Sequence[spec.Paper], recorded: Sequence[dict], root: Path, warn: Warn
+) -> dict[str, str]:
+    """The texts of results/ by the names of their files."""
+    pages = {f"{paper.name}.md": paper_page(paper, recorded, root) for paper in papers}
+    try:
+        measured = bench_page.read(root)
+        if measured is not None:
+            pages[bench_page.PAGE] = bench_page.page(measured)
+    except DataError as error:
+        warn(f"{root / bench_page.PAGE} is left as it is: {error}")
+    speed = bench_page.PAGE in pages or (root / bench_page.PAGE).exists()
+    pages["README.md"] = front_page(papers, recorded, speed)
+    pages["results.csv"] = csv_table(recorded, papers)
+    return pages
+
+
+def _figures(
+    papers: Sequence[spec.Paper], recorded: Sequence[dict], runs_root: Path, root: Path, warn: Warn
 ) -> list[Path]:
-    shown = _shown(experiment, found)
-    curves = folder / f"{experiment.name}-curves.svg"
-    written = [curves] if shown and draw_curves(shown, experiment, curves) else []
-    for record in shown:
-        # The filters stay in the run directory: without it the picture from before is kept.
-        for array in sorted(runs_root.glob(f"{experiment.name}/*/filters.npy")):
-            if read_run(array.parent)["run"]["id"] == record["run"]["id"]:
-                import numpy as np
-
-                path = folder / f"{experiment.name}-filters.svg"
-                draw_filters(
-                    np.load(array),
-                    path,
-                    f"{experiment.name}, seed {record['run']['seed']}: filters",
-                )
-                return [*written, path]
-    return written
-
-
-def _draw_figures(paper: spec.Paper, found: list[dict], folder: Path) -> list[Path]:
-    """The paper's own figures, as far as there are runs."""
-    made = []
-    for scale in KEPT_SCALES:
-        for figure in paper.figures:
-            runs = paper_figures.chosen(figure, paper.experiments, found, scale)
-            made.append(
-                paper_figures.draw_figure(figure, runs, folder / figure_file(paper, figure, scale))
-            )
-    return [path for path in made if path]
+    """Draws all figures, as far as there are runs; the files that were written."""
+    plans: list[tuple[Path, Callable[[], Path | None]]] = []
+    for paper in papers:
+        for experiment in paper.experiments:
+            shown = _shown(experiment, recorded)
+            if shown:
+                path = _curves_file(experiment, root)
+                plans.append((path, partial(draw_curves, shown, experiment, path)))
+                path = _filters_file(experiment, root)
+                draw = partial(_draw_filters, shown, experiment, runs_root, path, warn)
+                plans.append((path, draw))
+        for figure, scale in product(paper.figures, KEPT_SCALES):
+            path = root / "figures" / figure_file(paper, figure, scale)
+            runs = paper_figures.chosen(figure, paper.experiments, recorded, scale)
+            draw = partial(paper_figures.draw_figure, figure, runs, path, paper.claims)
+            plans.append((path, draw))
+    return [path for path, draw in plans if _drawn(draw, path, warn)]
 
 
-def _shown(experiment: spec.Experiment, found: list[dict]) -> list[dict]:
+def _drawn(draw: Callable[[], Path | None], path: Path, warn: Warn) -> bool:
+    """Whether `draw` drew something; what is wrong with a record is told and stops no other."""
+    try:
+        return draw() is not None
+    except RunError:  # results/ cannot be written
+        raise
+    except Exception as error:
+        what = error if isinstance(error, ReproError) else f"{type(error).__name__}: {error}"
+        warn(f"{path} is not drawn: {what}")
+        return False
+
+
+def _draw_filters(
+    shown: Sequence[dict], experiment: spec.Experiment, runs_root: Path, path: Path, warn: Warn
+) -> Path | None:
+    """The filters of the first of the runs whose directory is there.
+
+    Filters stay in the run directory: without it the picture from before is kept.
+    """
+    seeds = {record["run"]["id"]: record["run"]["seed"] for record in shown}
+    arrays = {}
+    for file in sorted(runs_root.glob(f"{experiment.name}/*/filters.npy")) if seeds else ():
+        try:
+            run_id = read_run(file.parent)["run"]["id"]
+            if run_id in seeds:
+                arrays[seeds[run_id]] = read_filters(file, within=file.parent)
+        except ReproError as error:
+            warn(f"left out: {error}")
+    for seed in sorted(seed for seed, array in arrays.items() if array is not None):
+        return draw_filters(arrays[seed], path, f"{experiment.name}, seed {seed}: filters")
+    return None
+
+
+def _shown(experiment: spec.Experiment, recorded: Sequence[dict]) -> list[dict]:
     """The runs that stand for an experiment in figures: paper scale, or else short, plain."""
     for scale in ("paper", "short"):
-        for group, runs in groups.groups(found, experiment, scale).items():
+        for group, runs in groups.groups(recorded, experiment, scale).items():
             if group.plain:
                 return runs
     return []
