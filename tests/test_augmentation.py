@@ -8,7 +8,7 @@ import pytest
 from repro.data import augmentation
 from repro.data.augmentation import Chain, CropAndFlip, PCAColour, RandomCrop
 from repro.data.distortion import DistortedCopies, warp
-from repro.data.draws import draws, normal_draws
+from repro.data.draws import Draw
 from repro.errors import UsageError
 
 FILL = -0.1
@@ -19,10 +19,17 @@ def originals(n=12, channels=1, size=16):
     return np.random.default_rng(0).random((n, size, size, channels), np.float32)
 
 
-def examples(augmentation, images, index, seed=0, epoch=0):
-    index = np.asarray(index)
-    n = len(images)
-    return augmentation(images[index % n], index, n, seed, epoch, FILL)
+def examples(augmentation, images, index, seed=0, pass_number=0):
+    draw = Draw(np.asarray(index), len(images), seed, pass_number, FILL)
+    return augmentation(images[draw.index % draw.originals], draw)
+
+
+def uniform(count, seed, index, pass_number=0):
+    return Draw(np.asarray(index), 1, seed, pass_number).uniform(count)
+
+
+def normal(count, seed, index, pass_number=0):
+    return Draw(np.asarray(index), 1, seed, pass_number).normal(count)
 
 
 def warped(images, **changes):
@@ -52,11 +59,13 @@ def test_the_originals_given_are_left_alone():
     np.testing.assert_array_equal(images, before)
 
 
-def test_a_copy_does_not_depend_on_batch_order_or_epoch():
+def test_a_copy_does_not_depend_on_batch_order_or_pass():
     images, augmentation = originals(40), DistortedCopies(copies=9)
     whole = examples(augmentation, images, np.arange(400))
     mixed = np.random.default_rng(1).permutation(400)
-    np.testing.assert_array_equal(examples(augmentation, images, mixed, epoch=7), whole[mixed])
+    np.testing.assert_array_equal(
+        examples(augmentation, images, mixed, pass_number=7), whole[mixed]
+    )
     for alone in (0, 45, 399):
         np.testing.assert_array_equal(examples(augmentation, images, [alone])[0], whole[alone])
 
@@ -140,35 +149,65 @@ def test_translation_stays_within_its_amount():
 
 
 def test_draws_are_uniform_and_unrelated():
-    values = draws(5, 3, np.arange(40_000))
+    values = uniform(5, 3, np.arange(40_000))
     assert values.shape == (5, 40_000)
     assert values.min() >= 0
     assert values.max() < 1
     counts = [np.histogram(row, bins=20, range=(0, 1))[0] for row in values]
     # Each of the 20 bins expects 2,000 with a standard deviation of 44.
     assert abs(np.array(counts) - 2000).max() < 5 * 44
-    relations = [values, np.roll(values, 1, axis=1), draws(5, 4, np.arange(40_000))]
+    relations = [values, np.roll(values, 1, axis=1), uniform(5, 4, np.arange(40_000))]
     correlation = np.corrcoef(np.concatenate(relations)) - np.eye(15)
     assert abs(correlation).max() < 5 / np.sqrt(40_000)
 
 
-def test_draws_are_keyed_by_seed_epoch_and_example():
-    one = draws(2, 0, np.array([5]))
-    np.testing.assert_array_equal(one, draws(2, 0, np.array([9, 5, 1]))[:, 1:2])
-    for other in (draws(2, 1, [5]), draws(2, 0, [6]), draws(2, 0, [5], epoch=1)):
+def test_draws_are_keyed_by_seed_pass_and_example():
+    one = uniform(2, 0, [5])
+    np.testing.assert_array_equal(one, uniform(2, 0, [9, 5, 1])[:, 1:2])
+    for other in (uniform(2, 1, [5]), uniform(2, 0, [6]), uniform(2, 0, [5], pass_number=1)):
         assert (one != other).all()
-    assert (draws(2, 0, [5], epoch=1) != draws(2, 1, [5])).all()
+    assert (uniform(2, 0, [5], pass_number=1) != uniform(2, 1, [5])).all()
+
+
+def splitmix(state):
+    """SplitMix64 of Steele, Lea and Flood 2014, Figure 15, in Python's whole numbers."""
+    mask = 2**64 - 1
+    state = (state + 0x9E3779B97F4A7C15) & mask
+    state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & mask
+    return state ^ (state >> 31)
+
+
+def test_a_draw_is_the_hash_of_seed_pass_example_and_place():
+    """What runs on record were trained with: another number here would make them unrepeatable."""
+    for seed, pass_number, example in ((0, 0, 0), (3, 17, 59_999), (2**32 - 1, 199, 539_999)):
+        drawn = uniform(3, seed, [example], pass_number)[:, 0]
+        state = splitmix((splitmix(seed) + pass_number) % 2**64)
+        keyed = splitmix((state + example) % 2**64)
+        wanted = [(splitmix((keyed + place) % 2**64) >> 11) / 2**53 for place in range(3)]
+        assert drawn.tolist() == wanted
+
+
+def test_a_step_of_a_chain_a_run_and_some_rows_are_draws_of_their_own():
+    draw = Draw(np.array([4, 9, 2]), 10, seed=1, pass_number=6, fill=FILL)
+    assert (draw.of_step(0).uniform(2) == draw.uniform(2)).all()
+    np.testing.assert_array_equal(
+        draw.of_step(1).uniform(2), uniform(2, 1 + 2**32, [4, 9, 2], pass_number=6)
+    )
+    np.testing.assert_array_equal(draw.of_run().uniform(2), uniform(2, 1, [4, 9, 2]))
+    np.testing.assert_array_equal(draw.of_rows([2, 0]).uniform(2), draw.uniform(2)[:, [2, 0]])
+    assert (draw.of_rows([1]).originals, draw.of_rows([1]).fill) == (10, FILL)
 
 
 def windows(image, pad, outside=0.0):
     """Every crop of the padded image, and its mirror image, by (down, right, mirrored)."""
     height, width, _ = image.shape
     padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), constant_values=outside)
-    found = {}
+    crops = {}
     for down, right in itertools.product(range(2 * pad + 1), repeat=2):
         crop = padded[down : down + height, right : right + width]
-        found[down, right, False], found[down, right, True] = crop, crop[:, ::-1]
-    return found
+        crops[down, right, False], crops[down, right, True] = crop, crop[:, ::-1]
+    return crops
 
 
 def test_each_crop_is_a_window_of_the_padded_image_and_every_window_comes_up():
@@ -178,10 +217,10 @@ def test_each_crop_is_a_window_of_the_padded_image_and_every_window_comes_up():
     counts = dict.fromkeys(possible.values(), 0)
     crop = CropAndFlip(pad=4, outside=0.5)
     passes = 6_000
-    for epoch in range(passes):
-        found = crop(image, np.array([0]), 1, seed=3, epoch=epoch, fill=9.0)
-        assert found.dtype == np.float32
-        counts[possible[found[0].tobytes()]] += 1
+    for number in range(passes):
+        cropped = crop(image, Draw(np.array([0]), 1, seed=3, pass_number=number, fill=9.0))
+        assert cropped.dtype == np.float32
+        counts[possible[cropped[0].tobytes()]] += 1
     assert len(counts) == 2 * 9 * 9 and min(counts.values()) > 0
     # 162 equal chances: chi-squared with 161 degrees of freedom stays below 224 in 999 of 1,000.
     expected = passes / len(counts)
@@ -192,12 +231,14 @@ def test_a_crop_is_keyed_by_seed_pass_and_example_not_by_the_batch():
     images = originals(channels=3)
     crop = CropAndFlip()
     assert crop.size(12) == 12
-    whole = examples(crop, images, np.arange(12), seed=1, epoch=5)
-    np.testing.assert_array_equal(examples(crop, images, [7, 2], seed=1, epoch=5), whole[[7, 2]])
-    for other in ({"seed": 2, "epoch": 5}, {"seed": 1, "epoch": 6}):
+    whole = examples(crop, images, np.arange(12), seed=1, pass_number=5)
+    np.testing.assert_array_equal(
+        examples(crop, images, [7, 2], seed=1, pass_number=5), whole[[7, 2]]
+    )
+    for other in ({"seed": 2, "pass_number": 5}, {"seed": 1, "pass_number": 6}):
         assert (examples(crop, images, np.arange(12), **other) != whole).any()
     same = np.broadcast_to(images[:1], images.shape)
-    crops = {c.tobytes() for c in crop(same, np.arange(12), 12, seed=0, epoch=0, fill=0.0)}
+    crops = {c.tobytes() for c in examples(crop, same, np.arange(12))}
     assert len(crops) > 6  # each example draws for itself
     np.testing.assert_array_equal(images, originals(channels=3))  # the originals stay
 
@@ -223,28 +264,30 @@ def test_every_place_of_a_smaller_crop_and_its_mirror_image_is_as_likely():
     crops = [image[0, y : y + 6, x : x + 6][:, ::turn] for y, x, turn in places]
     counts = dict.fromkeys((crop.tobytes() for crop in crops), 0)
     assert len(counts) == 18
-    found = RandomCrop(6)(np.repeat(image, 5000, 0), np.arange(5000), 5000, 3, 0, fill=9.0)
-    assert found.shape == (5000, 6, 6, 3)
-    assert found.dtype == np.float32
-    for crop in found:
+    cropped = examples(RandomCrop(6), np.repeat(image, 5000, 0), np.arange(5000), seed=3)
+    assert cropped.shape == (5000, 6, 6, 3)
+    assert cropped.dtype == np.float32
+    for crop in cropped:
         counts[crop.tobytes()] += 1
     assert chi_squared(counts.values(), [5000 / 18] * 18) < CHI_SQUARED[17]
 
 
 def test_a_smaller_crop_is_not_mirrored_where_that_is_not_asked_for():
     images = np.broadcast_to(np.arange(9, dtype=np.float32)[:, None], (200, 7, 9, 1))
-    found = examples(RandomCrop(5, flip=False), images, np.arange(200))
-    assert found.shape == (200, 5, 5, 1)
-    np.testing.assert_array_equal(np.diff(found, axis=2), 1)
+    cropped = examples(RandomCrop(5, flip=False), images, np.arange(200))
+    assert cropped.shape == (200, 5, 5, 1)
+    np.testing.assert_array_equal(np.diff(cropped, axis=2), 1)
 
 
 def test_a_smaller_crop_is_keyed_by_seed_pass_and_example_not_by_the_batch():
     images = originals(channels=3)
     crop = RandomCrop(9)
     assert crop.size(12) == 12
-    whole = examples(crop, images, np.arange(12), seed=1, epoch=5)
-    np.testing.assert_array_equal(examples(crop, images, [7, 2], seed=1, epoch=5), whole[[7, 2]])
-    for other in ({"seed": 2, "epoch": 5}, {"seed": 1, "epoch": 6}):
+    whole = examples(crop, images, np.arange(12), seed=1, pass_number=5)
+    np.testing.assert_array_equal(
+        examples(crop, images, [7, 2], seed=1, pass_number=5), whole[[7, 2]]
+    )
+    for other in ({"seed": 2, "pass_number": 5}, {"seed": 1, "pass_number": 6}):
         assert (examples(crop, images, np.arange(12), **other) != whole).any()
 
 
@@ -255,13 +298,13 @@ def test_a_crop_larger_than_the_image_is_refused():
 
 def test_normal_draws_are_normal_and_keyed():
     stats = pytest.importorskip("scipy.stats")
-    values = normal_draws(3, 0, np.arange(20_000))
+    values = normal(3, 0, np.arange(20_000))
     assert values.shape == (3, 20_000)
     for row in values:
         assert stats.kstest(row, "norm").pvalue > 0.001
     assert abs(np.corrcoef(values) - np.eye(3)).max() < 5 / np.sqrt(20_000)
-    np.testing.assert_array_equal(normal_draws(3, 0, [9, 5])[:, 1:], values[:, 5:6])
-    assert (normal_draws(3, 0, [5], epoch=1) != values[:, 5:6]).all()
+    np.testing.assert_array_equal(normal(3, 0, [9, 5])[:, 1:], values[:, 5:6])
+    assert (normal(3, 0, [5], pass_number=1) != values[:, 5:6]).all()
 
 
 def coloured(n=40):
@@ -277,7 +320,7 @@ def test_pca_colour_adds_normal_multiples_of_the_principal_components():
     values, vectors = np.linalg.eigh(np.cov(train.reshape(-1, 3).astype(float).T, bias=True))
     recolour = augmentation.fit(PCAColour(), train)
     images = np.zeros((3000, 2, 2, 3), np.float32)
-    added = recolour(images, np.arange(3000), 3000, seed=0, epoch=0, fill=9.0)
+    added = examples(recolour, images, np.arange(3000))
     assert added.dtype == np.float32
     np.testing.assert_array_equal(added, np.broadcast_to(added[:, :1, :1], added.shape))
     amounts = added[:, 0, 0] @ vectors / values  # a1, a2, a3 of each image
@@ -292,21 +335,23 @@ def test_pca_colour_is_the_same_in_grey_levels_from_0_to_255():
     one = PCAColour().fit(train)
     other = PCAColour(white=255.0).fit(list(255 * train))  # as photographs come, one by one
     index = np.arange(40)
-    found = other(255 * train, index, 40, seed=0, epoch=3, fill=0.0)
-    wanted = one(train, index, 40, seed=0, epoch=3, fill=0.0)
+    grey = examples(other, 255 * train, index, pass_number=3)
+    wanted = examples(one, train, index, pass_number=3)
     assert abs(wanted - train).max() > 0.005
-    np.testing.assert_allclose(found / 255, wanted, atol=1e-6)
+    np.testing.assert_allclose(grey / 255, wanted, atol=1e-6)
 
 
 def test_pca_colour_is_keyed_by_seed_pass_and_example_not_by_the_batch():
     train = coloured()
     assert PCAColour().size(40) == 40
     recolour = PCAColour().fit(train)
-    whole = examples(recolour, train, np.arange(40), epoch=1)
+    whole = examples(recolour, train, np.arange(40), pass_number=1)
     for count in range(1, 20):
-        part = examples(recolour, train, np.arange(40)[-count:], epoch=1)
+        part = examples(recolour, train, np.arange(40)[-count:], pass_number=1)
         np.testing.assert_array_equal(part, whole[-count:])
-    assert (examples(recolour, train, np.arange(40), epoch=2) != whole).any(axis=(1, 2, 3)).all()
+    assert (
+        (examples(recolour, train, np.arange(40), pass_number=2) != whole).any(axis=(1, 2, 3)).all()
+    )
     np.testing.assert_array_equal(train, coloured())  # the originals stay
 
 
@@ -319,15 +364,15 @@ def test_a_chain_applies_its_steps_in_turn_and_fits_them():
     train = coloured()
     chain = augmentation.fit(Chain((RandomCrop(4), PCAColour())), train)
     assert chain.size(40) == 40
-    found = examples(chain, train, np.arange(40), epoch=2)
-    cropped = examples(RandomCrop(4), train, np.arange(40), epoch=2)
-    added = found - cropped
+    altered = examples(chain, train, np.arange(40), pass_number=2)
+    cropped = examples(RandomCrop(4), train, np.arange(40), pass_number=2)
+    added = altered - cropped
     np.testing.assert_allclose(added, np.broadcast_to(added[:, :1, :1], added.shape), atol=1e-6)
     components = PCAColour().fit(train).components
     amounts = added[:, 0, 0] @ np.linalg.inv(components)  # 40 draws from the normal distribution
     assert np.all((abs(amounts) < 5) & (abs(amounts) > 1e-5))
     assert 0.7 < amounts.std() < 1.3
-    np.testing.assert_array_equal(examples(chain, train, [31, 4], epoch=2), found[[31, 4]])
+    np.testing.assert_array_equal(examples(chain, train, [31, 4], pass_number=2), altered[[31, 4]])
 
 
 def test_the_steps_of_a_chain_draw_for_themselves():

@@ -1,6 +1,7 @@
 """The stream of a run: complete passes, keyed by (seed, pass), the same however it is cut."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -91,20 +92,20 @@ def test_an_augmented_pass_goes_through_all_copies():
 
 def test_augmentation_is_told_the_pass_of_each_example():
     class Noting:
-        def size(self, n):
-            return 2 * n
+        def size(self, originals):
+            return 2 * originals
 
-        def __call__(self, images, index, n, seed, epoch, fill):
-            assert (n, seed, fill) == (N, 3, 0.5)
-            assert (images[:, 0, 0, 0] == index % n).all()
-            seen.append((epoch, index.tolist()))
+        def __call__(self, images, draw):
+            assert (draw.originals, draw.seed, draw.fill) == (N, 3, 0.5)
+            assert (images[:, 0, 0, 0] == draw.index % N).all()
+            seen.append((draw.pass_number, draw.index.tolist()))
             return images
 
     seen = []
     stream = batches(30, seed=3, augmentation=Noting(), fill=0.5)
     seen.clear()  # it has asked for the shape of an example
     stream.chunk(0, 10)  # 300 of 100 a pass
-    assert [epoch for epoch, _ in seen] == [0, 1, 2]
+    assert [number for number, _ in seen] == [0, 1, 2]
     for _, index in seen:
         assert sorted(index) == list(range(100))
 
@@ -115,7 +116,7 @@ def test_stream_gives_the_remainder_last_and_may_be_empty():
 
 
 def running():
-    return [t for t in threading.enumerate() if t.name == "repro-batches"]
+    return [t for t in threading.enumerate() if t.name.startswith("repro-batches")]
 
 
 def test_a_stream_left_early_ends_its_thread():
@@ -128,8 +129,8 @@ def test_a_stream_left_early_ends_its_thread():
 
 def test_an_error_in_the_thread_reaches_the_consumer():
     class Failing(DistortedCopies):
-        def __call__(self, images, index, n, seed, epoch, fill):
-            if epoch == 1:
+        def __call__(self, images, draw):
+            if draw.pass_number == 1:
                 raise MemoryError("no room")
             return images
 
@@ -140,7 +141,30 @@ def test_an_error_in_the_thread_reaches_the_consumer():
     assert running() == []
 
 
-@pytest.mark.parametrize(("batch", "seed", "n"), [(0, 0, N), (1, -1, N), (1, 0, N - 1)])
+def test_a_stream_is_made_a_little_ahead_and_no_more():
+    """Three chunks beside the one that is trained on: memory for them is what a run needs."""
+    made = []
+
+    class Noting(DistortedCopies):
+        def __call__(self, images, draw):
+            made.append(len(images))
+            return images
+
+    stream = batches(10, augmentation=Noting(copies=1)).stream(0, 100, 1)
+    made.clear()
+    for taken in range(1, 4):
+        next(stream)
+        deadline = time.monotonic() + 10
+        while len(made) < taken + 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.05)  # more would be made in this time
+        assert len(made) == taken + 3
+    stream.close()
+
+
+@pytest.mark.parametrize(
+    ("batch", "seed", "n"), [(0, 0, N), (1, -1, N), (1, 2**32, N), (1, 10**30, N), (1, 0, N - 1)]
+)
 def test_what_makes_no_stream_is_refused(batch, seed, n):
     with pytest.raises(UsageError):
         Batches(numbered(), np.arange(n), batch, seed)

@@ -10,6 +10,7 @@ from repro.data import crops, photographs, preprocessing
 from repro.data.augmentation import Chain
 from repro.data.batches import Batches
 from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
+from repro.data.draws import Draw
 from repro.data.photographs import Lazily, Photographs, centre_crop, rescale, resize, ten_crop
 from repro.data.preprocessing import ChannelMean, Contrast, PerPixelMean
 from repro.errors import DataError, UsageError
@@ -34,9 +35,9 @@ def map_of(height, width):
     return np.stack([rows, columns, 0 * rows], axis=-1).astype(np.uint8)
 
 
-def examples(augmentation, images, index, seed=0, epoch=0):
+def examples(augmentation, images, index, seed=0, pass_number=0):
     chosen = [images[i] for i in index]
-    return augmentation(chosen, np.asarray(index), len(images), seed, epoch, fill=0.0)
+    return augmentation(chosen, Draw(np.asarray(index), len(images), seed, pass_number))
 
 
 def test_resizing_by_area_is_the_mean_and_to_the_nearest_is_a_copy():
@@ -207,12 +208,12 @@ OF_ALL_KINDS = (
 @pytest.mark.parametrize("augmentation", OF_ALL_KINDS, ids=lambda a: type(a).__name__)
 def test_a_crop_is_keyed_by_seed_pass_and_example_not_by_the_batch(augmentation):
     assert augmentation.size(12) == 12
-    whole = examples(augmentation, PHOTOGRAPHS, np.arange(12), seed=1, epoch=2)
+    whole = examples(augmentation, PHOTOGRAPHS, np.arange(12), seed=1, pass_number=2)
     assert whole.shape == (12, 24, 24, 3)
     for index in ([7], [3, 9], [11, 0, 5]):
-        part = examples(augmentation, PHOTOGRAPHS, index, seed=1, epoch=2)
+        part = examples(augmentation, PHOTOGRAPHS, index, seed=1, pass_number=2)
         np.testing.assert_array_equal(part, whole[index])
-    for other in ({"seed": 2, "epoch": 2}, {"seed": 1, "epoch": 3}):
+    for other in ({"seed": 2, "pass_number": 2}, {"seed": 1, "pass_number": 3}):
         changed = examples(augmentation, PHOTOGRAPHS, np.arange(12), **other) != whole
         assert changed.any(axis=(1, 2, 3)).all()
 
@@ -229,7 +230,7 @@ LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 def test_each_distortion_scales_the_distance_from_its_origin(kind):
     # Grey levels from 90 to 165: no factor up to 1.4 takes them out of the range.
     images = np.random.default_rng(1).uniform(90, 165, (500, 3, 4, 3)).astype(np.float32)
-    found = only(kind)(images, np.arange(500), 500, seed=0, epoch=0, fill=0.0)
+    found = examples(only(kind), images, np.arange(500))
     assert found.dtype == np.float32
     luminance = (images.astype(float) @ LUMINANCE)[..., None]
     origin = {
@@ -250,7 +251,7 @@ def test_each_distortion_scales_the_distance_from_its_origin(kind):
 def test_distortions_of_nothing_change_nothing():
     images = np.random.default_rng(1).uniform(0, 255, (20, 3, 4, 3)).astype(np.float32)
     still = PhotometricDistortions(0, 0, 0)
-    found = still(images, np.arange(20), 20, seed=0, epoch=0, fill=0.0)
+    found = examples(still, images, np.arange(20))
     np.testing.assert_allclose(found, images, atol=1e-4)
 
 
@@ -260,9 +261,9 @@ def test_the_three_distortions_follow_each_other_in_the_order_drawn(monkeypatch)
     factors = (1.4, 1.4, 0.6)  # of brightness, contrast, saturation: much is cut off
     rank = np.argsort(orders, axis=1)  # when each of the three comes
     drawn = np.concatenate([np.array(factors)[:, None].repeat(6, axis=1) - 0.5, (rank.T + 0.5) / 3])
-    monkeypatch.setattr(crops, "draws", lambda count, seed, index, epoch: drawn)
+    monkeypatch.setattr(Draw, "uniform", lambda draw, count: drawn)
     images = np.stack([photograph(12, 10, seed=3)] * 6)
-    found = PhotometricDistortions(0.5, 0.5, 0.5)(images, np.arange(6), 6, 0, 0, 0.0)
+    found = examples(PhotometricDistortions(0.5, 0.5, 0.5), images, np.arange(6))
     kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
     wanted = []
     for order in orders:
@@ -393,9 +394,14 @@ def test_a_square_is_the_middle_with_the_shorter_side_rescaled():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"), [((0,), "side of 0"), ((8, "bilinaer"), "did you mean bilinear")]
+    ("arguments", "words"),
+    [
+        ((0,), "Square.side=0: accepted is a whole number from 1 to 1,024"),
+        ((10**30,), "accepted is a whole number from 1 to 1,024"),
+        ((8, "bilinaer"), "did you mean bilinear"),
+    ],
 )
-def test_a_square_that_there_is_not_is_refused(arguments, words):
+def test_a_square_of_no_possible_size_or_interpolation_is_refused(arguments, words):
     with pytest.raises(UsageError, match=words):
         Square(*arguments)
 
@@ -480,7 +486,7 @@ def test_lazy_images_go_through_batches_and_tests(lazy):
     def score(images, labels):
         return images.mean(axis=(1, 2, 3)), np.where(images[:, 0, 0, 0] > 0.4, labels, -1)
 
-    result = evaluation.evaluate(score, images, labels)
+    result = evaluation.evaluate(evaluation.Scorer(score, batch=64), images, labels)
     assert result["count"] == 150
     assert result["wrong"] == np.sum(wanted[:, 0, 0, 0] <= 0.4)
     assert result["loss"] == pytest.approx(wanted.mean(), abs=1e-6)

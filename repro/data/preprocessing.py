@@ -16,7 +16,7 @@ from typing import Any
 
 from repro.data.folders import prepared_root
 from repro.data.workplace import workplace
-from repro.errors import UsageError
+from repro.errors import ReproError, UsageError
 from repro.lazy import numpy as np
 from repro.limits import Limited, number
 
@@ -156,10 +156,11 @@ class ZCAWhitening(Limited):
     def fit(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         vectors = np.ascontiguousarray(images, np.float32).reshape(len(images), -1)
         file = self._file(vectors)
-        learnt = _read_kept(file, vectors.shape[1])
+        learnt = _read_kept(file, vectors.shape[1]) if file else None
         if learnt is None:
             learnt = self._learn(vectors)
-            _keep(file, *learnt)
+            if file:
+                _keep(file, *learnt)
         mean, matrix = learnt
 
         def whiten(images: np.ndarray) -> np.ndarray:
@@ -188,10 +189,14 @@ class ZCAWhitening(Limited):
         matrix = (axes / np.sqrt(values + self.regularisation)) @ axes.T
         return mean.astype(np.float32), matrix.astype(np.float32)
 
-    def _file(self, vectors: np.ndarray) -> Path:
+    def _file(self, vectors: np.ndarray) -> Path | None:
+        """Where what was learnt is kept; None where no folder can be used."""
         digest = hashlib.sha256(f"{vectors.shape} {self.regularisation!r}".encode())
         digest.update(vectors)
-        return prepared_root() / f"zca-{digest.hexdigest()[:16]}.npz"
+        try:
+            return prepared_root() / f"zca-{digest.hexdigest()[:16]}.npz"
+        except ReproError:
+            return None
 
 
 def _read_kept(file: Path, length: int) -> tuple[np.ndarray, np.ndarray] | None:
