@@ -14,6 +14,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def memory() -> int:
+    """How many bytes of memory there are."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def gpu_device() -> str | None:
     """The file of a GPU that this machine has, whether runs see it or not; None without one."""
     return next((file for pattern in GPU_DEVICES for file in glob.glob(pattern)), None)

@@ -7,7 +7,7 @@ command line can list and show experiments at once.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from repro.errors import UsageError, unknown
 from repro.limits import Limited, number
@@ -167,7 +167,13 @@ class SGD(Limited):
         the weights themselves.
     decayed: "all" variables, or "kernels" alone (no biases, no batch normalisation).
     groups: of those whose pattern fits a variable, the first holds for it, not `decayed`.
+
+    Of every optimizer: `by_the_pass`, whether what it does goes by the pass, so that at short scale
+    passes are shorter and not fewer; `precisions`, in which it can be computed.
     """
+
+    by_the_pass: ClassVar[bool] = False
+    precisions: ClassVar[tuple[str, ...]] = PRECISIONS
 
     rate: float = number(0, 1e3, above=True)
     falls: Divided | Decreased | None = None
@@ -203,6 +209,14 @@ class StochasticDiagonalLM(Limited):
     eta: Steps
     mu: float = number(0, 1e6, above=True)
     examples: int = number(1, 1_000_000)
+
+    by_the_pass: ClassVar[bool] = True
+    precisions: ClassVar[tuple[str, ...]] = ("float32",)
+    warm_up: ClassVar[None] = None
+
+    def stretches(self, total: float) -> list[tuple[float, float]]:
+        """None: every weight has its own rate."""
+        return []
 
 
 @dataclass(frozen=True)

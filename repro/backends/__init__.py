@@ -3,13 +3,15 @@
 Each module has the same names:
 
 configure(batch)      the number of threads, settled before the backend starts; None for all cores;
-                      full precision for float32
+                      full precision for float32, whatever the machine is set to
 found()               the devices that a run may take: all GPUs, or else the CPUs
 gpus()                what kinds of GPU there are
 Devices               the devices of one run, and the compiled loop over the updates of a chunk
 scorer(model, loss)   a compiled function images [n, ...], labels [n] -> (losses [n], predictions)
 set_seed(seed)        what initial weights are drawn from
 out_of_memory(error)  whether an exception means that memory ran out
+
+What a machine may be set to is held to one setting by `repro.backends.settled`.
 
 The order of updates and augmentation are decided outside of them; initial weights and dropout are
 drawn within, as functions of the seed and of the update.
@@ -27,6 +29,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from repro.backends import settled
 from repro.errors import UsageError, unknown
 from repro.lazy import keras
 
@@ -57,7 +60,7 @@ class Devices:
         """Variables of model and optimizer are made within it."""
         return contextlib.nullcontext()
 
-    def compiler(self, batch: int) -> str:
+    def compiler(self, batch: int, model: Any) -> str:
         """What `loop` compiles with: "graph" (of TensorFlow), "xla", or "eager" for nothing."""
         raise NotImplementedError
 
@@ -68,6 +71,9 @@ class Devices:
         of the losses and the number of wrong predictions over all n updates, as they were before
         each. The mean loss of a batch is what is minimised. It returns with the variables of
         `model` and `optimizer` up to date.
+
+        A third argument, 0 if it is left out, is what the sum of the losses begins with. The sum is
+        kept in float32, so that a chunk in two calls ends with the bits of one call.
         """
         raise NotImplementedError
 
@@ -76,22 +82,29 @@ def name() -> str:
     """The backend that Keras computes with, or would; Keras is not imported for it."""
     if "keras" in sys.modules:
         return sys.modules["keras"].config.backend()
-    return os.environ.get("KERAS_BACKEND") or _configured()
+    return os.environ.get("KERAS_BACKEND") or _configured() or NAMES[0]
 
 
-def _configured() -> str:
+def _settings_file() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "keras.json"
+
+
+def _configured() -> str | None:
     """The backend in Keras' settings file, which counts where KERAS_BACKEND is not set."""
-    folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
     try:
-        return json.loads((folder / "keras.json").read_text()).get("backend", NAMES[0])
-    except (OSError, ValueError):
-        return NAMES[0]
+        backend = json.loads(_settings_file().read_bytes())["backend"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, RuntimeError):
+        return None  # what else is wrong with the file does not matter: nothing else is read
+    return backend if isinstance(backend, str) else None
 
 
 def check() -> None:
-    """Raises UsageError where Keras is to run on a backend that is not known, or not installed."""
+    """Raises UsageError where Keras would run on an unknown backend, or one not installed."""
     if name() not in NAMES:
-        raise unknown("KERAS_BACKEND", name(), NAMES)
+        where = "KERAS_BACKEND"
+        if "keras" not in sys.modules and not os.environ.get("KERAS_BACKEND"):
+            where = f"backend in {_settings_file()}"
+        raise unknown(where, name(), NAMES)
     if not installed(name()):
         raise UsageError(
             f"KERAS_BACKEND={name()}: {name()} is not installed; do: pip install {name()}, or "
@@ -104,8 +117,12 @@ def installed(package: str) -> bool:
 
 
 def here() -> ModuleType:
-    """The module of the backend that Keras computes with. Raises UsageError as `check` does."""
+    """The module of the backend that Keras computes with, Keras itself settled alike everywhere.
+
+    Raises UsageError as `check` does.
+    """
     check()
+    settled.settle(name())
     return import_module(f"{__name__}.{name()}")
 
 

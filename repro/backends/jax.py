@@ -15,10 +15,23 @@ import numpy as np
 from repro import backends
 from repro.lazy import keras
 
+# Each can be set by a variable of the environment, and changes numbers or ends a training.
+SETTINGS = {
+    "jax_default_matmul_precision": "highest",
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_disable_jit": False,
+    "jax_enable_x64": False,
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_numpy_rank_promotion": "allow",
+    "jax_random_seed_offset": 0,
+    "jax_threefry_partitionable": True,
+}
+
 
 def configure(batch: int) -> None:
     """XLA takes all cores. float32 is float32 on GPUs too, not TF32."""
-    jax.config.update("jax_default_matmul_precision", "highest")
+    for option, value in SETTINGS.items():
+        jax.config.update(option, value)
 
 
 def found() -> list[str]:
@@ -55,7 +68,7 @@ class Devices(backends.Devices):
     def scope(self):
         return self.distribution.scope() if self.distribution else contextlib.nullcontext()
 
-    def compiler(self, batch: int) -> str:
+    def compiler(self, batch: int, model) -> str:
         return "xla"
 
     def loop(self, model, optimizer, loss, batch, size):
@@ -81,11 +94,11 @@ class Devices(backends.Devices):
 
             return jax.lax.fori_loop(0, count, one, carried)
 
-        def run(images, labels):
+        def run(images, labels, before=0.0):
             variables = model.trainable_variables, model.non_trainable_variables
             variables = *variables, optimizer.variables
             state = jax.tree.map(lambda variable: variable.value, variables)
-            carried = state, np.float32(0), np.int32(0)
+            carried = state, np.float32(before), np.int32(0)
             if self._in_one_call(batch):
                 chunk = [self._split(backends.padded(part, size), 1) for part in (images, labels)]
                 carried = updates(carried, *chunk, len(images))

@@ -8,6 +8,10 @@ import tensorflow as tf
 
 from repro import backends
 from repro.lazy import keras
+from repro.networks.work import multiply_adds
+
+# Multiply-adds of an example, up to which XLA compiles the loop over small batches: LeNet-5's size.
+COMPILED_WHOLE = 2_000_000
 
 
 def configure(batch: int) -> int | None:
@@ -65,12 +69,15 @@ class Devices(backends.Devices):
     def scope(self):
         return self.strategy.scope() if self.strategy else contextlib.nullcontext()
 
-    def compiler(self, batch: int) -> str:
-        """XLA runs a one-example update 2.5 times faster, since it calls no operation one by one.
+    def compiler(self, batch: int, model) -> str:
+        """XLA runs LeNet-5's updates 2.5 times faster, since it calls no operation one by one.
 
-        It is not available under a strategy, and on CPU it is slower for whole batches.
+        It is not available under a strategy, and on CPU it is slower where the operations take
+        longer than to call them: for whole batches, and for large networks.
         """
-        return "xla" if self.strategy is None and batch < backends.SMALL_BATCH else "graph"
+        if self.strategy is not None or batch >= backends.SMALL_BATCH:
+            return "graph"
+        return "xla" if multiply_adds(model) <= COMPILED_WHOLE else "graph"
 
     def loop(self, model, optimizer, loss, batch, size):
         strategy = self.strategy
@@ -87,10 +94,10 @@ class Devices(backends.Devices):
             wrong = tf.cast(loss.predict(outputs), tf.int32) != tf.cast(labels, tf.int32)
             return losses, tf.reduce_sum(tf.cast(wrong, tf.int32))
 
-        @tf.function(jit_compile=True if self.compiler(batch) == "xla" else None)
-        def loop(images, labels, updates):
-            losses, wrong = 0.0, 0
-            for i in tf.range(updates):
+        @tf.function(jit_compile=True if self.compiler(batch, model) == "xla" else None)
+        def loop(images, labels, updates, losses):
+            wrong, i = 0, 0
+            while i < updates:  # over tf.range, XLA would compile anew for each number of updates
                 tf.autograph.experimental.set_loop_options(parallel_iterations=1)
                 if strategy is None:
                     more, errors = update(images, labels, i)
@@ -100,6 +107,7 @@ class Devices(backends.Devices):
                     errors = tf.add_n(strategy.experimental_local_results(errors))
                 losses += more
                 wrong += errors
+                i += 1
             return losses, wrong
 
         @tf.function
@@ -115,12 +123,12 @@ class Devices(backends.Devices):
 
         drawing = [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
 
-        def run(images, labels):
+        def run(images, labels, before=0.0):
             if strategy is not None and drawing:
                 separate()
-            updates = tf.constant(len(images))
+            updates, before = tf.constant(len(images)), tf.constant(before, tf.float32)
             images, labels = (self._split(backends.padded(p, size)) for p in (images, labels))
-            losses, wrong = loop(images, labels, updates)
+            losses, wrong = loop(images, labels, updates, before)
             return float(losses), int(wrong)
 
         return run

@@ -12,10 +12,13 @@ from repro.lazy import keras
 def configure(batch: int) -> int | None:
     """One-example updates are too short to be shared between cores.
 
-    float32 is float32 on GPUs too, not TF32.
+    float32 is float32, in name and in products: not TF32 on GPUs, not bfloat16 on CPUs.
     """
+    torch.set_default_dtype(torch.float32)
     torch.backends.cuda.matmul.fp32_precision = "ieee"
     torch.backends.cudnn.conv.fp32_precision = "ieee"
+    torch.backends.mkldnn.matmul.fp32_precision = "ieee"
+    torch.backends.mkldnn.conv.fp32_precision = "ieee"
     if batch >= backends.SMALL_BATCH:
         return None
     torch.set_num_threads(1)
@@ -45,7 +48,7 @@ def out_of_memory(error: Exception) -> bool:
 
 
 class Devices(backends.Devices):
-    def compiler(self, batch: int) -> str:
+    def compiler(self, batch: int, model) -> str:
         return "eager"
 
     def loop(self, model, optimizer, loss, batch, size):
@@ -63,8 +66,8 @@ class Devices(backends.Devices):
                 optimizer.apply(gradients, variables)
                 return losses.detach(), (loss.predict(outputs) != labels).sum()
 
-        def run(images, labels):
-            losses, wrong = 0.0, 0
+        def run(images, labels, before=0.0):
+            losses, wrong = before, 0
             to_tensor = keras.ops.convert_to_tensor
             for some_images, some_labels in zip(images, labels, strict=True):
                 more, errors = update(to_tensor(some_images), to_tensor(some_labels))

@@ -268,6 +268,7 @@ def facts(options: argparse.Namespace) -> dict:
 def cadence(experiment: spec.Experiment) -> dict[str, float]:
     """How often a run is scored, saved and logged: see `combined_rate`."""
     from repro.data import datasets
+    from repro.records import tracking
     from repro.training import training
 
     data = experiment.recipe.data
@@ -276,5 +277,5 @@ def cadence(experiment: spec.Experiment) -> dict[str, float]:
         "train_examples": datasets.count(data.dataset, data.train),
         "test_examples": datasets.count(data.dataset, data.test),
         "checkpoint_seconds": training.SECONDS_BETWEEN_CHECKPOINTS,
-        "tracking_seconds": training.SECONDS_BETWEEN_SYNCS,
+        "tracking_seconds": tracking.SECONDS_BETWEEN_SYNCS,
     }

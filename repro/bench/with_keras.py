@@ -23,7 +23,7 @@ from repro.errors import Interrupted
 from repro.networks import optimizers
 from repro.records import tracking
 from repro.records.journal import Journal
-from repro.training import evaluation, schedule, training
+from repro.training import evaluation, schedule, stop, training
 
 WARM_UP, SEGMENT = 10, 10  # updates
 # Updates in one call of the compiled loop: as many as the harness makes.
@@ -61,14 +61,15 @@ def harness(seconds: float, precision: str, experiment: str = EXPERIMENT) -> dic
     from repro.bench import command, summary
 
     known = catalog.experiment(experiment)
-    trained = training.Training(known, request(known, precision))
+    clock, asked = Clock(seconds), stop.Stop()
+    observers = [stopping(clock, known.recipe.batch)]
+    trained = training.Training(known, request(known, precision), observers, asked)
     with tempfile.TemporaryDirectory() as out:
         journal = Journal.create(out, known.name, "paper", 0)
         with journal.alone():
             trained.open(journal)
-            clock = Clock(seconds)
-            with contextlib.suppress(Interrupted):
-                trained.train(stopping(clock, known.recipe.batch))
+            with contextlib.suppress(Interrupted), asked:
+                trained.train()
             sample = clock.sample(device=device())
             costs = costs_of_a_pass(trained)
     cadence = command.cadence(known)
@@ -89,7 +90,7 @@ def request(experiment: spec.Experiment, precision: str) -> dict:
 
 
 def stopping(clock: Clock, batch: int) -> Callable[[dict], None]:
-    """A trainer's `progress` that times chunks and asks the run to stop, as Ctrl-C does.
+    """Observes a training: times its calls and asks it to stop, as Ctrl-C does.
 
     The first chunk compiles. The first of a pass also waits for its images, which counts among the
     costs of a pass.
@@ -112,19 +113,21 @@ def stopping(clock: Clock, batch: int) -> Callable[[dict], None]:
 
 def costs_of_a_pass(trained: training.Training) -> dict[str, float]:
     """What comes to the training itself: see `repro.bench.combined_rate`."""
-    images, labels = trained.test_images[:4000], trained.test_labels[:4000]
-    evaluation.evaluate(trained.score, images[:400], labels[:400])  # compiles
-    scoring = timed(lambda: evaluation.evaluate(trained.score, images, labels))
+    images, labels = trained.inputs.test_images[:4000], trained.inputs.test_labels[:4000]
+    score, schedule = trained.scoring.scorer(trained.experiment.protocols[0]), trained.schedule
+    evaluation.evaluate(score, images[:400], labels[:400])  # compiles
+    scoring = timed(lambda: evaluation.evaluate(score, images, labels))
 
     def first_chunk() -> None:
-        stream = trained.batches.stream(trained.update, trained.pass_ends[-1], trained.chunk)
+        stream = trained.batches.stream(trained.state.update, schedule.last, schedule.chunk)
         next(stream)
         chunks.append(stream)  # closing it waits for the thread that makes the next chunks
 
     def line() -> None:
         number = len(trained.journal.passes()) + 1
         fields = ("loss", "running_error", "test_error", "test_loss", "rate_min", "rate_max")
-        facts = {"pass": number, "update": trained.update, **dict.fromkeys(fields, 1.0)}
+        facts = {"pass": number, "update": trained.schedule.last + number}
+        facts |= dict.fromkeys(fields, 1.0)
         trained.journal.append({**facts, "images_per_second": 1.0, "seconds": 1.0})
 
     chunks: list = []
@@ -132,7 +135,7 @@ def costs_of_a_pass(trained: training.Training) -> dict[str, float]:
     found["first_chunk"] = timed(first_chunk)
     for stream in chunks:
         stream.close()
-    found["checkpoint"] = median(timed(trained.save) for _ in range(3))
+    found["checkpoint"] = median(timed(trained.keeper.save) for _ in range(3))
     lines, logs = [], []
     for _ in range(3):
         lines.append(timed(line))
@@ -151,7 +154,7 @@ def pipeline(seconds: float, experiment: str = EXPERIMENT) -> dict:
     """The harness' batches, cropped and mirrored, taken as fast as they are made."""
     known = catalog.experiment(experiment)
     trained = training.Training(known, request(known, "float32"))
-    stream = trained.batches.stream(0, trained.pass_ends[-1], trained.chunk)
+    stream = trained.batches.stream(0, trained.schedule.last, trained.schedule.chunk)
     for _ in range(4):  # three are made ahead
         next(stream)
     clock = Clock(seconds)

@@ -34,7 +34,7 @@ def all_of_them() -> list[dict[str, str]]:
     from repro.training.evaluation import PROTOCOLS
     from repro.training.probes import PROBES
 
-    plain = [("protocol", name, says) for name, says in PROTOCOLS.items()]
+    plain = [("protocol", name, protocol.text) for name, protocol in PROTOCOLS.items()]
     plain += [("probe", name, _first_line(probe)) for name, probe in PROBES.items()]
     plain += [("dataset", name, known.title) for name, known in DATASETS.items()]
     return rows + [dict(kind=k, name=n, takes="", says=s) for k, n, s in plain]

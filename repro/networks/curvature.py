@@ -18,7 +18,7 @@ def curvatures(model, loss, images, labels) -> list:
     for layer in chain:
         values.append(layer(values[-1]))
     d1, d2 = loss.curvature(values[-1], labels)
-    found: list = []
+    by_variable: list = []
     for layer in chain:
         if getattr(layer, "activation", None) not in (None, keras.activations.linear):
             raise TypeError(f"{layer.name}: the activation must be a layer of its own")
@@ -37,5 +37,5 @@ def curvatures(model, loss, images, labels) -> list:
             d2, by_weights = ops.reshape(d2, ops.shape(x)), []
         else:
             raise TypeError(f"no curvature rule for a {type(layer).__name__} layer")
-        found = [h / len(labels) for h in by_weights] + found
-    return found
+        by_variable = [h / len(labels) for h in by_weights] + by_variable
+    return by_variable

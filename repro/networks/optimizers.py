@@ -1,7 +1,13 @@
 """Optimizers as the papers define them.
 
 `build` turns the description of a recipe (`repro.spec.SGD`, `repro.spec.StochasticDiagonalLM`) into
-a Keras optimizer. The learning rate is set from outside before each stretch of updates.
+a Keras optimizer. Beside what Keras asks of one, each has
+
+before_pass(number, model, loss, examples)  what it does before a pass, from 0; returns the least
+        and the greatest rate where it sets any. examples(count): images and labels to learn from
+set_rate(rate)  sets the rate of the next updates, None where every weight has its own; returns the
+        least and the greatest rate that it has set, if any
+averages        of each variable, where those are tested; else empty
 """
 
 from fnmatch import fnmatchcase
@@ -11,6 +17,7 @@ from keras import ops
 
 from repro import spec
 from repro.errors import UsageError
+from repro.networks import curvature
 
 
 class CoupledSGD(keras.optimizers.Optimizer):
@@ -39,11 +46,20 @@ class CoupledSGD(keras.optimizers.Optimizer):
                 f"recipe.optimizer.weight_decay={decay:g}: the recipe's groups cover every weight, "
                 "and each group has its own; accepted is 0"
             )
-        self.how = [factor_and_decay(self.description, variable) for variable in variables]
+        self.factors_and_decays = [
+            factor_and_decay(self.description, variable) for variable in variables
+        ]
+
+    def before_pass(self, number, model, loss, examples) -> None:
+        """Nothing."""
+
+    def set_rate(self, rate: float) -> tuple[float, float]:
+        self.learning_rate.assign(rate)
+        return rate, rate
 
     def update_step(self, gradient, variable, learning_rate):
         index, momentum = self._get_variable_index(variable), self.description.momentum
-        velocity, (factor, decay) = self.velocities[index], self.how[index]
+        velocity, (factor, decay) = self.velocities[index], self.factors_and_decays[index]
         rate = ops.cast(learning_rate, variable.dtype) * factor
         if decay:
             gradient = gradient + decay * variable
@@ -79,9 +95,11 @@ class StochasticDiagonalLM(keras.optimizers.Optimizer):
     `set_rates` takes eta and the curvatures h_kk; they hold until it is called again.
     """
 
-    def __init__(self, mu):
+    averages = ()
+
+    def __init__(self, description: spec.StochasticDiagonalLM):
         super().__init__(learning_rate=0.0, name="stochastic_diagonal_lm")
-        self.mu = mu
+        self.description = description
 
     def build(self, variables):
         if self.built:
@@ -89,9 +107,17 @@ class StochasticDiagonalLM(keras.optimizers.Optimizer):
         super().build(variables)
         self.rates = self.add_optimizer_variables(variables, "rate")
 
+    def before_pass(self, number, model, loss, examples) -> tuple[float, float]:
+        """Estimates the curvatures on some of the training images, for the rates of the pass."""
+        curvatures = curvature.curvatures(model, loss, *examples(self.description.examples))
+        return self.set_rates(self.description.eta.at(number), curvatures)
+
+    def set_rate(self, rate: None) -> None:
+        """The rates are set before each pass."""
+
     def set_rates(self, eta: float, curvatures) -> tuple[float, float]:
         """Sets every weight's own rate; returns the smallest and the largest."""
-        values = [eta / (self.mu + h) for h in curvatures]
+        values = [eta / (self.description.mu + h) for h in curvatures]
         for rate, value in zip(self.rates, values, strict=True):
             rate.assign(value)
         flat = [ops.convert_to_numpy(v).ravel() for v in values]
@@ -102,8 +128,9 @@ class StochasticDiagonalLM(keras.optimizers.Optimizer):
         self.assign_sub(variable, rate * gradient)
 
 
+METHODS = {spec.SGD: CoupledSGD, spec.StochasticDiagonalLM: StochasticDiagonalLM}
+
+
 def build(description: spec.SGD | spec.StochasticDiagonalLM) -> keras.optimizers.Optimizer:
     """The Keras optimizer of a recipe's description."""
-    if isinstance(description, spec.StochasticDiagonalLM):
-        return StochasticDiagonalLM(description.mu)
-    return CoupledSGD(description)
+    return METHODS[type(description)](description)

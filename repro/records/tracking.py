@@ -28,6 +28,7 @@ from repro.records.stores import (
 
 RUN_ID = "repro.run_id"
 LOGGED = "mlflow.json"  # in the run directory: where the run is found in MLflow
+SECONDS_BETWEEN_SYNCS = 30.0  # of a run that is being trained
 PARAMETER_LENGTH = 500
 TAG_LENGTH = 5000
 BATCH = 90  # MLflow takes at most 100 parameters or tags, and 1000 metrics, at a time

@@ -5,7 +5,6 @@ import time
 from repro.errors import ReproError, RunError
 from repro.records import tracking
 
-SECONDS_BETWEEN_SYNCS = 30.0
 ENDS = ("done", "failed", "interrupted")
 
 
@@ -21,7 +20,7 @@ class Follower:
         """Logs at the end, and after a pass where the last time is long ago. Raises RunError."""
         kind = event["event"]
         self._run_dir = event.get("run_dir") or self._run_dir
-        long_ago = time.monotonic() - self._logged_at > SECONDS_BETWEEN_SYNCS
+        long_ago = time.monotonic() - self._logged_at > tracking.SECONDS_BETWEEN_SYNCS
         if self._gave_up or not (kind in ENDS or (kind == "pass" and long_ago)):
             return
         try:

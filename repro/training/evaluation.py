@@ -1,6 +1,9 @@
 """The papers' test protocols. Every image is scored exactly once, and the count is asserted."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -9,12 +12,27 @@ from repro.data import photographs
 from repro.errors import UsageError, unknown
 from repro.lazy import keras
 from repro.networks.losses import AuxiliaryCrossEntropy, SoftmaxCrossEntropy
+from repro.networks.work import multiply_adds
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a trained network is tested: by how many views of each image, and which."""
+
+    views: int
+    text: str
+
 
 PROTOCOLS = {
-    "single-view": "each image once, as it is, or the centre of one larger than the network takes",
-    "10-crop": "the mean softmax of the four corners, the centre, and their mirror images",
+    "single-view": Protocol(
+        1, "each image once, as it is, or the centre of one larger than the network takes"
+    ),
+    "10-crop": Protocol(
+        10, "the mean softmax of the four corners, the centre, and their mirror images"
+    ),
 }
-BATCH = 200
+BATCH = 200  # views at once, at most
+BATCH_WORK = 2e11  # multiply-adds at once, at most: a second or two on two cores
 TOP_5_FROM = 100  # classes; of so many, the error of five guesses is measured too
 
 
@@ -23,48 +41,59 @@ def check_protocol(name: str) -> None:
         raise unknown("protocol", name, PROTOCOLS)
 
 
-def scorer(model, loss, protocol="single-view"):
-    """A function images [n, height, width, channels], labels [n] -> (losses [n], predictions [n]).
+@dataclass(frozen=True)
+class Scorer:
+    """Calls `score` on images [n, height, width, channels], labels [n], n up to `batch`.
 
-    The network is compiled. Images may be larger than it takes; which views of them it sees is the
-    protocol's. Auxiliary classifiers have no part in it. Of a hundred classes or more the five most
-    probable ones are predicted: [n, 5], the first one first. Raises UsageError where views are to
-    be averaged and the network gives no softmax.
+    It returns losses [n] and predictions [n], or [n, 5] where five guesses are made, the most
+    probable one first.
+    """
+
+    score: Callable[[np.ndarray, np.ndarray], tuple]
+    batch: int
+    views: int = 1
+
+    def __call__(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        losses, predictions = self.score(images, labels)
+        return np.asarray(losses, "float64"), np.asarray(predictions)
+
+
+def scorer(model: Any, loss: Any, protocol: str = "single-view") -> Scorer:
+    """Scores images by `protocol`. The network is compiled.
+
+    Images may be larger than it takes; which views of them it sees is the protocol's. Auxiliary
+    classifiers have no part in it. Of a hundred classes or more the five most probable ones are
+    predicted. Raises UsageError where views are to be averaged and the network gives no softmax.
     """
     check_protocol(protocol)
-    taken = model.input_shape[1:]
+    taken, views = model.input_shape[1:], PROTOCOLS[protocol].views
+    batch = max(1, min(BATCH, int(BATCH_WORK / max(1, multiply_adds(model)))) // views)
     if isinstance(loss, AuxiliaryCrossEntropy):
         model = keras.Model(model.inputs, model.get_layer(loss.own).output, name=model.name)
         loss = SoftmaxCrossEntropy()
     averaging = isinstance(loss, SoftmaxCrossEntropy)
     if averaging and model.output_shape[-1] >= TOP_5_FROM:
         loss = FiveGuesses()
-    if protocol == "10-crop":
+    if views > 1:
         if not averaging:
             raise UsageError(
                 f"--protocol {protocol} averages the softmax of views, {model.name} has none; "
                 "accepted here: single-view"
             )
-        score_views = backends.here().scorer(averaged(model, 10), loss)
+        score_views = backends.here().scorer(averaged(model, views), loss)
 
-        def score_some(images, labels):
+        def score_ten(images, labels):
             views = photographs.ten_crop(images, taken[0])  # [10, n, ...]
             return score_views(np.moveaxis(views, 0, 1), labels)
 
-        def score_ten(images, labels):
-            """As many views at once as other protocols have images."""
-            parts = [slice(i, i + BATCH // 10) for i in range(0, len(images), BATCH // 10)]
-            scored = [score_some(images[part], labels[part]) for part in parts]
-            return [np.concatenate([np.asarray(x) for x in xs]) for xs in zip(*scored, strict=True)]
-
-        return score_ten
+        return Scorer(score_ten, batch, views)
     score = backends.here().scorer(model, loss)
 
     def score_one(images, labels):
         whole = images.shape[1:] == taken
         return score(images if whole else photographs.centre_crop(images, taken[0]), labels)
 
-    return score_one
+    return Scorer(score_one, batch)
 
 
 class FiveGuesses(SoftmaxCrossEntropy):
@@ -87,23 +116,30 @@ def averaged(model, views: int):
     return keras.Model(inputs, summed - math.log(views))
 
 
-def evaluate(score, images: np.ndarray, labels: np.ndarray) -> dict:
+def evaluate(
+    score: Scorer,
+    images: np.ndarray,
+    labels: np.ndarray,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict:
     """Error in per cent, mean loss, wrong and count, over all of `images` [n, ...].
 
     Where `score` predicts five classes, also top5_error and top5_wrong: none of them is the label.
+    `progress(done, total)` is called after each batch, with numbers of images.
     """
     losses, predictions = [], []
-    for first in range(0, len(images), BATCH):
-        part = slice(first, first + BATCH)
+    for first in range(0, len(labels), score.batch):
+        part = slice(first, min(first + score.batch, len(labels)))
         some_losses, some_predictions = score(images[part], labels[part])
-        losses.append(np.asarray(some_losses, "float64"))
-        predictions.append(np.asarray(some_predictions))
+        losses.append(some_losses)
+        predictions.append(some_predictions)
+        progress(part.stop, len(labels))
     predicted = np.concatenate(predictions)
     if len(predicted) != len(labels):
         raise AssertionError(f"{len(predicted)} images were scored, there are {len(labels)}")
     guesses = predicted.reshape(len(labels), -1)
     wrong = int(np.sum(guesses[:, 0] != labels))
-    found = {
+    metrics = {
         "error": 100.0 * wrong / len(labels),
         "loss": float(np.mean(np.concatenate(losses))),
         "wrong": wrong,
@@ -111,5 +147,5 @@ def evaluate(score, images: np.ndarray, labels: np.ndarray) -> dict:
     }
     if guesses.shape[1] == 5:
         missed = int(np.sum(np.all(guesses != labels[:, None], axis=1)))
-        found |= {"top5_error": 100.0 * missed / len(labels), "top5_wrong": missed}
-    return found
+        metrics |= {"top5_error": 100.0 * missed / len(labels), "top5_wrong": missed}
+    return metrics

@@ -1,13 +1,22 @@
 """A run from its beginning, from its newest checkpoint, or from its end."""
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from repro import spec
-from repro.errors import UsageError, unknown
+from repro import backends, settings, spec
+from repro.backends import distribution
+from repro.data import datasets, inputs
+from repro.errors import Interrupted, UsageError, unknown
 from repro.records.journal import Journal
-from repro.training import evaluation
-from repro.training.training import Progress, Training, outcome
+from repro.training import evaluation, facts, probes, resuming, schedule
+from repro.training.events import Observer, Observers
+from repro.training.keeping import load_weights
+from repro.training.scoring import Scoring
+from repro.training.stop import AtOnce, Stop
+from repro.training.trainee import build
+from repro.training.training import Training, outcome
 
 
 def run(
@@ -19,19 +28,17 @@ def run(
     strategy: str = "auto",
     precision: str = "float32",
     out: str | os.PathLike = "runs",
-    progress: Progress = lambda event: None,
+    observers: Sequence[Observer] = (),
+    leave_within: float | None = None,
 ) -> dict:
-    """Trains and evaluates one seed; returns run_dir, metrics, images_per_second, mlflow_run_id.
+    """Trains and evaluates one seed; returns run_dir, experiment, scale, seed, metrics, and so on.
 
-    Raises UsageError for a bad value, DataError for data that is not there, RunError for a run that
-    diverged or could not go on, Interrupted when it was asked to stop.
+    observers: are told what happens (`repro.training.events`). leave_within: seconds after SIGINT
+    or SIGTERM, after which the process ends wherever it is; None for never.
+
+    Raises UsageError for a bad value, DataError for data that is missing, RunError for a run that
+    diverged or could not be written, Interrupted when it was asked to stop.
     """
-    if scale not in spec.SCALES:
-        raise unknown("scale", scale, spec.SCALES)
-    if precision not in spec.PRECISIONS:
-        raise unknown("precision", precision, spec.PRECISIONS)
-    if seed < 0:
-        raise UsageError(f"--seed {seed}: accepted is a whole number from 0")
     request = {
         "experiment": experiment.name,
         "scale": scale,
@@ -40,45 +47,129 @@ def run(
         "strategy": strategy,
         "precision": precision,
     }
-    training = Training(experiment, request)
-    journal = Journal.create(out, experiment.name, scale, seed)
-    with journal.alone():
-        training.open(journal)
-        return training.train(progress)
+    experiment = settings.override(experiment, overrides)
+    check(experiment, request)
+    with _stoppable(leave_within, "nothing was trained yet") as stop:
+        with stop.at_once():
+            training = Training(experiment, request, observers, stop)
+        journal = Journal.create(out, experiment.name, scale, seed)
+        with journal.alone():
+            training.open(journal)
+            return training.train()
 
 
-def resume(run_dir: str | os.PathLike, progress: Progress = lambda event: None) -> dict:
-    """Goes on with a run where its newest readable checkpoint stands; returns what `run` returns.
+def resume(
+    run_dir: str | os.PathLike,
+    *,
+    observers: Sequence[Observer] = (),
+    leave_within: float | None = None,
+) -> dict:
+    """Takes a run up where its newest readable checkpoint stands; returns what `run` returns.
 
     A finished run is only reported. Raises as `run` does, and UsageError where `run_dir` is none.
     """
     journal = Journal.open(run_dir)
+    for text in resuming.mend(journal):
+        Observers(observers).tell("message", text=text)
     if result := journal.result():
-        return outcome(journal, result)
-    training = Training.reopen(run_dir)
+        return outcome(journal, journal.run(), result)
     with journal.alone():
         if result := journal.result():  # another process has just finished it
-            return outcome(journal, result)
-        training.check_stack()
-        for warning in training.restore():
-            progress({"event": "message", "text": warning})
-        journal.going_on()
-        return training.train(progress)
+            return outcome(journal, journal.run(), result)
+        experiment, request = facts.experiment_of(journal), facts.request_of(journal.run())
+        with _stoppable(leave_within, f"resume with: repro resume {run_dir}") as stop:
+            with stop.at_once():
+                training = Training(experiment, request, observers, stop)
+                training.reopen(journal)
+            journal.going_on()
+            return training.train()
 
 
-def evaluate(run_dir: str | os.PathLike, protocol: str) -> dict:
-    """A run's last weights under `protocol`: the metrics, as in result.json.
+def evaluate(
+    run_dir: str | os.PathLike, protocol: str, *, observers: Sequence[Observer] = ()
+) -> dict:
+    """A run's last weights under `protocol`: the metrics of the test set, as in result.json.
 
     Raises UsageError for an unknown protocol or a folder that is no run directory, RunError where
     the run's newest checkpoint cannot be read. Writes nothing.
     """
     evaluation.check_protocol(protocol)
-    training = Training.reopen(run_dir, strategy="single")
-    training.load_newest()
+    journal = Journal.open(run_dir)
+    experiment, run = facts.experiment_of(journal), journal.run()
+    model, update = _tested(journal, experiment)
+    facts.check_data(journal, datasets.facts(experiment.recipe.data.dataset))
+    tell = Observers(observers).tell
+
+    def testing(done: int, total: int, views: int, seconds: float) -> None:
+        left = seconds * (total - done) / max(done, 1)
+        tell("testing", done=done, total=total, seconds_left=left)
+
+    test, subset = inputs.of_test(experiment.recipe), run.get("smoke", {}).get("test_subset")
+    scoring = Scoring(experiment, model, test, subset=subset, progress=testing)
+    passes, result = journal.passes(), journal.result()
+    running = {"running_error": passes[-1]["running_error"]} if passes else {}
     return {
         "run_dir": str(run_dir),
         "protocol": protocol,
-        "update": training.update,
-        "finished": training.update == training.pass_ends[-1],
-        "metrics": training.final_metrics(protocol),
+        "update": update,
+        "finished": result is not None and update == result["updates"],
+        **({"test_subset": scoring.subset} if subset else {}),
+        "metrics": scoring.final(protocol) | running,
     }
+
+
+def trained(run_dir: str | os.PathLike) -> Any:
+    """The network of a run, a Keras model, with the weights that are tested.
+
+    Raises UsageError and RunError as `evaluate` does.
+    """
+    journal = Journal.open(run_dir)
+    return _tested(journal, facts.experiment_of(journal))[0]
+
+
+def check(experiment: spec.Experiment, request: Mapping[str, Any]) -> None:
+    """Raises UsageError, before anything large is imported or made, for what cannot be trained.
+
+    `experiment` has its overrides applied. request: its scale, seed, strategy and precision.
+    """
+    scale, precision, seed = request["scale"], request["precision"], request["seed"]
+    if scale not in spec.SCALES:
+        raise unknown("scale", scale, spec.SCALES)
+    if precision not in spec.PRECISIONS:
+        raise unknown("precision", precision, spec.PRECISIONS)
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"--seed {seed}: accepted is a whole number from 0 to 4,294,967,295")
+    distribution.check_strategy(request["strategy"])
+    accepted = experiment.recipe.optimizer.precisions
+    if precision not in accepted:
+        raise UsageError(
+            f"--precision {precision}: the curvatures of {experiment.name} need "
+            f"{' or '.join(accepted)}; accepted here: {', '.join(accepted)}"
+        )
+    for protocol in experiment.protocols:
+        evaluation.check_protocol(protocol)
+    for probe in experiment.probes:
+        probes.check(probe)
+    data, copies = experiment.recipe.data, experiment.recipe.augmentation
+    size = datasets.count(data.dataset, data.train)
+    schedule.check(experiment.recipe, copies.size(size) if copies else size, scale)
+
+
+def _tested(journal: Journal, experiment: spec.Experiment) -> tuple[Any, int]:
+    """The network with the weights to be tested, and their update. Builds nothing else."""
+    run, recipe = journal.run(), experiment.recipe
+    backends.here().configure(recipe.batch)
+    devices = distribution.choose("single", recipe.batch)
+    model = build(experiment, run["precision"], run["seed"], devices)
+    averaging = bool(getattr(recipe.optimizer, "averaging", 0.0))
+    return model, load_weights(journal, model, averaging)
+
+
+@contextlib.contextmanager
+def _stoppable(leave_within: float | None, state: str) -> Iterator[Stop]:
+    """Answers signals; `state` says how things stand until the training begins."""
+    try:
+        with Stop(leave_within) as stop:
+            yield stop
+    except AtOnce:
+        raise Interrupted(f"interrupted; {state}") from None

@@ -1,30 +1,103 @@
-"""When a pass ends, and which rate holds, at each scale."""
+"""When a pass ends, which rate holds, and how much is trained at once, at each scale."""
 
+import math
 from itertools import count, takewhile
 
 import numpy as np
 
 from repro import spec
 from repro.errors import UsageError
+from repro.training.smoke import Smoke
+from repro.training.state import State
 
-SMOKE_PASSES, SMOKE_UPDATES = 2, 20
+MOST_PASSES, MOST_UPDATES = 100_000, 999_999_999  # checkpoints are named by nine digits
 # Arrays of 32 MB are mapped anew each time: to make batches of them took three times as long.
 CHUNK_UPDATES, CHUNK_BYTES = 1000, 8 * 2**20
+
+
+class Schedule:
+    """The passes of a training, the rate before each update, and where a stretch of updates ends.
+
+    size: examples of the training set; shape: of one. ends: the update at which each pass ends.
+    rates: (first update, rate) pairs, none where every weight has its own rate. chunk: updates
+    whose images are made together.
+    """
+
+    def __init__(
+        self,
+        recipe: spec.Recipe,
+        size: int,
+        shape: tuple[int, ...],
+        scale: str,
+        smoke: Smoke | None = None,
+    ):
+        self.ends = smoke.pass_ends if smoke else pass_ends(recipe, size, scale)
+        self.rates = rates(recipe, self.last)
+        self.warm_up = recipe.optimizer.warm_up
+        self.batch = recipe.batch
+        self.chunk = chunk_updates(self.batch, 4 * math.prod(shape), self.ends)
+        factor = recipe.short_factor if scale == "short" else 1
+        self.tested_every = max(1, recipe.tested_every // factor)
+
+    @property
+    def passes(self) -> int:
+        return len(self.ends)
+
+    @property
+    def last(self) -> int:
+        """How many updates are made in all."""
+        return self.ends[-1]
+
+    def start(self, number: int) -> int:
+        """The update with which pass `number`, from 0, begins."""
+        return self.ends[number - 1] if number else 0
+
+    def tested(self, number: int) -> bool:
+        """Whether the test set is scored after pass `number`, from 0."""
+        return (number + 1) % self.tested_every == 0 or number + 1 == self.passes
+
+    def cut(self, number: int, state: State) -> int:
+        """The next update before which the rate changes or may change, or pass `number` ends.
+
+        A function of the update and of whether the warm-up is over, as a resumed run needs.
+        """
+        cuts = [self.ends[number], *(first for first, _ in self.rates)]
+        if self.warm_up and not state.warm:
+            cuts.append((state.update // self.warm_up.window + 1) * self.warm_up.window)
+        return min(cut for cut in cuts if cut > state.update)
+
+    def rate(self, state: State) -> float | None:
+        """The rate of the next update; None where every weight has its own.
+
+        Where a window of the warm-up has just ended, looks at its error.
+        """
+        if not self.rates:
+            return None
+        if self._warming(state):
+            return self.warm_up.rate
+        return [rate for first, rate in self.rates if first <= state.update][-1]
+
+    def _warming(self, state: State) -> bool:
+        if self.warm_up is None or state.warm:
+            return False
+        if state.update and state.update % self.warm_up.window == 0:
+            examples = self.warm_up.window * self.batch
+            state.warm = 100.0 * state.warming_wrong / examples < self.warm_up.error
+            state.warming_wrong = 0
+        return not state.warm
 
 
 def pass_ends(recipe: spec.Recipe, size: int, scale: str) -> list[int]:
     """The update at which each pass ends, for a training set of `size` examples.
 
-    At short scale there are fewer passes, of the usual length. Stochastic diagonal
-    Levenberg-Marquardt has as many as at paper scale and each is shorter, since its schedule and
-    its curvatures go by the pass.
+    At short scale there are fewer passes, of the usual length. Where what the optimizer does goes
+    by the pass there are as many as at paper scale, and each is shorter. At smoke scale
+    `repro.training.smoke` decides. Raises UsageError for a schedule that is empty or too long.
     """
     updates = (recipe.pass_examples or size) / recipe.batch
     total = recipe.iterations or updates * recipe.passes
-    if scale == "smoke":
-        return [SMOKE_UPDATES * (p + 1) for p in range(SMOKE_PASSES)]
     factor = recipe.short_factor if scale == "short" else 1
-    if isinstance(recipe.optimizer, spec.StochasticDiagonalLM):
+    if recipe.optimizer.by_the_pass:
         updates /= factor
     last = round(total / factor)
     if last < 1:
@@ -37,19 +110,38 @@ def pass_ends(recipe: spec.Recipe, size: int, scale: str) -> list[int]:
             f"recipe.batch={recipe.batch}: more than the {recipe.pass_examples or size} examples "
             f"of a pass at scale {scale}; accepted is up to {int(updates * recipe.batch)}"
         )
+    if last > MOST_UPDATES:
+        raise UsageError(
+            f"{_length(recipe)} with batches of {recipe.batch}: {last:,} updates; accepted are up "
+            f"to {MOST_UPDATES:,}"
+        )
+    if last / updates > MOST_PASSES:
+        raise UsageError(
+            f"{_length(recipe)}: {math.ceil(last / updates):,} passes; accepted are up to "
+            f"{MOST_PASSES:,}"
+        )
     return [*takewhile(lambda end: end < last, (round(updates * p) for p in count(1))), last]
+
+
+def check(recipe: spec.Recipe, size: int, scale: str) -> None:
+    """Raises UsageError, at once, where a training set of `size` has no such schedule."""
+    pass_ends(recipe, size, "paper" if scale == "smoke" else scale)
+
+
+def _length(recipe: spec.Recipe) -> str:
+    if recipe.passes:
+        return f"recipe.passes={recipe.passes}"
+    return f"recipe.iterations={recipe.iterations}"
 
 
 def rates(recipe: spec.Recipe, last: int) -> list[tuple[int, float]]:
     """(first update, rate) pairs of a training that ends with the update `last`."""
-    if not isinstance(recipe.optimizer, spec.SGD):
-        return []
     total = recipe.iterations or recipe.passes
     stretches = recipe.optimizer.stretches(total)
     return [(round(last * start / total), rate) for start, rate in stretches]
 
 
 def chunk_updates(batch: int, image_bytes: int, ends: list[int]) -> int:
-    """Updates that are handed to the compiled loop at once: it needs their images in memory."""
+    """Updates whose images are made together: they are in memory at once."""
     longest = max(np.diff([0, *ends]))
     return int(max(1, min(CHUNK_UPDATES, CHUNK_BYTES // (batch * image_bytes), longest)))

@@ -1,0 +1,104 @@
+"""What run.json says of a run, and whether a run may be resumed here."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from repro import backends, catalog, settings, spec
+from repro.backends import settled
+from repro.data.inputs import Inputs
+from repro.errors import RunError
+from repro.records.journal import Journal
+from repro.records.provenance import command, commit, machine, now, versions
+from repro.training.smoke import Smoke
+from repro.training.trainee import Trainee
+
+
+def of_run(
+    request: Mapping[str, Any],
+    experiment: spec.Experiment,
+    trainee: Trainee,
+    inputs: Inputs,
+    smoke: Smoke | None,
+    threads: int | None,
+) -> dict[str, Any]:
+    """All that is written down before the first update."""
+    data = experiment.recipe.data
+    return {
+        "id": uuid.uuid4().hex,
+        **request,
+        "paper": catalog.paper_of(experiment.name).name,
+        **stack(trainee),
+        "replicas": trainee.devices.replicas,
+        "batch_statistics": trainee.devices.batch_statistics,
+        "threads": threads,
+        "environment": settled.environment(),
+        "digest": settings.digest(experiment, request["scale"]),
+        "resolved": settings.as_plain(experiment),
+        "data": {
+            "dataset": inputs.facts["name"],
+            "version": inputs.facts["version"],
+            "digest": inputs.facts["digest"],
+            "train": data.train,
+            "test": data.test,
+            "train_examples": len(inputs.train_labels),
+            "test_examples": len(inputs.test_labels),
+        },
+        **({"smoke": smoke.record()} if smoke else {}),
+        "command": command(request),
+        "versions": versions(),
+        "machine": machine(),
+        **commit(),
+        "started": now(),
+    }
+
+
+def stack(trainee: Trainee) -> dict[str, Any]:
+    """What else decides the bits, and whom the run may be compared with."""
+    here = versions()
+    return {
+        "backend": backends.name(),
+        "strategy": trainee.devices.name,
+        "devices": list(trainee.devices.devices),
+        "compiler": trainee.compiler,
+        "versions": {name: here[name] for name in ("keras", backends.name())},
+    }
+
+
+def check_stack(journal: Journal, trainee: Trainee) -> None:
+    """Raises RunError where the run began on other devices or versions than those here."""
+    facts = journal.run()
+    for key, value in stack(trainee).items():
+        began = facts.get(key)
+        if key == "versions":
+            began = {name: began.get(name) for name in value}
+        if began != value:
+            raise RunError(
+                f"{journal.path}: began with {key} {began}, here is {value}; resume it where it "
+                "began, or start a new run"
+            )
+
+
+def request_of(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for when a run began."""
+    keys = ("experiment", "scale", "seed", "overrides", "strategy", "precision")
+    return {key: run[key] for key in keys}
+
+
+def experiment_of(journal: Journal) -> spec.Experiment:
+    """The experiment of a run, its overrides applied, if it is what the run trained."""
+    run = journal.run()
+    experiment = settings.override(catalog.experiment(run["experiment"]), run["overrides"])
+    present = settings.digest(experiment, run["scale"])
+    if settings.digest_of_run(run, experiment) != present:
+        raise RunError(
+            f"{journal.path}: {run['experiment']} has changed since this run began (digest "
+            f"{run['digest']}, now {present}); start a new run"
+        )
+    return experiment
+
+
+def check_data(journal: Journal, facts: Mapping[str, Any]) -> None:
+    """Raises RunError where the data, as `datasets.facts` tells, is not that of the run."""
+    if facts["digest"] != journal.run()["data"]["digest"]:
+        raise RunError(f"{journal.path}: the data is not what this run began with")

@@ -1,0 +1,95 @@
+"""A run's state in its checkpoints: written, taken up again, or taken for its weights alone."""
+
+import time
+from typing import Any
+
+from repro.errors import RunError
+from repro.records.arrays import write_array
+from repro.records.journal import Journal
+from repro.training import checkpoint, resuming
+from repro.training.state import State
+from repro.training.trainee import Trainee
+
+
+class Keeper:
+    """Keeps the state of a run in the checkpoints of its directory.
+
+    saved: the update of the newest one. resumed: how often the run has been taken up again.
+    """
+
+    def __init__(self, journal: Journal, trainee: Trainee):
+        self.state = State()
+        self.saved = 0
+        self.resumed = 0
+        self._journal, self._trainee = journal, trainee
+        self._before = 0.0  # seconds spent on the run by earlier processes
+        self.begin()
+
+    def begin(self) -> None:
+        """From here on time counts as spent on the run."""
+        self._began = self._saved_at = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Spent on the run, by this process and those before it."""
+        return self._before + time.monotonic() - self._began
+
+    def save(self, unless_within: float = 0.0) -> None:
+        """Writes a checkpoint, unless the last one is no older than so many seconds."""
+        if unless_within and time.monotonic() - self._saved_at <= unless_within:
+            return
+        state = self.state
+        progress = {"update": state.update, "state": state.plain(), "seconds": self.seconds}
+        lines = self._journal.passes()
+        progress |= {"passes": len(lines), "lines": lines, "resumed": self.resumed}
+        progress["run"] = self._journal.facts().ties()
+        checkpoint.save(self._journal.checkpoints, state.update, self._trainee.values(), progress)
+        self._saved_at, self.saved = time.monotonic(), state.update
+
+    def save_new(self) -> None:
+        """Writes a checkpoint if there are updates that none holds."""
+        if self.state.update > self.saved:
+            self.save()
+
+    def restore(self) -> list[str]:
+        """Takes the newest state that can be used, and the journal as it was then.
+
+        Returns warnings about what was passed over. Without any checkpoint the run starts at its
+        first update. Raises RunError.
+        """
+        variables = self._trainee.variables
+        fitting = resuming.Fitting(self._journal, variables, self.state.plain())
+        values, progress, warnings = resuming.restore(fitting)
+        if progress:
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+            self.state = State.of(progress["update"], progress["state"])
+            self.saved = self.state.update
+            self._before, self.resumed = progress["seconds"], progress["resumed"] + 1
+        return warnings
+
+    def save_filters(self) -> None:
+        """The first layer's filters, for a figure. Raises OSError and ValueError."""
+        filters = self._trainee.filters()
+        if filters is not None:
+            write_array(self._journal.path / "filters.npy", filters, within=self._journal.path)
+
+
+def load_weights(journal: Journal, model: Any, averaging: bool) -> int:
+    """Gives the network the weights of the newest checkpoint and no other; returns its update.
+
+    The network's own variables come first. Where averages of its weights are tested, they are the
+    last ones of the optimizer's. Raises RunError where the checkpoint cannot be used.
+    """
+    values, progress = resuming.only_newest(resuming.Fitting(journal, model.variables))
+    variables, weights = list(model.variables), model.trainable_variables
+    taken = values[: len(variables)]
+    if averaging:
+        variables, taken = [*variables, *weights], [*taken, *values[-len(weights) :]]
+    for variable, value in zip(variables, taken, strict=True):
+        if tuple(variable.shape) != value.shape:
+            raise RunError(
+                f"{journal.path}: its checkpoint does not hold the averages to be tested"
+            )
+        variable.assign(value)
+    return progress["update"]

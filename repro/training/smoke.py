@@ -1,0 +1,53 @@
+"""What a smoke run is cut to: it shows in two minutes, on two cores, that everything works.
+
+It makes as many updates, and scores as many images, as a budget of multiply-adds allows; of a large
+network also with smaller batches. The same rule holds on every machine, and the record says what
+came out of it.
+"""
+
+from dataclasses import asdict, dataclass
+
+from repro import spec
+from repro.training.evaluation import PROTOCOLS
+
+PASSES = 2
+UPDATES = (2, 20)  # of a pass, at least and at most
+IMAGES, IMAGES_OF_TEN_CROPS, FEWEST_IMAGES = 1000, 100, 10
+# Multiply-adds, of which two cores of 2020 make some 100 to 200 billion a second.
+TRAINING, TESTING = 4e12, 2e12
+FORTH_AND_BACK = 3  # what a training update costs, in forward computations
+
+
+@dataclass(frozen=True)
+class Smoke:
+    """batch: examples of an update. updates: those of a pass. test_subset: images scored."""
+
+    batch: int
+    updates: int
+    test_subset: int
+
+    @property
+    def pass_ends(self) -> list[int]:
+        return [self.updates * (number + 1) for number in range(PASSES)]
+
+    def record(self) -> dict[str, int]:
+        return asdict(self)
+
+
+def cut(experiment: spec.Experiment, multiply_adds: int, replicas: int = 1) -> Smoke:
+    """What a smoke run of `experiment` is cut to; an example costs so many multiply-adds."""
+    fewest, most = UPDATES
+    example = FORTH_AND_BACK * max(1, multiply_adds) * PASSES
+    affordable = int(TRAINING / example / fewest)  # examples of an update
+    batch = min(experiment.recipe.batch, max(replicas, affordable // replicas * replicas))
+    updates = min(most, max(fewest, int(TRAINING / (example * batch))))
+    views = [PROTOCOLS[name].views for name in experiment.protocols]
+    at_most = IMAGES_OF_TEN_CROPS if max(views) > 1 else IMAGES
+    scored = PASSES * views[0] + sum(views) + len(experiment.probes)
+    images = int(TESTING / (max(1, multiply_adds) * scored))
+    return Smoke(batch, updates, max(FEWEST_IMAGES, min(at_most, images)))
+
+
+def scored_images(experiment: spec.Experiment, record: dict | None, whole: int) -> int:
+    """How many of the `whole` test set a run scores, by what its run.json says under "smoke"."""
+    return min(whole, record["test_subset"]) if record else whole

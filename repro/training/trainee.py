@@ -1,0 +1,138 @@
+"""The network of a run, with its optimizer, on its devices."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from repro import backends, machine, spec
+from repro.data.inputs import Inputs
+from repro.errors import UsageError, unknown
+from repro.lazy import keras
+from repro.networks import work
+from repro.networks.losses import AuxiliaryCrossEntropy
+from repro.training import probes
+
+CURVATURE = 500  # tells these draws from others that are keyed by seed and pass
+
+
+def build(experiment: spec.Experiment, precision: str, seed: int, devices: backends.Devices) -> Any:
+    """The network, as it is before the first update. Raises UsageError where memory is short."""
+    backend = backends.here()
+    keras.config.set_dtype_policy(precision)
+    backend.set_seed(seed)
+    network = experiment.network
+    try:
+        with devices.scope():
+            return network.build(**network.options)
+    except Exception as error:
+        if not (isinstance(error, MemoryError) or backend.out_of_memory(error)):
+            raise
+    options = ", ".join(f"network.{key}={value}" for key, value in network.options.items())
+    raise UsageError(f"{network.name} needs more memory than this machine has ({options})")
+
+
+class Trainee:
+    """model, optimizer: in Keras. multiply_adds: of the network, for one example."""
+
+    def __init__(
+        self, experiment: spec.Experiment, precision: str, seed: int, devices: backends.Devices
+    ):
+        from repro.networks import optimizers
+
+        self.experiment, self.devices, self.seed = experiment, devices, seed
+        self.model = build(experiment, precision, seed, devices)
+        with devices.scope():
+            self.optimizer = optimizers.build(experiment.recipe.optimizer)
+            self.optimizer.build(self.model.trainable_variables)
+        self.multiply_adds = work.multiply_adds(self.model)
+
+    def compile(self, batch: int, chunk: int) -> None:
+        """Makes `loop`, which trains by batches of so many examples, up to `chunk` at a time."""
+        loss = self.experiment.recipe.loss
+        self.compiler = self.devices.compiler(batch, self.model)
+        self.loop = self.devices.loop(self.model, self.optimizer, loss, batch, chunk)
+
+    def before_pass(self, number: int, inputs: Inputs) -> tuple[float, float] | None:
+        """What the optimizer does before a pass; the least and greatest rate, where it sets any."""
+        draw = np.random.default_rng([self.seed, number, CURVATURE])
+
+        def examples(count: int) -> tuple[np.ndarray, np.ndarray]:
+            labels = inputs.train_labels
+            chosen = draw.choice(len(labels), min(count, len(labels)), replace=False)
+            chosen.sort()
+            return inputs.train_images[chosen], labels[chosen]
+
+        return self.optimizer.before_pass(number, self.model, self.experiment.recipe.loss, examples)
+
+    @property
+    def variables(self) -> list:
+        """All that is trained: the network's first, then the optimizer's."""
+        return [*self.model.variables, *self.optimizer.variables]
+
+    def values(self) -> list[np.ndarray]:
+        return [backends.as_numpy(variable) for variable in self.variables]
+
+    @contextlib.contextmanager
+    def tested_weights(self) -> Iterator[None]:
+        """Within it the network has the averages of its weights, where the recipe tests those."""
+        averages = self.optimizer.averages
+        variables = self.model.trainable_variables[: len(averages)]  # all of them, or none
+        trained = [backends.as_numpy(variable) for variable in variables]
+        try:
+            for variable, average in zip(variables, averages, strict=True):
+                variable.assign(backends.as_numpy(average))
+            yield
+        finally:
+            for variable, value in zip(variables, trained, strict=True):
+                variable.assign(value)
+
+    def filters(self) -> np.ndarray | None:
+        """The kernel of the first convolution [height, width, inputs, filters], if there is one."""
+        kernel = next((w for w in self.model.trainable_variables if len(w.shape) == 4), None)
+        return None if kernel is None else np.asarray(backends.as_numpy(kernel), "float32")
+
+    def check(self, shape: tuple[int, ...], batch: int) -> None:
+        """Raises UsageError where the network does not fit images, loss, probes or memory."""
+        network, recipe = self.experiment.network, self.experiment.recipe
+        if self.model.input_shape[1:] != shape:
+            raise UsageError(
+                f"{network.name} takes images {self.model.input_shape[1:]}, "
+                f"{recipe.data.dataset} gives {shape} after preprocessing and augmentation"
+            )
+        heads = isinstance(recipe.loss, AuxiliaryCrossEntropy)
+        if heads != (len(self.model.output_shape) == 3):
+            raise UsageError(
+                f"{network.name} gives outputs {self.model.output_shape[1:]}; with this loss, "
+                f"accepted is a network {'with' if heads else 'without'} auxiliary heads"
+            )
+        names = [layer.name for layer in self.model.layers]
+        if heads and recipe.loss.own not in names:
+            raise unknown("recipe.loss.own", recipe.loss.own, names)
+        if self.experiment.probes:
+            probes.responses(self.model)
+        if self.devices.devices[0].startswith("CPU"):
+            self._check_memory(batch)
+
+    def _check_memory(self, batch: int) -> None:
+        """What an update needs at least: the outputs of the layers with a kernel, for the way back.
+
+        A system that runs out of memory ends the process without a word.
+        """
+        there = machine.memory()
+        bytes_of_weights = 4 * sum(math.prod(variable.shape) for variable in self.variables)
+        units = sum(
+            math.prod(layer.output.shape[1:])
+            for layer in self.model.layers
+            if getattr(layer, "kernel", None) is not None
+        )
+        affordable = int((there - bytes_of_weights) / (4 * max(1, units)))
+        if batch > affordable:
+            raise UsageError(
+                f"recipe.batch={batch}: {self.experiment.network.name} needs "
+                f"{(bytes_of_weights + 4 * batch * units) / 2**30:,.0f} GB or more for it, this "
+                f"machine has {there / 2**30:,.0f}; accepted are "
+                f"{f'up to {affordable:,}' if affordable > 0 else 'smaller networks'}"
+            )
