@@ -1,11 +1,13 @@
 """Experiments and run records made up for tests of the verdict, the claims and the report."""
 
+import hashlib
 import json
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from repro import settings, spec
+from repro.records.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def record(of: spec.Experiment, seed: int, error: float, **changes) -> dict:
     finished = changes.pop("finished", f"2026-11-21T12:{seed:02}:00+00:00")
     metrics = {"test_error": error, "test_wrong": round(error * 100), "test_count": 10_000}
     run = {
-        "id": f"{of.name}-{seed}-{finished}",
+        "id": hashlib.md5(f"{of.name}-{seed}-{finished}".encode()).hexdigest(),
         "experiment": of.name,
         "paper": "toys",
         "scale": "paper",
@@ -74,7 +76,7 @@ def record(of: spec.Experiment, seed: int, error: float, **changes) -> dict:
         "machine": {"processor": "Some CPU", "cores": 2},
         "commit": "0123456789abcdef",
         "dirty": False,
-        "data": {"name": "mnist", "test_examples": 10_000},
+        "data": {"dataset": "mnist", "digest": "d" * 64, "test_examples": 10_000},
         "started": "2026-11-21T11:00:00+00:00",
         **changes,
     }
@@ -101,8 +103,24 @@ def failed(of: spec.Experiment, seed: int, reason: str = "it diverged", **change
     return {**made, "passes": made["passes"][:1], "result": None, "failure": failure}
 
 
+def seal_run(runs_root: Path, record: dict) -> Path:
+    """The run directory that a trainer leaves, with its seals."""
+    run = record["run"]
+    folder = runs_root / run["experiment"] / f"{run['scale']}-seed{run['seed']}-20261121-120000"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "figures").mkdir()
+    journal = Journal(folder)
+    journal.write_run(run)
+    journal.write_passes(record["passes"])
+    if record["result"]:
+        journal.finish(record["result"])
+    if record.get("failure"):
+        journal.fail(record["failure"])
+    return folder
+
+
 def write_run(runs_root: Path, record: dict) -> Path:
-    """The run directory that a trainer would have left."""
+    """The run directory that a trainer would have left before there were seals."""
     run = record["run"]
     folder = runs_root / run["experiment"] / f"{run['scale']}-seed{run['seed']}-20261121-120000"
     folder.mkdir(parents=True)

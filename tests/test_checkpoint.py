@@ -72,9 +72,7 @@ def test_a_flipped_byte_is_noticed_and_the_one_before_is_used(two, tmp_path, par
     assert same(found, variables(100))
     assert progress["update"] == 100
     (warning,) = warnings
-    assert (
-        str(two[1]) in warning and "damaged" in warning and "the one before it is used" in warning
-    )
+    assert str(two[1]) in warning and "damaged" in warning
 
 
 def test_a_flipped_byte_anywhere_is_noticed(tmp_path):

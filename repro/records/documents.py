@@ -1,0 +1,241 @@
+"""The documents of a run, as they are read: which keys they have, of which type.
+
+Each document ends with a seal, the digest of what it and those before it say. A run that was edited
+afterwards, or put together from the files of several, is noticed by it. Documents from before there
+were seals are held to what else tells the same: the name of the run directory, the command, the
+counts.
+"""
+
+import hashlib
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from repro import spec
+from repro.files import without_nan
+from repro.records.shape import (
+    Damaged,
+    amount,
+    anything,
+    document,
+    either,
+    hexadecimal,
+    listed,
+    mapping,
+    moment,
+    name,
+    number,
+    one_of,
+    optional,
+    text,
+    truth,
+    whole,
+)
+
+SEAL = "seal"
+DIRECTORY = re.compile(rf"({'|'.join(spec.SCALES)})-seed(\d{{1,18}})-.*")
+
+REPORTED = document({"metric": text, "value": number, "source": text, "protocol": text})
+RESOLVED = document(
+    {
+        "network": document({"name": text}, {"options": mapping(anything)}),
+        "recipe": mapping(anything),
+    },
+    {
+        "title": text,
+        "note": text,
+        "deviations": listed(either(text, mapping(anything))),
+        "reported": listed(REPORTED),
+        "protocols": listed(text),
+    },
+)
+DATA = document(
+    {"dataset": text, "digest": text},
+    {
+        "version": text,
+        "train": text,
+        "test": text,
+        "train_examples": whole(),
+        "test_examples": whole(),
+    },
+)
+RUN = document(
+    {
+        "id": hexadecimal(32),
+        "paper": name,
+        "experiment": name,
+        "scale": one_of(spec.SCALES),
+        "seed": whole(),
+        "overrides": listed(text),
+        "precision": one_of(spec.PRECISIONS),
+        "strategy": text,
+        "backend": name,
+        "devices": listed(text),
+        "versions": mapping(text),
+        "digest": hexadecimal(8, 64),
+        "resolved": RESOLVED,
+        "started": moment,
+    },
+    {
+        "data": DATA,
+        "replicas": whole(1),
+        "compiler": text,
+        "batch_statistics": text,
+        "threads": optional(whole()),
+        "command": text,
+        "machine": document({}, {"processor": text, "cores": whole()}),
+        "commit": optional(hexadecimal(4, 64)),
+        "dirty": optional(truth),
+    },
+)
+# Every other number of a line is the value of a curve.
+PASS = document(
+    {"pass": whole(1)},
+    {"update": whole(1)}
+    | dict.fromkeys(("loss", "test_loss", "running_error", "test_error"), optional(number))
+    | dict.fromkeys(("training_error", "rate_min", "rate_max"), optional(number))
+    | dict.fromkeys(("seconds", "images_per_second"), optional(amount)),
+)
+RESULT = document(
+    {
+        "metrics": mapping(mapping(optional(number))),
+        "seconds": amount,
+        "images_per_second": optional(amount),
+        "finished": moment,
+    },
+    {"passes": whole(), "updates": whole(), "resumed": whole(), "test_subset": optional(whole(1))},
+)
+FAILURE = document({"reason": text}, {"update": whole(), "at": moment})
+LOGGED = document({"mlflow_run_id": text}, {"mlflow_experiment_id": text, "uri": text})
+RECORD = document(
+    {"run": RUN, "passes": listed(PASS), "result": optional(RESULT)},
+    {"failure": optional(FAILURE)},
+)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run.json says that decides what is trained; `plain` is all of it."""
+
+    id: str
+    paper: str
+    experiment: str
+    scale: str
+    seed: int
+    overrides: tuple[str, ...]
+    precision: str
+    strategy: str
+    digest: str
+    sealed: bool
+    plain: Mapping[str, Any]
+
+    def ties(self) -> dict[str, Any]:
+        """What a checkpoint says of the run that it is of."""
+        return {key: getattr(self, key) for key in ("id", "experiment", "scale", "seed", "digest")}
+
+
+def seal_of(document: Any) -> str:
+    """Names a document: any change to it changes its seal."""
+    canonical = json.dumps(without_nan(document), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def run_facts(plain: Any, folder: str | Path) -> RunFacts:
+    """A run.json, checked; `folder`: the run directory that it lies in. Raises Damaged."""
+    plain = RUN(plain, "run")
+    seal = plain.pop(SEAL, None)
+    if seal is not None and seal != seal_of(plain):
+        raise Damaged("was changed after it was written (its seal does not fit)")
+    if seal is None:
+        hold_to_command(plain)
+    hold_to_name(plain, Path(folder).resolve().name)
+    keys = ("id", "paper", "experiment", "scale", "seed", "precision", "strategy", "digest")
+    facts = {key: plain[key] for key in keys}
+    return RunFacts(
+        **facts, overrides=tuple(plain["overrides"]), sealed=seal is not None, plain=plain
+    )
+
+
+def hold_to_name(run: Mapping[str, Any], directory: str) -> None:
+    """Raises Damaged where a directory <scale>-seed<k>-<time> holds another scale or seed."""
+    told = DIRECTORY.fullmatch(directory)
+    if told and (told[1], int(told[2])) != (run["scale"], run["seed"]):
+        raise Damaged(f"is of scale {run['scale']}, seed {run['seed']}, but lies in {directory}")
+
+
+def hold_to_command(run: Mapping[str, Any]) -> None:
+    """Raises Damaged where the command that began a run asked for another one."""
+    try:
+        words = shlex.split(run.get("command", ""))
+    except ValueError:
+        raise Damaged("has a command that cannot be read") from None
+    if not words:
+        return
+    asked: dict[str, list[str]] = {}
+    for option, value in pairwise(words):
+        if option in ("--scale", "--seed", "--set", "--precision"):
+            asked.setdefault(option, []).append(value)
+    wanted = {"--scale": [run["scale"]], "--seed": [str(run["seed"])], "--set": run["overrides"]}
+    wanted["--precision"] = [run["precision"]]
+    asked.setdefault("--precision", ["float32"])
+    asked.setdefault("--set", [])
+    if run["experiment"] not in words or asked != wanted:
+        raise Damaged("was changed: its command asks for another run")
+
+
+def passes_of(lines: list[Any]) -> list[dict]:
+    """Lines of metrics.jsonl, checked. Raises Damaged where one is missing or out of turn."""
+    checked, update = [], 0
+    for number_, line in enumerate(lines, start=1):
+        line = PASS(line, f"pass {number_}")
+        if line["pass"] != number_:
+            raise Damaged(f"has pass {line['pass']} in the place of pass {number_}")
+        if line.get("update", update + 1) <= update:
+            raise Damaged(f"has no more updates after pass {number_} than before it")
+        update = line.get("update", update + 1)
+        checked.append({key: value for key, value in line.items() if value is not None})
+    return checked
+
+
+def whole_record(record: Any, sealed: str | None = None) -> dict:
+    """A record, checked in itself. `sealed`: its seal, None where it has none. Raises Damaged."""
+    record = RECORD(record, "record")
+    if not record["result"] and not record.get("failure"):
+        raise Damaged("has neither a result nor a failure")
+    if record["result"]:
+        record = {key: record[key] for key in ("run", "passes", "result")}
+    else:
+        record = {key: record[key] for key in ("run", "passes", "result", "failure")}
+    record["passes"] = passes_of(record["passes"])
+    if sealed is not None and sealed != seal_of(record):
+        raise Damaged("was changed after it was written (its seal does not fit)")
+    if record["result"]:
+        _hold_to_counts(record["result"], record["passes"])
+    return record
+
+
+def _hold_to_counts(result: Mapping[str, Any], passes: list[dict]) -> None:
+    """Raises Damaged where a result contradicts itself or the passes before it."""
+    if not result["metrics"]:
+        raise Damaged("has a result without metrics")
+    told = (result.get("passes", len(passes)), result.get("updates"))
+    last = passes[-1] if passes else {}
+    if told[0] != len(passes) or (last and told[1] not in (None, last.get("update"))):
+        raise Damaged(f"ends after pass {told[0]}, update {told[1]}; its passes end elsewhere")
+    for metrics in result["metrics"].values():
+        for kind in ("test", "training"):
+            wrong, count = metrics.get(f"{kind}_wrong"), metrics.get(f"{kind}_count")
+            error = metrics.get(f"{kind}_error")
+            if None in (wrong, count, error):
+                continue
+            if (
+                not 0 <= wrong <= count
+                or not count
+                or abs(error - 100 * wrong / count) > 51 / count
+            ):
+                raise Damaged(f"has a {kind}_error of {error}, but {wrong} of {count} are wrong")
