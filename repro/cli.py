@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from repro import __version__, terminal
+from repro import __version__, streams
 from repro.commands import browse, judge, surroundings, train
 from repro.errors import Interrupted, ReproError, UsageError
 from repro.running import isolation
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
         return UsageError.exit_code
     if arguments is None:
         arguments = sys.argv[1:]
-        terminal.prepare_streams()
+        streams.prepare()
         isolation.pin_this_process()
         warnings.simplefilter("ignore")
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

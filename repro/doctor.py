@@ -1,16 +1,19 @@
-"""What works here and what does not: versions, devices, data, tracking server, disk."""
+"""What works here and what does not: versions, devices, settings, data, records, tracking, disk."""
 
+import json
 import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from repro import backends
+from repro import backends, machine
 from repro.errors import ReproError
+from repro.running import isolation
 
 PACKAGES = ("keras", "numpy", "pandas")
 OPTIONAL = {  # what each is for
@@ -18,8 +21,35 @@ OPTIONAL = {  # what each is for
     "mlflow": "logs runs; `repro sync` does it later, or elsewhere",
 }
 WITH_CUDA = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]", "torch": "torch"}
+SYSTEMS = {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64", "x86_64")}
 GIB = 2**30
 ENOUGH_DISK = 2 * GIB  # MNIST and CIFAR-10 prepared, and checkpoints of the small networks
+
+USED, IGNORED = "used", "ignored: every run is trained and drawn the same way"
+# Variables of the environment, and what becomes of them; the first pattern that fits counts.
+VARIABLES = {
+    "KERAS_BACKEND": USED,
+    "TFDS_DATA_DIR": USED,
+    "REPRO_DATA_DIR": USED,
+    "CUDA_VISIBLE_DEVICES": USED,
+    "JAX_PLATFORMS": USED,
+    "OMP_NUM_THREADS": USED,
+    "XLA_FLAGS": f"{USED}, less what makes results less exact",
+    "TF_XLA_FLAGS": f"{USED}, less what makes results less exact",
+    "MPLBACKEND": IGNORED,
+    "MATPLOTLIBRC": IGNORED,
+    "GIT_*": IGNORED,
+    "TF_ENABLE_ONEDNN_OPTS": IGNORED,
+    "TF_USE_LEGACY_KERAS": IGNORED,
+    "NVIDIA_TF32_OVERRIDE": IGNORED,
+    "KERAS_*": IGNORED,
+    "JAX_ENABLE_X64": IGNORED,
+    "PYTHONPATH": f"{USED}, less the folder that a command runs in",
+    "PYTHONWARNINGS": IGNORED,
+    "PYTHONOPTIMIZE": IGNORED,
+    "PYTHONSTARTUP": IGNORED,
+}
+KERAS_DEFAULTS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
 
 
 def report(out: str | Path = "runs") -> list[dict[str, Any]]:
@@ -28,20 +58,24 @@ def report(out: str | Path = "runs") -> list[dict[str, Any]]:
     ok: True works, False does not and `detail` says what to do, None is for information.
     out: the folder that runs are written to.
     Takes a few seconds, because it imports Keras with its backend, and digests the prepared data;
-    never raises.
+    removes what killed preparations left; never raises.
     """
     from repro.data import datasets
 
-    checks = [_check("python", lambda: (True, platform.python_version()))]
+    checks = [_check("system", _system)]
+    checks.append(_check("python", lambda: (True, platform.python_version())))
     checks += [
         _check(package, lambda p=package: (True, metadata.version(p))) for package in PACKAGES
     ]
     checks += [_check(package, lambda p=package: _optional(p)) for package in OPTIONAL]
     checks += [_check(package, lambda p=package: _is_backend(p)) for package in backends.NAMES]
+    checks += settings(isolation.users_environment())
     checks += [_check("backend", _backend), _check("devices", _devices)]
-    for known in datasets.available():
-        checks.append(_check(f"data {known['name']}", lambda k=known: _data(k)))
+    for row in datasets.available():
+        checks.append(_check(f"data {row['name']}", lambda r=row: _data(r)))
     checks += [
+        _check("leftovers", _leftovers),
+        _check("records", lambda: _records(out)),
         _check("tracking", _tracking),
         _check("output", lambda: _output(Path(out))),
         _check("disk", lambda: _disk(Path(out))),
@@ -63,6 +97,17 @@ def _check(name: str, look: Callable[[], tuple[bool | None, str]]) -> dict[str, 
     return {"name": name, "ok": ok, "detail": detail}
 
 
+# ---------------------------------------------------------------------------- the machine
+
+
+def _system() -> tuple[bool | None, str]:
+    system, processor = platform.system(), platform.machine()
+    detail = f"{system} on {processor}"
+    if processor in SYSTEMS.get(system, ()):
+        return True, detail
+    return None, f"{detail}: not tried; meant are Linux and macOS, and Windows through WSL"
+
+
 def _optional(package: str) -> tuple[bool | None, str]:
     try:
         return True, metadata.version(package)
@@ -80,7 +125,7 @@ def _is_backend(package: str) -> tuple[bool | None, str]:
 
 
 def _backend() -> tuple[bool | None, str]:
-    backends.check()
+    backends.here()
     import keras
 
     two = keras.ops.convert_to_numpy(keras.ops.add(keras.ops.ones(()), 1))
@@ -88,7 +133,7 @@ def _backend() -> tuple[bool | None, str]:
 
 
 def _devices() -> tuple[bool | None, str]:
-    cores = f"{os.cpu_count()} CPU cores"
+    cores = f"{machine.cores()} CPU cores"
     gpus = backends.here().gpus()
     if gpus:
         return True, f"{cores}, {len(gpus)} GPU{'s' * (len(gpus) > 1)}: {', '.join(gpus)}"
@@ -101,18 +146,90 @@ def _devices() -> tuple[bool | None, str]:
     return True, f"{cores}, no GPU"
 
 
-def _data(known: dict[str, Any]) -> tuple[bool | None, str]:
+# ---------------------------------------------------------------------------- what the user has set
+
+
+def settings(environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What is set on this machine that a program like this reads, and what becomes of it here."""
+    rows = []
+    for name in sorted(environ):
+        fate = next((VARIABLES[p] for p in VARIABLES if fnmatchcase(name, p)), None)
+        if fate is not None:
+            rows.append({"name": f"set: {name}", "ok": None, "detail": f"{environ[name]} ({fate})"})
+    folder = Path(environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
+    rows += [
+        {"name": f"file: {file}", "ok": None, "detail": detail}
+        for file, detail in (*_keras_file(folder / "keras.json"), *_matplotlib_files())
+    ]
+    return rows
+
+
+def _keras_file(file: Path) -> list[tuple[Path, str]]:
+    """The settings of Keras' file that are not those that Keras itself writes there."""
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+        own = {
+            k: said[k]
+            for k in KERAS_DEFAULTS
+            if said.get(k, KERAS_DEFAULTS[k]) != KERAS_DEFAULTS[k]
+        }
+        backend = said.get("backend", backends.NAMES[0])
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return [(file, f"cannot be read ({IGNORED})")]
+    rows = []
+    if own:
+        rows.append((file, f"{', '.join(f'{k} {v}' for k, v in own.items())} ({IGNORED})"))
+    if backend != backends.NAMES[0]:
+        rows.append((file, f"backend {backend} ({USED} where KERAS_BACKEND is not set)"))
+    return rows
+
+
+def _matplotlib_files() -> list[tuple[Path, str]]:
+    candidates = (Path("matplotlibrc"), Path.home() / ".config" / "matplotlib" / "matplotlibrc")
+    return [(file, IGNORED) for file in candidates if file.is_file()]
+
+
+# ---------------------------------------------------------------------------- data, records, disk
+
+
+def _data(row: dict[str, Any]) -> tuple[bool | None, str]:
     from repro.data import datasets
 
-    state, where = known["state"], known["path"]
+    state, where, name = row["state"], row["path"], row["name"]
+    if row.get("problem"):
+        return False, row["problem"]
     if state == "missing":
-        return None, f"missing; get it with: repro data prepare {known['name']}"
+        return None, f"missing; get it with: repro data prepare {name}"
     if state == "prepared":
-        problems = datasets.check(known["name"])
+        problems = datasets.glance(name)
         if problems:
-            return False, problems[0]
-        return True, f"prepared and whole, in {where}"
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            return False, problems[0] + more
+        standing = datasets.standing(name)
+        return (True if standing.startswith("ok") else None), f"{standing}, in {where}"
     return True, f"{state}: {where}" if where else state
+
+
+def _leftovers() -> tuple[bool | None, str]:
+    from repro.data import datasets
+
+    swept = datasets.sweep()
+    if swept:
+        return None, f"removed what killed preparations left: {', '.join(map(str, swept))}"
+    return True, "none of killed preparations"
+
+
+def _records(out: str | Path) -> tuple[bool | None, str]:
+    from repro.records import here
+
+    warnings: list[str] = []
+    records = here.read(warnings.append, out)
+    if warnings:
+        more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
+        return False, f"{warnings[0]}{more}; the others are read"
+    return True, records.origin() or "no records of runs"
 
 
 def _tracking() -> tuple[bool | None, str]:

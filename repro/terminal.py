@@ -3,12 +3,12 @@
 So `--json` can be piped, and a pipe gets no colours and no shortened lines.
 """
 
-import codecs
 import contextlib
 import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.cells import cell_len
@@ -21,31 +21,7 @@ from rich.text import Text
 
 from repro.jsonable import as_json
 
-PLAIN = {"±": "+-", "·": "-", "−": "-", "–": "-", "—": "-", "×": "x", "…": "...", "’": "'"}
 GAP = 2  # between two columns
-
-
-def prepare_streams() -> None:
-    """Makes printing safe: streams that are closed lead nowhere, signs that they lack are spelt."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:  # or else the next file that is opened would take its place
-            os.open(os.devnull, os.O_RDWR)
-        if getattr(sys, name) is None:
-            mode = "r" if name == "stdin" else "w"
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
-    codecs.register_error("plain", _plain)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="plain")
-
-
-def _plain(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    signs = error.object[error.start : error.end]
-    return "".join(PLAIN.get(sign, "?") for sign in signs), error.end
 
 
 def print_json(document) -> None:
@@ -55,8 +31,26 @@ def print_json(document) -> None:
 
 
 def say(text: str) -> None:
-    """One line on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    """One line on standard error; on a terminal wrapped between words."""
+    print(_wrapped(text, sys.stderr), file=sys.stderr, flush=True)
+
+
+def tell(text: str) -> None:
+    """One line on standard output, likewise."""
+    print(_wrapped(text, sys.stdout), flush=True)
+
+
+def _wrapped(text: str, stream) -> str:
+    room = _columns() - 1
+    if not stream.isatty() or cell_len(text) <= room:
+        return text
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    options = {"break_long_words": False, "break_on_hyphens": False, "subsequent_indent": indent}
+    return "\n".join(textwrap.wrap(text, room, **options))
+
+
+def _columns() -> int:
+    return max(shutil.get_terminal_size((80, 24)).columns, 20)
 
 
 # ---------------------------------------------------------------------------- tables
@@ -104,7 +98,7 @@ def width() -> int | None:
     """The columns of the terminal that standard output is; None where it is none."""
     if not sys.stdout.isatty():
         return None
-    return max(shutil.get_terminal_size((80, 24)).columns, 20)
+    return _columns()
 
 
 def _natural_width(columns: Sequence[str], rows: Sequence[tuple]) -> int:
@@ -118,16 +112,17 @@ def _print_stacked(columns: Sequence[str], rows: Sequence[tuple], title: str, ro
         print(title)
     for row in rows:
         print(_cell(row[0]))
-        line = ""
         named = zip(columns[1:], row[1:], strict=True)
+        line = ""
         for part in [f"{name}: {_cell(value)}" for name, value in named if _cell(value)]:
-            longer = f"{line}; {part}" if line else f"  {part}"
-            if line and cell_len(longer) > room - 1:
-                print(f"{line};")
-                longer = f"  {part}"
-            line = longer
+            if line and cell_len(f"{line}; {part}") < room:
+                line += f"; {part}"
+                continue
+            if line:
+                tell(line)
+            line = f"  {part}"
         if line:
-            print(line)
+            tell(line)
 
 
 def _print(table: Table) -> None:
@@ -159,8 +154,7 @@ def is_watched() -> bool:
 
 
 def console_for_progress() -> Console:
-    columns = max(shutil.get_terminal_size((80, 24)).columns, 20)
-    return Console(stderr=True, highlight=False, width=columns if is_watched() else None)
+    return Console(stderr=True, highlight=False, width=_columns() if is_watched() else None)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """`list`, `show`, `anatomy`, `parts`: what there is, before anything is trained."""
 
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -20,12 +21,14 @@ def list_(
 ):
     """The experiments: what the papers report, and what was measured."""
     from repro import terminal
-    from repro.commands import recorded, texts
+    from repro.commands import texts
+    from repro.records import here
     from repro.judging import verdict
 
     papers = [catalog.paper(paper)] if paper else catalog.papers()
-    records = recorded.gather()
+    records = here.gather()
     ran = {record["run"]["experiment"] for record in records}
+    shorts = Counter(r["run"]["experiment"] for r in records if r["run"]["scale"] == "short")
     rows = []
     for one in papers:
         table = verdict.table(records, one.experiments)
@@ -46,7 +49,7 @@ def list_(
         [
             (r.experiment, p, e.recipe.data.dataset, texts.papers_number(r, e), measured, r.verdict)
             for r, p, e in rows
-            for measured in [texts.measured(r)]
+            for measured in [texts.measured(r) or texts.short_alone(shorts[e.name])]
         ],
         narrow=("experiment", "reported", "measured", "verdict"),
     )
@@ -56,13 +59,14 @@ def list_(
 def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = False):
     """The whole experiment: network, recipe, reported numbers, deviations, cost."""
     from repro import terminal
-    from repro.commands import recorded, texts
+    from repro.commands import texts
+    from repro.records import here
     from repro.report import cost
 
     as_written = options.experiment(experiment)
     resolved = settings.override(as_written, overrides or [])
     paper = catalog.paper_of(as_written.name)
-    records = recorded.gather()
+    records = here.gather()
     takes = cost.cost(resolved, records, changed=resolved != as_written)
     if json:
         return terminal.print_json(

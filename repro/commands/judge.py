@@ -25,19 +25,19 @@ def verdict(
 ):
     """Measured against reported."""
     from repro import terminal
-    from repro.commands import recorded
+    from repro.records import here
     from repro.judging import explain
     from repro.judging.verdict import NOT_RUN, fell_short, table
 
     chosen = options.experiments(experiment)
-    rows = table(recorded.gather(), chosen)
+    rows = table(here.gather(), chosen)
     if json:
         terminal.print_json(rows)
     else:
         print_verdicts(rows)
         for row in rows if experiment else ():
             if row.main and row.verdict != NOT_RUN:
-                print(f"{row.experiment}, {row.metric}: {explain.row(row)}")
+                terminal.tell(f"{row.experiment}, {row.metric}: {explain.row(row)}")
     return fell_short(rows)
 
 
@@ -90,7 +90,7 @@ def claims(
 ):
     """The papers' claims, and how they stand."""
     from repro import terminal
-    from repro.commands import recorded
+    from repro.records import here
     from repro.judging import claims, explain
 
     if scale is not None:
@@ -99,14 +99,14 @@ def claims(
         raise UsageError(f"--seeds {seeds}: goes with --run")
     chosen = [catalog.claim(claim)] if claim else list(catalog.claims())
     left_out = _train_missing(chosen, scale or "paper", seeds or 3) if run else []
-    records = recorded.gather()
+    records = here.gather()
     rows = [claims.judge(one, records, scale=scale) for one in chosen]
     if json:
         terminal.print_json(rows)
     else:
         _print_claims(rows)
         if claim:
-            print(explain.claim(rows[0]))
+            terminal.tell(explain.claim(rows[0]))
     if left_out:
         return DataError.exit_code
     return any(row.verdict == claims.FAILS and row.scale == "paper" for row in rows)
@@ -114,12 +114,12 @@ def claims(
 
 def _train_missing(chosen: Sequence[spec.Claim], scale: str, seeds: int) -> list[str]:
     """Trains what the claims lack; what was left out, in a line each."""
-    from repro.commands import recorded
+    from repro.records import here
     from repro.judging import claims
     from repro.running import train
 
     options.writable(Path(RUNS))
-    records, wanted = recorded.gather(), {}
+    records, wanted = here.gather(), {}
     for one in chosen:
         for name, lacking in claims.missing(one, records, scale, seeds).items():
             wanted[name] = sorted({*wanted.get(name, ()), *lacking})
@@ -137,7 +137,7 @@ def _print_claims(rows: Sequence) -> None:
         effect, interval = words.effect(row), words.interval(row.low, row.high)
         facts = (row.claim, row.statement, row.source, row.metric)
         lines.append((*facts, effect, interval, claims.words(row)))
-    terminal.print_table(columns, lines, narrow=("claim", "effect", "verdict"))
+    terminal.print_table(columns, lines)
     terminal.say(
         "Effect: the fall of the mean between neighbours, or how many times it is lower, "
         "with a 95 % interval."

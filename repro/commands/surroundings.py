@@ -64,6 +64,8 @@ def data(
             raise UsageError(f"data prepare: which dataset? accepted: {', '.join(names)}")
         train.prepare(dataset)
         sets = [row for row in datasets.available() if row["name"] == dataset]
+        for folder in datasets.sweep():
+            terminal.say(f"removed what a killed preparation left: {folder}")
     if action == "check":
         return _check([row for row in sets if dataset or row["state"] != "missing"], json)
     if json:
@@ -75,19 +77,18 @@ def data(
 
 def _check(sets: list[dict], json: bool) -> int:
     from repro import terminal
-    from repro.commands import texts
     from repro.data import datasets
 
-    with terminal.working("checking every example"):
-        problems = {row["name"]: datasets.check(row["name"]) for row in sets}
+    problems = {}
+    for row in sets:
+        with terminal.Counter(f"checking {row['name']}", "examples") as counter:
+            problems[row["name"]] = datasets.check(row["name"], counter)
     if json:
         terminal.print_json(problems)
     else:
-        for row in sets:
-            part = {k: v for k, v in _counts(row).items() if v != row["official"][k]}
-            well = f"ok, {texts.value(part)}" if part else "ok"
-            for line in problems[row["name"]] or [well]:
-                print(f"{row['name']}: {line}")
+        for name, lines in problems.items():
+            for line in lines or [datasets.standing(name)]:
+                terminal.tell(f"{name}: {line}")
     return DataError.exit_code if any(problems.values()) else 0
 
 

@@ -6,13 +6,18 @@ from repro.judging.verdict import VerdictRow
 
 
 def measured(row: VerdictRow) -> str:
-    """'0.964 ± 0.031 (n=5, 1 failed)'; what was not measured says why, where that can be told."""
+    """'0.964 ± 0.031 (n=5, 1 failed)'; nothing where nothing was run at paper scale."""
     lost = f"{row.failed} failed" if row.failed else ""
     if not row.n:
         return lost
     spread = f" ± {row.std:.3f}" if row.std is not None else ""
     counts = f"n={row.n}" + (f", {lost}" if lost else "")
     return f"{row.mean:.3f}{spread} ({counts})"
+
+
+def short_alone(runs: int) -> str:
+    """What stands in the place of a measured number where only short-scale runs were made."""
+    return f"short scale alone (n={runs})" if runs else ""
 
 
 def papers_number(row: VerdictRow, experiment: spec.Experiment) -> str:

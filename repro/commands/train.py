@@ -104,7 +104,7 @@ def _conclude(
     if not json:
         judge.print_verdicts(made.rows)
         for line in made.lines:
-            print(line, flush=True)
+            terminal.tell(line)
     conclude.tell_mlflow(made)
     if json:
         document = [{**result, "warnings": made.warnings} for result in results]

@@ -21,6 +21,7 @@ from repro.spec import Experiment
 SECONDS_TO_STOP = 9.0  # a run that was asked to stop is killed after so many
 SECONDS_AFTER_RESULT = 45.0  # figures and MLflow have so many
 SECONDS_TO_DIE = 2.0
+Show = Callable[[int | None, dict], None]  # of a seed, or of all
 STOPPING = "stopping at the next checkpoint; Ctrl-C once more to kill"
 
 
@@ -59,7 +60,7 @@ def run(
     seeds: Sequence[int],
     command: Callable[[int], list[str]],
     jobs: int,
-    show: Callable[[int | None, dict], None],
+    show: Show,
 ) -> list[Outcome]:
     """Runs `command(seed)` for each seed, at most `jobs` at a time; call it in the main thread.
 
@@ -84,7 +85,9 @@ def run(
 class _Family:
     """The running children. Everything is done in one thread, in the order in which it is told."""
 
-    def __init__(self, command: Callable[[int], list[str]], show: Callable[[int | None, dict], None]):
+    def __init__(
+        self, command: Callable[[int], list[str]], show: Callable[[int | None, dict], None]
+    ):
         self.command, self.show = command, show
         self.news: queue.SimpleQueue = queue.SimpleQueue()
         self.running: dict[int, _Child] = {}

@@ -5,7 +5,6 @@ What the libraries themselves read is held in `repro.backends.settled` and `repr
 
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +26,8 @@ PINNED = {
 }
 PACKAGE_ROOT = Path(__file__).parents[2]
 
+_as_found: dict[str, str] = {}
+
 
 def pinned(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of a process that trains, made from the user's."""
@@ -39,6 +40,8 @@ def pinned(environ: Mapping[str, str]) -> dict[str, str]:
     if not machine.gpu_device():  # else TensorFlow announces the driver that it cannot find
         kept["CUDA_VISIBLE_DEVICES"] = "-1"
     if not _has_home(kept):
+        import tempfile
+
         kept["HOME"] = tempfile.gettempdir()
     return kept
 
@@ -52,10 +55,16 @@ def is_dropped(name: str) -> bool:
 
 def pin_this_process() -> None:
     """The same for a command that draws or builds networks itself."""
+    _as_found.update(os.environ)
     wanted = pinned(os.environ)
     for name in set(os.environ) - set(wanted):
         del os.environ[name]
     os.environ.update(wanted)
+
+
+def users_environment() -> Mapping[str, str]:
+    """The environment as the user set it, before it was pinned."""
+    return _as_found or os.environ
 
 
 def python() -> list[str]:

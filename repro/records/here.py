@@ -1,0 +1,29 @@
+"""The records that commands read where they run, and saying where these lie."""
+
+import os
+from pathlib import Path
+
+from repro import terminal
+from repro.records import RESULTS, RUNS, reading
+
+
+def gather() -> reading.Records:
+    """All records there are, and a line on standard error about where they come from."""
+    records = read(lambda text: terminal.say(f"warning: {text}"))
+    if records:
+        terminal.say(f"read: {records.origin()}")
+    else:
+        places = [str(folder) for _, _, folder in records.places]
+        terminal.say(f"no records of runs in {' or '.join(places)}")
+    return records
+
+
+def read(warn: reading.Warn, runs: str | os.PathLike = RUNS) -> reading.Records:
+    """The records in results/ of the working folder, and the runs in `runs`.
+
+    Where the folder has none, those that came with the program. What cannot be read is left out
+    and named to `warn`.
+    """
+    results = Path(RESULTS)
+    root = results if (results / "runs").is_dir() else reading.committed()
+    return reading.gather(root, runs, warn=warn)
