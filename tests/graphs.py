@@ -1,6 +1,11 @@
-"""What tests of networks share: graphs of layers, built and walked."""
+"""What tests of networks share: graphs of layers, built without weights, counted and walked."""
+
+from functools import cache
 
 import keras
+
+from repro import catalog
+from repro.networks import anatomy
 
 
 def unweighted(build, **options):
@@ -9,6 +14,24 @@ def unweighted(build, **options):
         model = build(**options)
     keras.backend.clear_session()  # or Keras would give them values later
     return model
+
+
+@cache
+def model_of(name, **changed):
+    """The network that the catalog has under `name`, without weights; built once for all tests."""
+    network = catalog.network(name)
+    return unweighted(network.build, **{**network.options, **changed})
+
+
+@cache
+def counted(name, **changed):
+    """The anatomy of that network."""
+    return anatomy.anatomy(model_of(name, **changed))
+
+
+def layers_of(name, **changed):
+    """Its layers by name, as the anatomy describes them."""
+    return {layer["name"]: layer for layer in counted(name, **changed)["layers"]}
 
 
 def before(model, layer):

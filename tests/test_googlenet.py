@@ -1,76 +1,27 @@
 """GoogLeNet (Szegedy et al. 2014): what the paper says of its network."""
 
-from functools import cache
-
 import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
 
-from graphs import before, unweighted
+from by_hand import (
+    convolved,
+    normalised_by_loops,
+    relu,
+    weights_of,
+    windows,
+    with_random_biases,
+)
+from graphs import before, counted, layers_of, model_of, unweighted
+from test_layer_counts import STAGES
 
 from papers import googlenet
-from repro.errors import UsageError
-from repro.networks import anatomy
 
-NETWORKS = {n.name: n for n in googlenet.NETWORKS}
-
-
-@cache
-def model_of(name):
-    return unweighted(NETWORKS[name].build, **NETWORKS[name].options)
-
-
-@cache
-def rows_of(name):
-    return anatomy.anatomy(model_of(name))["layers"]
+NETWORKS = {n.name: n for n in googlenet.PAPER.networks}
 
 
 # ---------------------------------------------------------------- counted
-
-# Parameters (with biases) and multiply-adds, from the kernels of Table 1.
-COUNTS = {
-    "googlenet": (6_998_552, 1_582_671_872),
-    "googlenet-auxiliary": (13_378_280, 1_591_044_096),
-}
-STAGES = {
-    "conv1": (9_472, 118_013_952),
-    "conv2": (114_944, 359_661_568),
-    "inception_3a": (163_696, 128_049_152),
-    "inception_3b": (388_736, 304_267_264),
-    "inception_4a": (376_176, 73_608_192),
-    "aux_4a": (3_188_840, 4_169_728),
-    "inception_4b": (449_160, 87_908_352),
-    "inception_4c": (510_104, 99_850_240),
-    "inception_4d": (605_376, 118_515_712),
-    "aux_4d": (3_190_888, 4_202_496),
-    "inception_4e": (868_352, 169_996_288),
-    "inception_5a": (1_043_456, 51_079_168),
-    "inception_5b": (1_444_080, 70_697_984),
-    "linear": (1_025_000, 1_024_000),
-}
-
-
-def of_stage(name, stage):
-    rows = [r for r in rows_of(name) if r["name"].startswith(stage)]
-    return tuple(sum(r[k] for r in rows) for k in ("parameters", "multiply_adds"))
-
-
-def test_every_network_is_counted():
-    assert list(NETWORKS) == list(COUNTS)
-
-
-@pytest.mark.parametrize("name", COUNTS)
-def test_parameters_and_multiply_adds(name):
-    found = anatomy.anatomy(model_of(name))
-    assert (found["parameters"], found["multiply_adds"]) == COUNTS[name]
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_each_stage_of_table_1(stage):
-    assert of_stage("googlenet-auxiliary", stage) == STAGES[stage]
-    alone = (0, 0) if stage.startswith("aux") else STAGES[stage]
-    assert of_stage("googlenet", stage) == alone
 
 
 # Table 1's columns "params" (in K) and "ops" (in M).
@@ -96,7 +47,7 @@ def test_where_the_printed_columns_follow_from_the_layers():
     """Without biases and with K = 1024, all but a few do to 2 %."""
 
     def weights(stage):
-        rows = [r for r in rows_of("googlenet") if r["name"].startswith(stage)]
+        rows = [r for r in counted("googlenet")["layers"] if r["name"].startswith(stage)]
         shapes = [model_of("googlenet").get_layer(r["name"]) for r in rows if r["parameters"]]
         return sum(np.prod(layer.kernel.shape) for layer in shapes)
 
@@ -104,7 +55,7 @@ def test_where_the_printed_columns_follow_from_the_layers():
     for stage, (thousands, millions) in PRINTED.items():
         if weights(stage) / 1024 != pytest.approx(thousands, rel=0.02):
             far[0].add(stage)
-        if STAGES[stage][1] / 1e6 != pytest.approx(millions, rel=0.025):
+        if STAGES["googlenet"][stage][1] / 1e6 != pytest.approx(millions, rel=0.025):
             far[1].add(stage)
     assert far == ASTRAY
 
@@ -118,49 +69,16 @@ def test_the_published_figures_are_the_sums_of_the_columns():
     assert "Table 1" in NETWORKS["googlenet"].source
 
 
-SHAPES = {
-    "conv1": [112, 112, 64],
-    "pool1": [56, 56, 64],
-    "lrn1": [56, 56, 64],
-    "conv2_reduce": [56, 56, 64],
-    "conv2": [56, 56, 192],
-    "lrn2": [56, 56, 192],
-    "pool2": [28, 28, 192],
-    "inception_3a": [28, 28, 256],
-    "inception_3b": [28, 28, 480],
-    "pool3": [14, 14, 480],
-    "inception_4a": [14, 14, 512],
-    "inception_4b": [14, 14, 512],
-    "inception_4c": [14, 14, 512],
-    "inception_4d": [14, 14, 528],
-    "inception_4e": [14, 14, 832],
-    "pool4": [7, 7, 832],
-    "inception_5a": [7, 7, 832],
-    "inception_5b": [7, 7, 1024],
-    "avg_pool": [1024],
-    "linear": [1000],
-    "aux_4a_pool": [4, 4, 512],
-    "aux_4a_1x1": [4, 4, 128],
-    "aux_4a_fc": [1024],
-    "aux_4a_linear": [1000],
-    "aux_4d_pool": [4, 4, 528],
-    "aux_4d_1x1": [4, 4, 128],
-    "aux_4d_fc": [1024],
-    "aux_4d_linear": [1000],
-}
-
-
-def test_output_shapes():
-    found = {r["name"]: r["output_shape"] for r in rows_of("googlenet-auxiliary")}
-    assert {name: found[name] for name in SHAPES} == SHAPES
-    alone = {r["name"]: r["output_shape"] for r in rows_of("googlenet")}
-    assert found.pop("stack") == [3, 1000]  # the network's own logits and those of both heads
-    assert alone == {name: shape for name, shape in found.items() if not name.startswith("aux")}
+def test_the_auxiliary_classifiers_change_nothing_else():
+    layers = {name: row["output_shape"] for name, row in layers_of("googlenet-auxiliary").items()}
+    assert layers.pop("stack") == [3, 1000]  # the network's own logits and those of both heads
+    own = {name: shape for name, shape in layers.items() if not name.startswith("aux")}
+    assert {name: row["output_shape"] for name, row in layers_of("googlenet").items()} == own
 
 
 def test_what_a_unit_sees():
     """Side and jump after each layer: a kernel k adds (k - 1) jumps, a stride multiplies them."""
-    found = {r["name"]: r["receptive_field"] for r in rows_of("googlenet")}
+    found = {r["name"]: r["receptive_field"] for r in counted("googlenet")["layers"]}
     seen = {
         "conv1": 7,
         "pool1": 7 + 2 * 2,
@@ -190,7 +108,7 @@ def test_22_layers_deep_with_parameters_and_27_with_pooling():
 
 def test_about_100_layers_altogether():
     """Section 5, of independent building blocks: "about 100"."""
-    kinds = [r["kind"] for r in rows_of("googlenet")]
+    kinds = [r["kind"] for r in counted("googlenet")["layers"]]
     assert kinds.count("Conv2D") == 57  # and one linear layer: 58 with weights
 
 
@@ -230,23 +148,6 @@ def test_every_convolution_is_rectified_the_linear_layers_are_not():
             assert layer.activation is keras.activations.linear and layer.use_bias, layer.name
 
 
-@pytest.mark.parametrize("side", [3, 7])
-def test_borders_are_as_wide_on_every_side(side):
-    """Each output of a strided layer looks at side // 2 pixels on both sides of its centre."""
-    size = 12
-    images = keras.Input((size, size, 1))
-    convolved = googlenet.convolution(images, "conv", 1, side, "glorot", stride=2)
-    model = keras.Model(images, convolved)
-    model.get_layer("conv").set_weights([np.ones((side, side, 1, 1)), np.zeros(1)])
-    impulses = np.zeros((size, size, size, 1), "float32")
-    impulses[range(size), range(size), range(size)] = 1.0
-    seen = keras.ops.convert_to_numpy(model(impulses, training=False))[..., 0] > 0.5
-    centres = 2 * np.arange(size // 2)
-    for pixel in range(size):
-        near = np.abs(centres - pixel) <= side // 2
-        np.testing.assert_array_equal(seen[pixel], near[:, None] & near[None, :])
-
-
 # ---------------------------------------------------------------- the whole, computed by hand
 
 
@@ -254,34 +155,16 @@ class Reference:
     """The network in NumPy, one image [height, width, maps], with the weights of a model."""
 
     def __init__(self, model):
-        self.weights = {
-            m.name: [w.astype("float64") for w in m.get_weights()] for m in model.layers
-        }
-
-    @staticmethod
-    def windows(x, size, stride, before, after, value):
-        x = np.pad(x, ((before, after), (before, after), (0, 0)), constant_values=value)
-        views = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(0, 1))
-        return views[::stride, ::stride]
+        self.weights = weights_of(model)
 
     def convolution(self, x, name, stride=1):
-        kernel, bias = self.weights[name]
-        border = len(kernel) // 2
-        windows = self.windows(x, len(kernel), stride, border, border, 0.0)
-        y = np.tensordot(windows, kernel.transpose(2, 0, 1, 3), axes=3) + bias
-        return np.maximum(y, 0)
+        return relu(convolved(x, *self.weights[name], stride))
 
     def max_pool(self, x, stride, before):
-        return self.windows(x, 3, stride, before, 1, -np.inf).max(axis=(3, 4))
+        return windows(x, 3, stride, before, after=1, outside=-np.inf).max(axis=(-2, -1))
 
-    @staticmethod
-    def lrn(a):
-        """Krizhevsky et al. 2012, section 3.3."""
-        b = np.empty_like(a)
-        for i in range(a.shape[-1]):
-            near = a[..., max(0, i - 2) : i + 3]
-            b[..., i] = a[..., i] / (2 + 1e-4 * (near**2).sum(axis=-1)) ** 0.75
-        return b
+    def lrn(self, x):
+        return normalised_by_loops(x, size=5, k=2, alpha=1e-4, beta=0.75)
 
     def inception(self, x, name):
         def convolved(x, *parts):
@@ -302,9 +185,9 @@ class Reference:
         return x @ kernel + bias
 
     def auxiliary(self, x, name):
-        x = self.windows(x, 5, 3, 0, 0, 0.0).mean(axis=(3, 4))
+        x = windows(x, 5, 3).mean(axis=(-2, -1))
         x = self.convolution(x, f"{name}_1x1").ravel()
-        return self.dense(np.maximum(self.dense(x, f"{name}_fc"), 0), f"{name}_linear")
+        return self.dense(relu(self.dense(x, f"{name}_fc")), f"{name}_linear")
 
     def logits(self, x):
         x = self.lrn(self.max_pool(self.convolution(x, "conv1", stride=2), 2, before=0))
@@ -324,11 +207,8 @@ def test_the_network_and_both_heads_compute_what_table_1_describes():
     """Nothing to compare with is in keras.applications, which has no GoogLeNet."""
     keras.utils.set_random_seed(1)
     model = googlenet.googlenet(auxiliary=True, initialisation="he")
-    random = np.random.default_rng(6)
-    for layer in model.layers:
-        if layer.weights:
-            layer.bias.assign(random.normal(0, 5, layer.bias.shape))
-    image = random.uniform(-128, 128, (224, 224, 3))
+    with_random_biases(model, spread=5)
+    image = np.random.default_rng(6).uniform(-128, 128, (224, 224, 3))
     expected = Reference(model).logits(image)
     found = model(image[None].astype("float32"), training=False)
     assert found.shape == (1, 3, 1000)
@@ -356,19 +236,6 @@ def test_beginnings(initialisation):
         far = np.mean(np.abs(draw) > 1.75 * spread)
         assert far == 0 if initialisation == "glorot" else 0.05 < far < 0.11, name
         assert not keras.ops.convert_to_numpy(layer.bias_initializer((64,))).any()
-
-
-def test_an_initialisation_that_there_is_not():
-    with pytest.raises(UsageError, match="unknown initialisation 'xavier'; accepted: glorot, he"):
-        googlenet.googlenet(initialisation="xavier")
-
-
-def test_logits_stay_float32_in_mixed_precision(mixed_bfloat16):
-    model = unweighted(googlenet.googlenet, auxiliary=True)
-    assert model.get_layer("inception_3a_3x3").compute_dtype == "bfloat16"
-    assert model.output.dtype == "float32"
-    ends = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    assert {layer.compute_dtype for layer in ends if "fc" not in layer.name} == {"float32"}
 
 
 # ---------------------------------------------------------------- what was reported

@@ -15,6 +15,8 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
+from by_hand import normalised_by_loops, pooled_by_loops, windows_by_loops
+
 from repro.networks import (
     anatomy,
     krizhevsky2012,
@@ -80,18 +82,6 @@ def assert_derivatives(function, at, upstream, found):
 # ---------------------------------------------------------------- response normalisation
 
 
-def normalised_by_loops(a, size, k, alpha, beta):
-    """Section 3.3, with n = size: j runs from max(0, i - n/2) to min(N - 1, i + n/2)."""
-    b = np.zeros_like(a)
-    maps = a.shape[-1]
-    for i in range(maps):
-        total = np.zeros(a.shape[:-1])
-        for j in range(max(0, i - size // 2), min(maps - 1, i + size // 2) + 1):
-            total += a[..., j] ** 2
-        b[..., i] = a[..., i] / (k + alpha * total) ** beta
-    return b
-
-
 @pytest.mark.parametrize(
     ("shape", "size", "k", "alpha", "beta"),
     [
@@ -154,31 +144,6 @@ def test_response_normalisation_in_lower_precisions_loses_their_rounding_only(
 
 
 # ---------------------------------------------------------------- overhanging pooling
-
-
-def windows_by_loops(x, pool, stride):
-    """(output position, its window of x) pairs; windows start inside and cover every pixel."""
-    starts = []
-    for axis in (0, 1):
-        positions, covered = [], 0
-        while covered < x.shape[1 + axis]:
-            positions.append(len(positions) * stride[axis])
-            covered = positions[-1] + pool[axis]
-        starts.append(positions)
-    for r, top in enumerate(starts[0]):
-        for c, left in enumerate(starts[1]):
-            rows, columns = slice(top, top + pool[0]), slice(left, left + pool[1])
-            yield (r, c), (slice(None), rows, columns)
-
-
-def pooled_by_loops(x, pool, stride):
-    cells = {
-        place: x[window].max(axis=(1, 2)) for place, window in windows_by_loops(x, pool, stride)
-    }
-    rows, columns = (max(place[axis] for place in cells) + 1 for axis in (0, 1))
-    return np.stack(
-        [np.stack([cells[r, c] for c in range(columns)], axis=1) for r in range(rows)], axis=1
-    )
 
 
 SIDES = [(2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 8), (8, 7), (9, 4)]

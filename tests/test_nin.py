@@ -1,121 +1,29 @@
 """NiN (Lin et al. 2013): what the paper and the authors' layer files say of its networks."""
 
-from functools import cache
-
 import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
 
-from test_local_layers import normalised_by_loops, pooled_by_loops
+from by_hand import convolved, locally_convolved, normalised_by_loops, pooled_by_loops, relu
+from graphs import layers_of
 
 from papers import nin
 from repro import spec
 from repro.data import preprocessing
-from repro.errors import UsageError
-from repro.networks import anatomy, krizhevsky2012, optimizers
+from repro.networks import krizhevsky2012, optimizers
 from repro.training import schedule
 
 NETWORKS = {n.name: n for n in nin.PAPER.networks}
 EXPERIMENTS = {e.name: e for e in nin.PAPER.experiments}
 
 
-# ---------------------------------------------------------------- counted
-
-# Parameters and multiply-adds, counted by hand from the layer files.
-COUNTS = {
-    "nin-cifar10": (966_986, 222_486_528),
-    "nin-cifar100": (984_356, 223_592_448),
-    "nin-mnist": (349_674, 50_699_712),
-    "nin-svhn": (1_986_026, 274_235_392),
-}
-
-# By layer: the shape of the output, parameters, multiply-adds.
-CIFAR_10 = {
-    "conv1": ([32, 32, 192], 14_592, 14_745_600),
-    "cccp1": ([32, 32, 160], 30_880, 31_457_280),
-    "cccp2": ([32, 32, 96], 15_456, 15_728_640),
-    "pool1": ([16, 16, 96], 0, 0),
-    "conv2": ([16, 16, 192], 460_992, 117_964_800),
-    "cccp3": ([16, 16, 192], 37_056, 9_437_184),
-    "cccp4": ([16, 16, 192], 37_056, 9_437_184),
-    "pool2": ([8, 8, 192], 0, 0),
-    "conv3": ([8, 8, 192], 331_968, 21_233_664),
-    "cccp5": ([8, 8, 192], 37_056, 2_359_296),
-    "cccp6": ([8, 8, 10], 1_930, 122_880),
-    "global_average": ([10], 0, 0),
-}
-LAYERS = {
-    "nin-cifar10": CIFAR_10,
-    "nin-cifar100": {
-        **CIFAR_10,
-        "cccp6": ([8, 8, 100], 19_300, 1_228_800),
-        "global_average": ([100], 0, 0),
-    },
-    "nin-mnist": {
-        "conv1": ([28, 28, 96], 2_496, 1_881_600),
-        "cccp1": ([28, 28, 64], 6_208, 4_816_896),
-        "cccp2": ([28, 28, 48], 3_120, 2_408_448),
-        "pool1": ([14, 14, 48], 0, 0),
-        "conv2": ([14, 14, 128], 153_728, 30_105_600),
-        "cccp3": ([14, 14, 96], 12_384, 2_408_448),
-        "cccp4": ([14, 14, 48], 4_656, 903_168),
-        "pool2": ([7, 7, 48], 0, 0),
-        "conv3": ([7, 7, 128], 153_728, 7_526_400),
-        "cccp5": ([7, 7, 96], 12_384, 602_112),
-        "cccp6": ([7, 7, 10], 970, 47_040),
-        "global_average": ([10], 0, 0),
-    },
-    "nin-svhn": {
-        "conv1": ([32, 32, 128], 9_728, 9_830_400),
-        "cccp1": ([32, 32, 96], 12_384, 12_582_912),
-        "cccp2": ([32, 32, 64], 6_208, 6_291_456),
-        "pool1": ([16, 16, 64], 0, 0),
-        "conv2": ([16, 16, 320], 512_320, 131_072_000),
-        "cccp3": ([16, 16, 256], 82_176, 20_971_520),
-        "cccp4": ([16, 16, 128], 32_896, 8_388_608),
-        "pool2": ([8, 8, 128], 0, 0),
-        "conv3": ([8, 8, 384], 1_229_184, 78_643_200),
-        "cccp5": ([8, 8, 256], 98_560, 6_291_456),
-        "cccp6": ([8, 8, 10], 2_570, 163_840),
-        "global_average": ([10], 0, 0),
-    },
-}
-
-
-@cache
-def counted(name):
-    network = NETWORKS[name]
-    found = anatomy.anatomy(network.build(**network.options))
-    keras.backend.clear_session()
-    return found
-
-
-@pytest.mark.parametrize("name", COUNTS)
-def test_parameters_and_multiply_adds_of_each_network(name):
-    found = counted(name)
-    assert (found["parameters"], found["multiply_adds"]) == COUNTS[name]
-
-
-@pytest.mark.parametrize("name", LAYERS)
-def test_each_layer_in_order(name):
-    rows = [row for row in counted(name)["layers"] if "dropout" not in row["name"]]
-    found = {r["name"]: (r["output_shape"], r["parameters"], r["multiply_adds"]) for r in rows}
-    assert found == LAYERS[name]
-    assert list(found) == list(LAYERS[name])
-
-
-def test_a_fully_connected_head_takes_every_pixel_of_the_last_maps():
-    for head in ("fc", "fc-dropout"):
-        found = counted(f"nin-cifar10-{head}")
-        more = 8 * 8 * 10 * 10  # weights of the layer that global average pooling does without
-        assert found["parameters"] == 966_986 + more + 10
-        assert found["multiply_adds"] == 222_486_528 + more
+# ---------------------------------------------------------------- the trunk of section 4.6
 
 
 def test_the_conventional_trunk():
     """Section 4.6: three convolutions and a local layer of ten maps, one for each class."""
-    rows = {row["name"]: row for row in counted("nin-conventional-gap")["layers"]}
+    rows = layers_of("nin-conventional-gap")
     shapes = {name: rows[name]["output_shape"] for name in rows if rows[name]["parameters"]}
     assert shapes == {
         "conv1": [32, 32, 64],
@@ -126,8 +34,6 @@ def test_the_conventional_trunk():
     assert rows["conv1"]["parameters"] == 5 * 5 * 3 * 64 + 64
     assert rows["conv3"]["parameters"] == 5 * 5 * 64 * 64 + 64
     assert rows["local4"]["parameters"] == 4 * 4 * (3 * 3 * 64 + 1) * 10
-    more = counted("nin-conventional-fc")["parameters"]
-    assert more - counted("nin-conventional-gap")["parameters"] == 4 * 4 * 10 * 10 + 10
 
 
 # ---------------------------------------------------------------- what it computes
@@ -179,13 +85,6 @@ def averaged_by_loops(x):
     return y
 
 
-def convolved(x, kernel, bias):
-    pad = kernel.shape[0] // 2
-    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    views = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(1, 2))
-    return np.tensordot(views, kernel.transpose(2, 0, 1, 3), axes=3) + bias
-
-
 def given_weights(model, seed):
     """Weights that let every layer show; returns them by layer."""
     draw = np.random.default_rng(seed)
@@ -210,7 +109,7 @@ def test_the_network_computes_what_section_3_describes():
     x = images = np.random.default_rng(2).normal(size=(2, 14, 14, 3)).astype("float32")
     for number in (1, 2, 3):
         for name in (f"conv{number}", f"cccp{2 * number - 1}", f"cccp{2 * number}"):
-            x = np.maximum(convolved(x, *weights[name]), 0)
+            x = relu(convolved(x, *weights[name]))
         if number < 3:
             x = 0.5 * pooled_by_loops(x, (3, 3), (2, 2))
     expected = x.mean(axis=(1, 2))
@@ -224,16 +123,13 @@ def test_the_conventional_trunk_computes_what_is_said_of_it(head):
     weights = given_weights(model, 3)
     x = images = np.random.default_rng(4).normal(size=(2, 32, 32, 3)).astype("float32")
     for number in (1, 2, 3):
-        x = np.maximum(convolved(x, *weights[f"conv{number}"]), 0)
+        x = relu(convolved(x, *weights[f"conv{number}"]))
         x = pooled_by_loops(x, (3, 3), (2, 2)) if number == 1 else averaged_by_loops(x)
         if number < 3:
             x = normalised_by_loops(x, size=9, k=1.0, alpha=0.001, beta=0.75)
     kernel, bias = weights["local4"]
-    x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    y = np.empty((2, 4, 4, 10))
-    for r, c in np.ndindex(4, 4):
-        patch = x[:, r : r + 3, c : c + 3].reshape(2, -1)
-        y[:, r, c] = np.maximum(patch @ kernel[r, c] + bias[r, c], 0)
+    y = relu(locally_convolved(x, kernel, bias))
+    assert y.shape == (2, 4, 4, 10)
     if head == "global-average":
         expected = y.mean(axis=(1, 2))
     else:
@@ -262,20 +158,6 @@ def test_how_widely_initial_weights_are_spread():
                 assert abs(z.mean()) < 4 / np.sqrt(len(z)), (name, layer.name)
                 assert abs(z.std() - 1) < 4 / np.sqrt(len(z)), (name, layer.name)
                 assert not np.any(bias)
-
-
-def test_logits_stay_float32_in_mixed_precision(mixed_bfloat16):
-    for head in nin.HEADS:
-        model = nin.nin(((3, 4, 4, 4), (3, 4, 4, 5)), (8, 8, 3), ((0.1,) * 3,) * 2, head=head)
-        assert (model.output.dtype, model.layers[1].compute_dtype) == ("float32", "bfloat16")
-
-
-def test_options_that_there_are_not():
-    shape = ((3, 4, 4, 4), (3, 4, 4, 5), (3, 4, 4, 5))
-    with pytest.raises(UsageError, match=r"unknown head 'max'.*global-average"):
-        nin.nin(shape, head="max")
-    with pytest.raises(UsageError, match=r"dropout=1\.0: accepted is a number from 0, below 1"):
-        nin.nin(shape, dropout=1.0)
 
 
 # ---------------------------------------------------------------- what was reported, and how
@@ -310,7 +192,8 @@ def test_the_recipe(name):
     rate = 0.1 if by_example else 0.02
     if name == "nin-mnist":
         rate /= 2  # a deviation
-    assert [r for _, r in method.stretches(recipe.passes)] == pytest.approx([rate, rate / 10, rate / 100])
+    rates = [r for _, r in method.stretches(recipe.passes)]
+    assert rates == pytest.approx([rate, rate / 10, rate / 100])
     model = built(EXPERIMENTS[name].network.name)
     trained = {v.path: optimizers.factor_and_decay(method, v) for v in model.trainable_variables}
     for path, found in trained.items():
