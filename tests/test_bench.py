@@ -1,6 +1,5 @@
 """The benchmark: its arithmetic and its page. What it measures is no test's business."""
 
-import argparse
 import json
 import subprocess
 import sys
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.bench import command, contenders, summary, timing
+from repro.bench import command, contenders, place, rounds, summary, timing
 from repro.errors import RunError
 from repro.report import bench_page
 
@@ -283,19 +282,32 @@ def test_the_order_is_the_same_in_every_round_and_a_failure_stops_no_other(monke
             raise RunError("it failed: out of memory")
         return {"rate": 1.0}
 
-    monkeypatch.setattr(command, "_in_process", process)
+    monkeypatch.setattr(rounds, "in_process", process)
     chosen = [c for c in contenders.CONTENDERS if c.name in ("harness", "bare", "product")]
-    found, not_run = command.run(chosen, 3, 1.0)
+    found, not_run = rounds.run(chosen, 3, 1.0)
     assert asked == ["harness", "bare", "product"] * 2 + ["harness", "product"]
     assert [s["contender"] for s in found] == ["harness", "product"] * 3
     assert [s["round"] for s in found] == [1, 1, 2, 2, 3, 3]
     assert not_run == {"bare": "it failed: out of memory"}
 
 
+@pytest.mark.parametrize("name", ["bench.json", "bench.md"])
+def test_a_benchmark_does_not_replace_somebody_s_file(name, monkeypatch, tmp_path, capsys):
+    """Before it measures for twenty minutes, not after."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(rounds, "run", lambda *how: pytest.fail("it measured"))
+    path = tmp_path / "results" / name
+    path.parent.mkdir()
+    path.write_text("{}")
+    assert command.main([]) == 2
+    assert f"results/{name} was not made by" in capsys.readouterr().err
+    assert path.read_text() == "{}" and len(list(path.parent.iterdir())) == 1
+
+
 def test_a_package_that_is_not_there_is_said(monkeypatch):
-    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(rounds.importlib.util, "find_spec", lambda name: None)
     said = []
-    found, not_run = command.run(
+    found, not_run = rounds.run(
         [c for c in contenders.CONTENDERS if c.name == "torch"], 1, 1.0, said.append
     )
     assert found == []
@@ -309,9 +321,14 @@ def test_a_package_that_is_not_there_is_said(monkeypatch):
         (["--seconds", "0"], "--seconds 0: accepted is a number from 0.1 to 3600"),
         (["--seconds", "nan"], "--seconds nan: accepted is a number from 0.1 to 3600"),
         (["--rounds", "1.5"], "--rounds 1.5: accepted is a whole number from 1 to 100"),
-        (["--rounds"], "argument --rounds: expected one argument"),
+        (["--rounds"], "Option '--rounds' requires an argument."),
         (["--contenders", "torhc"], "unknown contender 'torhc' (did you mean torch?)"),
-        (["--second", "3"], "unknown option '--second' (did you mean --seconds?)"),
+        (["--second", "3"], "No such option: --second (Possible options: --json, --rounds, --sec"),
+        (
+            ["--rounds", "9" * 400],
+            "--rounds 99999999999999999...: accepted is a whole number from 1 to 100",
+        ),
+        (["more"], "Got unexpected extra argument(s) (more)"),
     ],
 )
 def test_a_bad_argument_is_one_line(arguments, message, capsys):
@@ -325,14 +342,14 @@ def test_a_bad_argument_is_one_line(arguments, message, capsys):
 def test_few_rounds_or_contenders_leave_results_alone(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(command, "_prepare", lambda: None)
-    monkeypatch.setattr(command, "_in_process", lambda name, *rest: samples(name, 1.0)[0])
+    monkeypatch.setattr(rounds, "in_process", lambda name, *rest: samples(name, 1.0)[0])
     assert command.main(["--rounds", "2"]) == 0
     assert command.main(["--seconds", "5"]) == 0
     assert command.main(["--contenders", "product,pipeline"]) == 0
     assert not (tmp_path / "results").exists()
     assert "matrix product, float32" in capsys.readouterr().out
     monkeypatch.setattr(
-        command, "run", lambda *how: (samples("product", 1.0), {"bare": "it failed"})
+        rounds, "run", lambda *how: (samples("product", 1.0), {"bare": "it failed"})
     )
     assert command.main([]) == 4
     assert not (tmp_path / "results").exists()
@@ -374,7 +391,6 @@ def test_the_harness_is_timed_in_a_training_that_it_stops(tmp_path, monkeypatch)
 
 
 def test_facts_name_the_place():
-    options = argparse.Namespace(rounds=3, seconds=20.0)
-    facts = command.facts(options)
+    facts = place.facts(rounds=3, seconds=20.0)
     assert facts.keys() == FACTS.keys()
     assert facts["cadence"] == CADENCE  # once in four passes over 50,000 images, 10,000 are scored

@@ -34,6 +34,8 @@ def _ours(path: Path) -> bool:
         return False
     if path.suffix == ".md":
         return PAGE_SAYS in text
+    if path.suffix == ".json":
+        return '"contenders"' in text and '"ratios"' in text
     if path.suffix == ".csv":
         return text.startswith(TABLE_BEGINS)
     if path.suffix == ".svg":
