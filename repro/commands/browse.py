@@ -22,8 +22,8 @@ def list_(
     """The experiments: what the papers report, and what was measured."""
     from repro import terminal
     from repro.commands import texts
-    from repro.records import here
     from repro.judging import verdict
+    from repro.records import here
 
     papers = [catalog.paper(paper)] if paper else catalog.papers()
     records = here.gather()
@@ -115,6 +115,7 @@ def anatomy(
 
     backends.check()
     with terminal.working(f"building {network}"), terminal.muffled():
+        backends.here()
         from repro.networks import anatomy
 
         built = anatomy.of_network(described)

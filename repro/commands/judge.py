@@ -8,8 +8,9 @@ import typer
 
 from repro import catalog, spec
 from repro.commands import options
-from repro.commands.options import RESULTS, RUNS, Json, number
+from repro.commands.options import Json, number
 from repro.errors import DataError, UsageError
+from repro.records import RESULTS, RUNS
 
 
 def verdict(
@@ -25,9 +26,9 @@ def verdict(
 ):
     """Measured against reported."""
     from repro import terminal
-    from repro.records import here
     from repro.judging import explain
     from repro.judging.verdict import NOT_RUN, fell_short, table
+    from repro.records import here
 
     chosen = options.experiments(experiment)
     rows = table(here.gather(), chosen)
@@ -90,8 +91,8 @@ def claims(
 ):
     """The papers' claims, and how they stand."""
     from repro import terminal
-    from repro.records import here
     from repro.judging import claims, explain
+    from repro.records import here
 
     if scale is not None:
         options.accept("scale", scale, spec.SCALES[1:])
@@ -114,8 +115,8 @@ def claims(
 
 def _train_missing(chosen: Sequence[spec.Claim], scale: str, seeds: int) -> list[str]:
     """Trains what the claims lack; what was left out, in a line each."""
-    from repro.records import here
     from repro.judging import claims
+    from repro.records import here
     from repro.running import train
 
     options.writable(Path(RUNS))

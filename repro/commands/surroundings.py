@@ -7,8 +7,9 @@ import typer
 
 from repro import catalog
 from repro.commands import options
-from repro.commands.options import RUNS, Json
+from repro.commands.options import Json
 from repro.errors import DataError, UsageError
+from repro.records import RUNS
 
 
 def sync(
@@ -62,10 +63,10 @@ def data(
     if action == "prepare":
         if dataset is None:
             raise UsageError(f"data prepare: which dataset? accepted: {', '.join(names)}")
-        train.prepare(dataset)
-        sets = [row for row in datasets.available() if row["name"] == dataset]
         for folder in datasets.sweep():
             terminal.say(f"removed what a killed preparation left: {folder}")
+        train.prepare(dataset)
+        sets = [row for row in datasets.available() if row["name"] == dataset]
     if action == "check":
         return _check([row for row in sets if dataset or row["state"] != "missing"], json)
     if json:

@@ -19,6 +19,7 @@ from repro.commands.options import (
     number,
 )
 from repro.errors import UsageError
+from repro.records import RUNS
 
 
 def run(
@@ -41,7 +42,7 @@ def run(
     overrides: Overrides = None,
     strategy: Strategy = "auto",
     precision: Precision = "float32",
-    out: Annotated[Path, typer.Option(metavar="DIR")] = Path(options.RUNS),
+    out: Annotated[Path, typer.Option(metavar="DIR")] = Path(RUNS),
     json: Json = False,
 ):
     """Train, evaluate by the paper's protocol, log, judge."""
@@ -107,7 +108,7 @@ def _conclude(
             terminal.tell(line)
     conclude.tell_mlflow(made)
     if json:
-        document = [{**result, "warnings": made.warnings} for result in results]
+        document = [{**o.result, "warnings": o.warnings + made.warnings} for o in outcomes]
         terminal.print_json(document if several else document[0])
     for warning in dict.fromkeys(made.warnings):
         terminal.say(f"warning: {' '.join(warning.split())}")

@@ -1,23 +1,25 @@
-"""An observer that may wait for others, in a thread of its own."""
+"""Observers that may wait for others, in a thread of their own."""
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from repro.errors import ReproError
 
-SECONDS_AFTER_FAILURE = 3.0
+SECONDS_AFTER_FAILURE = 2.0
+
+Observer = Callable[[dict], None]
 
 
 class Background:
-    """Hands the events of a run on to `observer` in a thread, in their order.
+    """Hands the events of a run on to observers in a thread, one after the other, in their order.
 
-    The run never waits for it. Leaving the `with` block waits until all are handed on, but not for
-    long after a failure; a signal ends that. What `observer` raises is told as a warning, once.
+    The run never waits for them. Leaving the `with` block waits until all is handed on, but not for
+    long after a failure; a signal ends that. What an observer raises is told as a warning, once.
     """
 
-    def __init__(self, observer: Callable[[dict], None], tell: Callable[[dict], None]):
-        self._observer, self._tell = observer, tell
+    def __init__(self, observers: Sequence[Observer], tell: Observer):
+        self._observers, self._tell = observers, tell
         self._events: queue.SimpleQueue = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._hand_on, daemon=True)
 
@@ -33,12 +35,13 @@ class Background:
         self._thread.join(None if kind is None else SECONDS_AFTER_FAILURE)
 
     def _hand_on(self) -> None:
-        warned = False
+        failed: set[int] = set()
         while (event := self._events.get()) is not None:
-            try:
-                self._observer(event)
-            except Exception as error:
-                if not warned:
-                    words = str(error) if isinstance(error, ReproError) else repr(error)
-                    self._tell({"event": "message", "warning": True, "text": words})
-                warned = True
+            for position, observer in enumerate(self._observers):
+                try:
+                    observer(event)
+                except Exception as error:
+                    if position not in failed:
+                        words = str(error) if isinstance(error, ReproError) else repr(error)
+                        self._tell({"event": "message", "warning": True, "text": words})
+                    failed.add(position)

@@ -11,15 +11,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from inspect import signature
 from typing import Any
 
 from repro import catalog
 from repro.errors import Interrupted, ReproError
 from repro.jsonable import as_json
-from repro.running.background import Background
+from repro.running.background import Background, Observer
 
-Tell = Callable[[dict], None]
+SECONDS_TO_LEAVE = 8.0  # after the first signal, before the parent kills the process
 
 
 def main(request: str) -> int:
@@ -55,8 +54,10 @@ class Channel:
         self._descriptor = descriptor
         self._lock = threading.Lock()
         self._open = True
+        self.done = False
 
     def __call__(self, event: Mapping[str, Any]) -> None:
+        self.done |= event["event"] == "done"
         line = json.dumps(as_json(event), default=str) + "\n"
         with self._lock:
             if not self._open:
@@ -79,36 +80,36 @@ def take_standard_output() -> int:
     return events
 
 
-def _failed(tell: Tell, reason: str, exit_code: int, bug: bool = False) -> int:
+def _failed(tell: Observer, reason: str, exit_code: int, bug: bool = False) -> int:
     tell({"event": "error", "reason": reason, "exit_code": exit_code, "bug": bug})
     return exit_code
 
 
-def _train(asked: dict, tell: Tell) -> None:
+def _train(asked: dict, tell: Channel) -> None:
     from repro.training import runner
 
     experiment = catalog.experiment(asked.pop("experiment"))
     _observed(runner.run, tell, experiment, **asked)
 
 
-def _resume(asked: dict, tell: Tell) -> None:
+def _resume(asked: dict, tell: Channel) -> None:
     from repro.training import runner
 
     _observed(runner.resume, tell, asked["run_dir"])
 
 
-def _observed(train: Callable, tell: Tell, *what: Any, **how: Any) -> None:
-    """Trains with all observers: what people see, the run's figures, MLflow."""
-    if "observers" not in signature(train).parameters:  # while `training` is being re-cut
-        result = train(*what, **how, progress=tell)
-    else:
-        with Background(_follower(), tell) as follow:
-            result = train(*what, **how, observers=(tell, _figures(), follow))
-    tell({"event": "done", **result})  # again, for a run that had finished before
+def _observed(train: Callable[..., dict], tell: Channel, *what: Any, **options: Any) -> None:
+    """Trains, watched by those whom it tells what happens, and by what draws and logs the run."""
+    with Background(_observers(), tell) as background:
+        watching = (tell, background)
+        result = train(*what, **options, observers=watching, leave_within=SECONDS_TO_LEAVE)
+        if not tell.done:  # the run had finished before, so nothing was told
+            for observer in watching:
+                observer({"event": "done", **result})
 
 
-def _log(asked: dict, tell: Tell) -> None:
-    """Tells MLflow the verdicts on finished runs; what it cannot log is a warning."""
+def _log(asked: dict, tell: Observer) -> None:
+    """Observers MLflow the verdicts on finished runs; what it cannot log is a warning."""
     from repro.records import tracking
 
     for run_dir, verdict in asked["verdicts"].items():
@@ -119,14 +120,10 @@ def _log(asked: dict, tell: Tell) -> None:
     tell({"event": "done"})
 
 
-def _figures() -> Callable[[dict], None]:
-    from repro.report.run_figures import Figures
-
-    return Figures()
-
-
-def _follower() -> Callable[[dict], None]:
+def _observers() -> tuple[Observer, ...]:
+    """Figures come first: they are logged too."""
     from repro.records import tracking
+    from repro.report.run_figures import Figures
     from repro.running import following
 
-    return getattr(tracking, "Follower", following.Follower)()
+    return Figures(), getattr(tracking, "Follower", following.Follower)()

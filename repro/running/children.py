@@ -19,9 +19,12 @@ from repro.running import isolation
 from repro.spec import Experiment
 
 SECONDS_TO_STOP = 9.0  # a run that was asked to stop is killed after so many
-SECONDS_AFTER_RESULT = 45.0  # figures and MLflow have so many
+SECONDS_AFTER_RESULT = 60.0  # figures and MLflow have so many
 SECONDS_TO_DIE = 2.0
 Show = Callable[[int | None, dict], None]  # of a seed, or of all
+WHAT_FOLLOWS_A_RUN = (
+    "the result is kept; its figures and MLflow were not brought to an end: repro sync {}"
+)
 STOPPING = "stopping at the next checkpoint; Ctrl-C once more to kill"
 
 
@@ -38,7 +41,7 @@ class Outcome:
     result: dict = field(default_factory=dict)
     error: str = ""
     log: tuple[str, ...] = ()  # the last lines on standard error, of a failure that is a bug
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # they have been shown
 
 
 def jobs(experiment: Experiment) -> int:
@@ -111,6 +114,11 @@ class _Family:
             self._interrupt()
         elif event is None:
             child = self.running.pop(seed)
+            if child.left_early():
+                text = WHAT_FOLLOWS_A_RUN.format(child.run_dir)
+                event = {"event": "message", "warning": True, "text": text}
+                child.take(event)
+                self.show(seed, event)
             self.outcomes[seed] = child.outcome(self.interrupted)
             self.stopped |= self.outcomes[seed].exit_code in (2, 3)
         elif seed in self.running:
@@ -134,7 +142,7 @@ class _Child:
     def __init__(self, seed: int, command: list[str], news: queue.SimpleQueue):
         self.seed = seed
         self.deadline: float | None = None
-        self.asked_to_end = self.late = False
+        self.asked_to_end = False
         self.run_dir, self.error, self.exit_code = "", {}, None
         self.result: dict = {}
         self.warnings: list[str] = []
@@ -193,7 +201,6 @@ class _Child:
         """Ends a process whose time is over: it is asked first."""
         if self.deadline is None or time.monotonic() < self.deadline:
             return
-        self.late = True
         if self.asked_to_end:
             self.kill()
         else:
@@ -207,15 +214,14 @@ class _Child:
             else:
                 self.process.send_signal(number)
 
+    def left_early(self) -> bool:
+        """Whether a process with a result did not come to its end by itself."""
+        return bool(self.result) and self.process.returncode != 0
+
     def outcome(self, interrupted: bool) -> Outcome:
         code = self.process.returncode
         outcome = Outcome(self.seed, 0, self.run_dir, self.result, warnings=self.warnings)
         if self.result:
-            if self.late or code < 0:
-                outcome.warnings.append(
-                    "what follows a run (figures, MLflow) was stopped before its end; the result "
-                    f"is kept, log it with: repro sync {self.run_dir}"
-                )
             return outcome
         outcome.exit_code = self.error.get("exit_code") or code or 4
         if interrupted and code < 0:  # ended by the signal passed on, or killed

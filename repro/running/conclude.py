@@ -37,7 +37,7 @@ def conclude(
     They are judged with the others in `out`, not with the records that came with the code: whoever
     trains the seeds again wants to know what these say.
     """
-    made = Conclusion(warnings=[text for outcome in outcomes for text in outcome.warnings])
+    made = Conclusion()
     for outcome in outcomes:
         outcome.result["mlflow_run_id"] = None
         with_id = _mlflow_id(outcome)
@@ -154,7 +154,9 @@ def _bands(
 
 def _smoke(mine: list[dict]) -> str:
     subset = mine[0]["result"].get("test_subset")
-    tested = f"; tested on the first {subset:,} test images alone" if subset else ""
+    total = mine[0]["run"].get("data", {}).get("test_examples")
+    part = subset and subset != total
+    tested = f"; tested on the first {subset:,} test images alone" if part else ""
     return f"smoke scale: the wiring holds; the numbers mean nothing{tested}"
 
 
@@ -168,7 +170,7 @@ def _next(
     """Where to look, and the command that comes next."""
     figures = [Path(outcome.result["run_dir"], "figures") for outcome in outcomes]
     lines = [f"figures: {folder}" for folder in figures if any(folder.glob("*.svg"))]
-    lines.append("the runs in MLflow: make ui")
+    lines.append(f"the runs in MLflow: {'make ui' if Path('Makefile').exists() else 'mlflow ui'}")
     changes = "".join(f" --set {text}" for text in mine[0]["run"].get("overrides", ()))
     command = f"repro run {experiment.name}"
     if scale != "paper":

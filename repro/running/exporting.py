@@ -13,7 +13,7 @@ def export(run_dir: str | os.PathLike, file: Path) -> None:
     Raises UsageError where `run_dir` is no run directory or `file` cannot be written, RunError
     where the run has no readable checkpoint.
     """
-    network = trained(run_dir)
+    network = runner.trained(run_dir)
     aside = file.with_name(f".{os.getpid()}-{file.name}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -22,18 +22,3 @@ def export(run_dir: str | os.PathLike, file: Path) -> None:
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise UsageError(f"{file}: cannot be written ({error.strerror or error})") from None
-
-
-def trained(run_dir: str | os.PathLike):
-    if hasattr(runner, "trained"):
-        return runner.trained(run_dir)
-    from repro.training.training import Training
-
-    training = Training.reopen(run_dir, strategy="single")
-    training.load_newest()
-    with training._tested_weights():
-        import keras
-
-        copy = keras.models.clone_model(training.model)
-        copy.set_weights(training.model.get_weights())
-    return copy

@@ -72,7 +72,7 @@ class Bars:
         """Draws one event; unknown kinds are passed over."""
         kind = event.get("event")
         if kind == "message":
-            self._line(label, event["text"])
+            self._line(label, f"{'warning: ' if event.get('warning') else ''}{event['text']}")
         elif label not in self._tasks:
             return
         elif kind == "start":
