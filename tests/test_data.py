@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from repro.data import datasets, sets, sources, store
+from repro.data import datasets, downloads, sets, sources, writing
 from repro.data.digests import content_digest
 from repro.data.sets import Dataset, Split
 from repro.errors import DataError, RunError, UsageError
@@ -109,8 +109,8 @@ def tiny(stored, tmp_path, monkeypatch):
     return splits
 
 
-def no_download(known):
-    raise DataError(f"{known.name} is missing")
+def no_download(dataset):
+    raise DataError(f"{dataset.name} is missing")
 
 
 def tfds_file(split):
@@ -167,16 +167,17 @@ def test_states(tiny):
 def test_two_that_prepare_at_once_both_end_well(tiny):
     folder = datasets.prepare("tiny")
     # The second process has read the data and finds the folder there when it comes to rename.
-    store.write_prepared(sets.DATASETS["tiny"], tiny, folder)
+    writing.write_arrays(sets.DATASETS["tiny"], tiny, folder)
     assert datasets.check("tiny") == []
     assert [path.name for path in folder.parent.iterdir()] == ["tiny-1.0.0"]
 
 
 def test_a_prepared_folder_that_cannot_be_written(tiny, monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "file"))
-    with pytest.raises(RunError, match="REPRO_DATA_DIR"):
+    monkeypatch.setenv("REPRO_DATA_DIR", "/proc/prepared")
+    with pytest.raises(RunError, match="set REPRO_DATA_DIR to a folder that can be written"):
         datasets.prepare("tiny")
+    monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "another"))
+    assert datasets.prepare("tiny") == tmp_path / "another" / "tiny-1.0.0"
 
 
 # ---------------------------------------------------------------------------- bad data
@@ -192,15 +193,16 @@ def test_missing_without_network_says_what_is_wanted(tmp_path, monkeypatch):
     pytest.importorskip("tensorflow_datasets")
 
     def unreachable(url):
-        raise OSError("no answer from the server")
+        raise downloads.Unreachable("the server refuses connections: try again later")
 
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "prepared"))
-    monkeypatch.setattr(sources, "_reach", unreachable)
+    monkeypatch.setattr(downloads, "reach", unreachable)
     with pytest.raises(DataError) as error:
         datasets.load("mnist", "train")
     text = str(error.value)
     assert "\n" not in text
+    assert "could not be downloaded: the server refuses connections: try again later" in text
     assert str(tmp_path / "tfds" / "mnist" / "3.0.1") in text
     assert str(tmp_path / "prepared" / "mnist-3.0.1") in text
     assert "dataset_info.json" in text
@@ -252,13 +254,13 @@ def test_a_damaged_description(tiny, file):
 
 @pytest.mark.parametrize("what", ["pixel", "label", "count", "shape", "name"])
 def test_a_foreign_dataset_is_refused(tiny, what, monkeypatch):
-    known, split = sets.DATASETS["tiny"], tiny["train"]
+    dataset, split = sets.DATASETS["tiny"], tiny["train"]
     images, labels = split.images.copy(), split.labels.copy()
     if what == "pixel":
         images[17, 3, 2, 0] ^= 1
     elif what == "label":
         labels[17] = (labels[17] + 1) % 4
-    foreign = {"train": content_digest(Split(images, labels)), "test": known.content["test"]}
+    foreign = {"train": content_digest(Split(images, labels)), "test": dataset.content["test"]}
     folder = tfds_file("train").parent
     if what == "name":
         description = json.loads((folder / "dataset_info.json").read_text())
@@ -270,7 +272,7 @@ def test_a_foreign_dataset_is_refused(tiny, what, monkeypatch):
         "count": {"examples": {"train": 41, "test": 12}},
         "shape": {"shape": (5, 6, 1)},
     }
-    monkeypatch.setitem(sets.DATASETS, "tiny", dataclasses.replace(known, **changes[what]))
+    monkeypatch.setitem(sets.DATASETS, "tiny", dataclasses.replace(dataset, **changes[what]))
     with pytest.raises(DataError, match="tiny"):
         datasets.load("tiny", "train")
     assert not prepared("").exists()
@@ -302,12 +304,15 @@ SPOIL = {
 }
 
 
-@pytest.mark.parametrize("how", SPOIL)
+@pytest.mark.parametrize("fault", SPOIL)
 @pytest.mark.parametrize("array", ["train-images.npy", "train-labels.npy"])
-def test_spoilt_arrays_are_noticed(tiny, array, how):
+def test_spoilt_arrays_are_noticed(tiny, array, fault):
     datasets.prepare("tiny")
-    SPOIL[how](prepared(array))
-    with pytest.raises(DataError, match=f"{array}.*delete the folder .*tiny-1.0.0"):
+    SPOIL[fault](prepared(array))
+    with pytest.raises(
+        DataError,
+        match=f"{array}.*delete the folder .*tiny-1.0.0, then do: repro data prepare tiny",
+    ):
         datasets.load("tiny", "train")
     problems = datasets.check("tiny")
     assert problems
@@ -346,7 +351,7 @@ def test_the_digest_names_the_arrays_that_are_there(tiny):
     folder = datasets.prepare("tiny")
     shutil.rmtree(folder)
     turned = {n: Split(s.images[::-1], s.labels[::-1]) for n, s in tiny.items()}
-    store.write_prepared(sets.DATASETS["tiny"], turned, folder)
+    writing.write_arrays(sets.DATASETS["tiny"], turned, folder)
     assert datasets.facts("tiny")["digest"] != digest
 
 
@@ -398,12 +403,21 @@ def test_the_digits_test_split_is_the_last_360():
         "train[:0]",
         "train[:1438]",
         "train[-2000:]",
+        "train[:10**30]",
+        f"train[:{10**30}]",
+        f"train[1{'0' * 5000}:]",
+        f"train[-{10**30}:{10**30}]",
+        "train[:٣]",
+        "t" * 100_000,
     ),
+    ids=lambda split: split[:20],
 )
-def test_a_split_that_is_none_is_refused(split):
-    with pytest.raises(UsageError) as error:
-        datasets.load("digits", split)
-    assert "\n" not in str(error.value)
+def test_a_split_that_is_none_is_refused_in_one_short_line(split):
+    for ask in (datasets.load, datasets.count):
+        with pytest.raises(UsageError) as error:
+            ask("digits", split)
+        assert "\n" not in str(error.value)
+        assert len(str(error.value)) < 250
 
 
 @pytest.mark.parametrize("ask", [datasets.facts, datasets.prepare, datasets.check])

@@ -54,7 +54,7 @@ def snaps(tmp_path, monkeypatch):
     """
     held = {name: (list(FILES[name]), list(LABELS[name])) for name in FILES}
 
-    def builder(known):
+    def builder(dataset):
         splits = {name: SimpleNamespace(num_examples=len(held[name][0])) for name in held}
         return SimpleNamespace(info=SimpleNamespace(splits=splits))
 
@@ -64,7 +64,7 @@ def snaps(tmp_path, monkeypatch):
             rows = slice(first, first + 3)
             yield {"image": np.array(files[rows], object), "label": np.array(labels[rows])}
 
-    known = Dataset(
+    dataset = Dataset(
         name="snaps",
         version="2.0.0",
         title="Snaps of four kinds",
@@ -77,7 +77,7 @@ def snaps(tmp_path, monkeypatch):
     )
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "prepared"))
-    monkeypatch.setitem(sets.DATASETS, "snaps", known)
+    monkeypatch.setitem(sets.DATASETS, "snaps", dataset)
     monkeypatch.setattr(sources, "tfds_builder", builder)
     monkeypatch.setattr(sources, "tfds_batches", batches)
     return held
@@ -148,6 +148,8 @@ def test_a_part_of_a_set_is_told(snaps, capsys, monkeypatch):
     for arguments in (["data", "list", "snaps"], ["data", "check", "snaps"]):
         assert cli.main(arguments) == 0
         assert "train 7 of 9" in capsys.readouterr().out
+    assert datasets.check("snaps") == []
+    assert datasets.standing("snaps") == "partial: train 7 of 9, validation 5 of 5"
 
 
 def test_the_digest_names_what_is_here(snaps):
@@ -172,9 +174,9 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("how", FOREIGN)
-def test_another_content_or_number_is_refused(snaps, how):
-    FOREIGN[how](*snaps["validation"])
+@pytest.mark.parametrize("change", FOREIGN)
+def test_another_content_or_number_is_refused(snaps, change):
+    FOREIGN[change](*snaps["validation"])
     with pytest.raises(DataError, match=r"validation in .* is not Snaps of four kinds"):
         datasets.load("snaps", "train")
     assert list(prepared("").parent.glob("*")) == []
@@ -202,9 +204,8 @@ def test_a_part_is_at_least_one_and_at_most_all(snaps, count):
 
 
 def test_photographs_that_cannot_be_written(snaps, monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "file"))
-    with pytest.raises(RunError, match="REPRO_DATA_DIR"):
+    monkeypatch.setenv("REPRO_DATA_DIR", "/proc/prepared")
+    with pytest.raises(RunError, match="set REPRO_DATA_DIR to a folder that can be written"):
         datasets.prepare("snaps")
 
 
@@ -226,11 +227,11 @@ SPOIL = {
 ARRAYS = ("train-encoded.npy", "train-ends.npy", "train-labels.npy")
 
 
-@pytest.mark.parametrize("how", SPOIL)
+@pytest.mark.parametrize("fault", SPOIL)
 @pytest.mark.parametrize("array", ARRAYS)
-def test_spoilt_files_are_noticed(snaps, array, how):
+def test_spoilt_files_are_noticed(snaps, array, fault):
     datasets.prepare("snaps")
-    SPOIL[how](prepared(array))
+    SPOIL[fault](prepared(array))
     with pytest.raises(DataError, match=f"{array}.*delete the folder .*snaps-2.0.0"):
         datasets.load("snaps", "train")
     assert array in datasets.check("snaps")[0]
@@ -250,11 +251,11 @@ def test_altered_labels_are_noticed_at_once_and_photographs_by_the_check(snaps, 
     assert f"{array} was altered" in problems[0]
 
 
-@pytest.mark.parametrize("found", [{"train": 10, "validation": 5}, {"train": 7}, None, 7])
-def test_a_record_of_other_numbers_is_noticed(snaps, found):
+@pytest.mark.parametrize("numbers", [{"train": 10, "validation": 5}, {"train": 7}, None, 7])
+def test_a_record_of_other_numbers_is_noticed(snaps, numbers):
     datasets.prepare("snaps")
     record = json.loads(prepared("facts.json").read_text())
-    prepared("facts.json").write_text(json.dumps({**record, "examples": found}))
+    prepared("facts.json").write_text(json.dumps({**record, "examples": numbers}))
     with pytest.raises(DataError, match=r"facts\.json.*delete the folder"):
         datasets.load("snaps", "train")
     assert datasets.count("snaps", "train") == 9
@@ -328,7 +329,9 @@ def archives(tmp_path, monkeypatch):
     wanted["validation"] = dict(zip(files.values(), VALIDATION, strict=True))
     (folder / "ILSVRC2012_img_train.tar").write_bytes(tar(train))
     (folder / "ILSVRC2012_img_val.tar").write_bytes(tar(files))
-    few = dataclasses.replace(sets.DATASETS["imagenet"], examples={"train": 6, "validation": 3})
+    few = dataclasses.replace(
+        sets.DATASETS["imagenet"], examples={"train": 6, "validation": 3}, per_class={}
+    )
     monkeypatch.setitem(sets.DATASETS, "imagenet", few)
     return folder, wanted
 

@@ -105,16 +105,17 @@ def _opening(path: Path, variable: str) -> str:
     """Which file or folder on the way to `path` keeps us out, whose it is, what opens it."""
     own = f"set {variable} to a folder of your own"
     for folder in reversed(path.absolute().parents):
-        if not _allowed(folder, os.X_OK):
+        if not allowed(folder, os.X_OK):
             opened = f"chmod a+x {_quoted(folder)}"
             return f"{_owned(folder)} and is closed to you: ask for `{opened}`, or {own}"
-    if not _allowed(path, os.R_OK):
+    if not allowed(path, os.R_OK):
         opened = f"chmod -R a+rX {_quoted(path.parent)}"
         return f"{_owned(path)} and is closed to you: ask for `{opened}`, or {own}"
     return f"the system does not allow it: ask whoever looks after this machine, or {own}"
 
 
-def _allowed(path: Path, mode: int) -> bool:
+def allowed(path: Path, mode: int) -> bool:
+    """Whether we may do so: os.R_OK, os.W_OK, os.X_OK."""
     effective = os.access in os.supports_effective_ids
     return os.access(path, mode, effective_ids=effective)
 

@@ -179,14 +179,7 @@ def _host(url: str | None) -> str:
 
 def _proxy() -> str:
     """The proxy that is set, without name and password."""
-    for name in (
-        "HTTPS_PROXY",
-        "https_proxy",
-        "ALL_PROXY",
-        "all_proxy",
-        "HTTP_PROXY",
-        "http_proxy",
-    ):
-        if value := os.environ.get(name):
+    for name in ("HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY"):
+        if value := os.environ.get(name) or os.environ.get(name.lower()):
             return value.rpartition("@")[2].removeprefix("http://").removeprefix("https://")
     return "of this network"

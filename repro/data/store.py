@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from repro.data.access import exists, owner, read_text, unreadable
+from repro.data.access import allowed, exists, owner, read_text, unreadable
 from repro.data.digests import miscounted, sha256, verify_classes
-from repro.data.folders import PREPARED
+from repro.data.folders import PREPARED, TFDS
 from repro.data.photographs import Photographs
 from repro.data.places import archive_folder, lacking_archives, tfds_folder
 from repro.data.sets import Dataset, Split
-from repro.errors import DataError, UsageError
+from repro.errors import DataError, ReproError
 
 RECORD = "facts.json"
 
@@ -55,21 +54,22 @@ def kinds(dataset: Dataset) -> dict[str, type]:
 
 def damaged(dataset: Dataset, folder: Path, what: str) -> DataError:
     """The error for prepared data that is not what it was, with what brings it back."""
-    if not os.access(folder.parent, os.W_OK):
+    if not allowed(folder.parent, os.W_OK):
         return DataError(
             f"{what}; the folder {folder} belongs to {owner(folder)}, ask for it to be prepared "
             f"again, or set {PREPARED} to a folder of your own"
         )
-    again = f"`rm -r {shlex.quote(str(folder))}`, then `repro data prepare {dataset.name}`"
-    if dataset.archives and lacking_archives(dataset) and not _in_tfds(dataset):
-        again += f", with {' and '.join(dataset.archives)} in {archive_folder()}"
-    return DataError(f"{what}; delete the folder {folder} and prepare the dataset again: {again}")
+    lacking = "" if _in_tfds(dataset) else " and ".join(lacking_archives(dataset))
+    put = f"put {lacking} into {archive_folder()}, " if lacking else ""
+    return DataError(
+        f"{what}; {put}delete the folder {folder}, then do: repro data prepare {dataset.name}"
+    )
 
 
 def _in_tfds(dataset: Dataset) -> bool:
     try:
-        return (tfds_folder(dataset) / "dataset_info.json").is_file()
-    except (OSError, UsageError, DataError):
+        return exists(tfds_folder(dataset) / "dataset_info.json", TFDS)
+    except ReproError:
         return False
 
 
@@ -83,7 +83,7 @@ def read_record(dataset: Dataset, folder: Path) -> Record:
         raise damaged(dataset, folder, f"{file} is missing")
     record = parse_record(dataset, read_text(file, PREPARED))
     if record is None:
-        raise damaged(dataset, folder, f"{file} is damaged, or of another dataset or version")
+        raise damaged(dataset, folder, f"{file} is damaged, or not of {dataset.title}")
     for array, stored in record.arrays.items():
         file = folder / f"{array}.npy"
         if not exists(file, PREPARED):
@@ -165,5 +165,9 @@ def _mapped(dataset: Dataset, folder: Path, file: Path) -> np.ndarray:
             return np.load(file, allow_pickle=False)
     except OSError as error:
         raise unreadable(file, error, PREPARED) from error
+    except MemoryError as error:
+        raise unreadable(file, OSError(errno.ENOMEM, "no memory left"), PREPARED) from error
+    except ImportError:  # NumPy's own, which says nothing about the file
+        raise
     except Exception:  # of many types, from a damaged header
         raise damaged(dataset, folder, f"{file} is not an array that NumPy reads") from None
