@@ -42,11 +42,18 @@ def counting_iterations(of: spec.Experiment, iterations: int = 64_000) -> spec.E
     return replace(of, recipe=recipe)
 
 
+def line(number: int, update: int, running_error: float, **more) -> dict:
+    """A line of metrics.jsonl."""
+    speed = {"seconds": 180.0, "images_per_second": 3300.0}
+    told = {"pass": number, "update": update, "loss": 0.5, "running_error": running_error}
+    return {**told, **more, **speed}
+
+
 def passes(test_errors: dict[int, float], running_errors: list[float], updates=391) -> list[dict]:
     """The lines of metrics.jsonl; only the passes in `test_errors` were tested."""
     lines = []
     for number, running in enumerate(running_errors, start=1):
-        lines.append({"pass": number, "update": updates * number, "running_error": running})
+        lines.append(line(number, updates * number, running))
         if number in test_errors:
             lines[-1] |= {"test_error": test_errors[number], "test_loss": 1.0}
     return lines
@@ -81,7 +88,7 @@ def record(of: spec.Experiment, seed: int, error: float, **changes) -> dict:
         **changes,
     }
     passes = [
-        {"pass": k, "update": 60_000 * k, "test_error": error + e, "training_error": error / 2 + e}
+        line(k, 60_000 * k, error + e, test_error=error + e, training_error=error / 2 + e)
         for k, e in ((1, 4.0), (2, 0.0))
     ]
     result = {

@@ -3,6 +3,7 @@
 Runs are stood in for by small programs that talk as `repro run --progress json` does.
 """
 
+import hashlib
 import json
 import os
 import resource
@@ -228,15 +229,21 @@ def test_a_reader_that_leaves_early_is_no_error():
 # ---------------------------------------------------------------------------- judging
 
 
+def an_id(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
 def record(seed: int, error: float, scale: str = "paper", seconds: float = 360, **run) -> dict:
     """A finished run of lenet5-mnist, as the trainer and `repro results` would leave it."""
     finished = run.pop("finished", f"2026-01-01T00:00:{seed:02}")
     changes = run.get("overrides", [])
+    resolved = json.loads(json.dumps(settings.as_plain(catalog.experiment("lenet5-mnist"))))
     run = {
-        **{"id": f"{scale}{seed}-{finished}", "experiment": "lenet5-mnist", "paper": "lenet5"},
+        **{"id": an_id(f"{scale}{seed}-{finished}"), "experiment": "lenet5-mnist", "paper": "lenet5"},
         **{"scale": scale, "seed": seed, "overrides": [], "precision": "float32"},
         **{"backend": "tensorflow", "strategy": "single", "replicas": 1, "devices": ["CPU:0"]},
-        **{"versions": {"keras": "3.15.1", "tensorflow": "2.21.0"}, "resolved": {}},
+        **{"versions": {"keras": "3.15.1", "tensorflow": "2.21.0"}, "resolved": resolved},
+        **{"started": "2026-01-01T00:00:00"},
         **{
             "digest": settings.digest(
                 settings.override(catalog.experiment("lenet5-mnist"), changes)
@@ -246,6 +253,7 @@ def record(seed: int, error: float, scale: str = "paper", seconds: float = 360, 
     }
     metrics = {"single-view": {"test_error": error, "training_error": 0.35}}
     result = {"metrics": metrics, "finished": finished, "seconds": seconds}
+    result |= {"images_per_second": 3000.0, "passes": 0, "updates": 0}
     return {"run": run, "passes": [], "result": result}
 
 
@@ -255,7 +263,7 @@ def leave_run(seed: int, error: float, scale: str = "paper", **how) -> str:
     (there := Path("runs/lenet5-mnist")).mkdir(parents=True, exist_ok=True)
     folder = there / f"{scale}-seed{seed}-{len(list(there.iterdir()))}"
     folder.mkdir()
-    made["run"]["id"] = folder.name
+    made["run"]["id"] = an_id(folder.name)
     (folder / "run.json").write_text(json.dumps(made["run"]))
     (folder / "result.json").write_text(json.dumps(made["result"]))
     return str(folder)
@@ -368,7 +376,7 @@ def test_claims_of_one_scale(capsys):
         for seed in range(2):
             made = record(seed, 5.0 - needs.index(needed), "short")
             digest = settings.digest(catalog.experiment(needed))
-            made["run"] |= {"experiment": needed, "id": f"{needed}{seed}", "digest": digest}
+            made["run"] |= {"experiment": needed, "id": an_id(f"{needed}{seed}"), "digest": digest}
             path = Path("results/runs", needed, f"{seed}.json")
             path.write_text(json.dumps(made))
     for arguments, expected in (
@@ -389,7 +397,7 @@ def leave_claimed(claim: str, metric: str, scale: str, values) -> None:
             made = record(seed, 9.0, scale)
             made["run"] |= {
                 "experiment": needed,
-                "id": f"{needed}{seed}",
+                "id": an_id(f"{needed}{seed}"),
                 "digest": settings.digest(catalog.experiment(needed)),
             }
             made["result"]["metrics"]["single-view"][metric] = value + seed / 1000

@@ -7,7 +7,7 @@ import shutil
 import time
 
 import pytest
-from run_records import experiment, failed, record, seal_run, write_run
+from run_records import experiment, failed, line, record, seal_run, write_run
 
 from repro.errors import RunError, UsageError
 from repro.records import journal as journal_module
@@ -57,10 +57,10 @@ def test_what_was_written_is_read(journal):
     assert Journal.open(journal.path).run() == facts
     assert journal.passes() == []
     assert journal.result() is None and journal.failure() is None
-    lines = [{"pass": 1, "loss": 0.1 + 0.2}, {"pass": 2, "loss": 1e-300}]
-    for line in lines:
-        journal.append(line)
-        assert json.loads((journal.path / "metrics.jsonl").read_text().splitlines()[-1]) == line
+    lines = [line(1, 10, 0.1 + 0.2), line(2, 20, 1e-300)]
+    for one in lines:
+        journal.append(one)
+        assert json.loads((journal.path / "metrics.jsonl").read_text().splitlines()[-1]) == one
     assert Journal.open(str(journal.path)).passes() == lines  # every bit of the floats
 
 
@@ -80,22 +80,22 @@ def test_what_is_no_folder_is_a_usage_error(tmp_path, monkeypatch, path):
 
 
 def test_a_line_cut_off_by_a_crash_is_left_out(journal):
-    journal.append({"pass": 1})
+    journal.append(line(1, 10, 90.0))
     with open(journal.path / "metrics.jsonl", "a") as file:
         file.write('{"pass": 2, "lo')
-    assert journal.passes() == [{"pass": 1}]
+    assert journal.passes() == [line(1, 10, 90.0)]
 
 
 def test_a_resumed_run_writes_again_what_came_after_its_checkpoint(journal):
-    for number in (1, 2, 3):
-        journal.append({"pass": number})
+    lines = [line(number, 10 * number, 90.0) for number in (1, 2, 3)]
+    for one in lines:
+        journal.append(one)
     with open(journal.path / "metrics.jsonl", "a") as file:
         file.write('{"pass": 4, "lo')
-    journal.keep(2)
-    journal.append({"pass": 3, "again": True})
-    assert journal.passes() == [{"pass": 1}, {"pass": 2}, {"pass": 3, "again": True}]
-    journal.keep(0)
-    assert journal.passes() == []
+    journal.write_passes(journal.passes()[:2])
+    again = {**lines[2], "again": True}
+    journal.append(again)
+    assert journal.passes() == [*lines[:2], again]
 
 
 def test_a_failed_run_that_is_taken_up_again_has_not_failed(journal):
@@ -259,14 +259,16 @@ def test_a_damaged_ending_is_one_line_and_removing_it_helps(tmp_path, name, cont
         (lambda x: x.pop(1), "pass 3 in the place of pass 2"),
         (lambda x: x.insert(1, x[1]), "pass 2 in the place of pass 3"),
         (lambda x: x.append(x.pop(1)), "pass 3 in the place of pass 2"),
-        (lambda x: x.__setitem__(1, '{"pass": 2, "update": 1}\n'), "no more updates"),
-        (lambda x: x.__setitem__(1, '{"pass": 2, "loss": "x"}\n'), r"pass 2\.loss"),
-        (lambda x: x.__setitem__(1, '{"pass": 2, "loss": NaN}\n'), "not finite"),
+        (lambda x: x.__setitem__(1, x[1].replace("20", "1")), "no more updates"),
+        (lambda x: x.__setitem__(1, x[1].replace("0.5", '"x"')), r"pass 2\.loss"),
+        (lambda x: x.__setitem__(1, x[1].replace("90.0", "[]")), r"pass 2\.running_error"),
+        (lambda x: x.__setitem__(1, x[1].replace("180.0", "-1")), r"pass 2\.seconds"),
+        (lambda x: x.__setitem__(1, x[1].replace("0.5", "NaN")), "not finite"),
     ],
 )
 def test_a_line_that_is_not_as_it_was_written_is_named(journal, change, complaint):
     for number in (1, 2, 3):
-        journal.append({"pass": number, "update": 10 * number, "loss": 1.0})
+        journal.append(line(number, 10 * number, 90.0))
     path = journal.path / "metrics.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     change(lines)
@@ -303,7 +305,6 @@ def test_a_disk_that_is_full_from_the_start_leaves_no_directory(tmp_path, monkey
 
 
 def test_a_result_is_written_even_where_the_journal_is_damaged(journal):
-    journal.append({"pass": 1})
     (journal.path / "metrics.jsonl").write_text("{\n")
     journal.finish(record(TOY, 3, 9.0)["result"])
     assert journal.result()["metrics"]["single-view"]["test_error"] == 9.0

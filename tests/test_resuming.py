@@ -9,6 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import run_records
 from run_records import experiment, record
 
 from repro.errors import RunError
@@ -26,7 +27,7 @@ def variables(seed=0):
 
 
 def line(number):
-    return {"pass": number, "update": UPDATES * number, "loss": 1 / number, "seconds": 0.1}
+    return run_records.line(number, UPDATES * number, 100 / number, test_error=1 / number)
 
 
 def save(journal, passes, values=None, **changes):

@@ -95,20 +95,28 @@ RUN = document(
 )
 # Every other number of a line is the value of a curve.
 PASS = document(
-    {"pass": whole(1)},
-    {"update": whole(1)}
-    | dict.fromkeys(("loss", "test_loss", "running_error", "test_error"), optional(number))
-    | dict.fromkeys(("training_error", "rate_min", "rate_max"), optional(number))
-    | dict.fromkeys(("seconds", "images_per_second"), optional(amount)),
+    {
+        "pass": whole(1),
+        "update": whole(1),
+        "loss": number,
+        "running_error": amount,
+        "seconds": amount,
+        "images_per_second": amount,
+    },
+    dict.fromkeys(
+        ("test_error", "test_loss", "training_error", "rate_min", "rate_max"), optional(number)
+    ),
 )
 RESULT = document(
     {
         "metrics": mapping(mapping(optional(number))),
         "seconds": amount,
         "images_per_second": optional(amount),
+        "passes": whole(),
+        "updates": whole(),
         "finished": moment,
     },
-    {"passes": whole(), "updates": whole(), "resumed": whole(), "test_subset": optional(whole(1))},
+    {"resumed": whole(), "test_subset": optional(whole(1))},
 )
 FAILURE = document({"reason": text}, {"update": whole(), "at": moment})
 LOGGED = document({"mlflow_run_id": text}, {"mlflow_experiment_id": text, "uri": text})
@@ -195,9 +203,9 @@ def passes_of(lines: list[Any]) -> list[dict]:
         line = PASS(line, f"pass {number_}")
         if line["pass"] != number_:
             raise Damaged(f"has pass {line['pass']} in the place of pass {number_}")
-        if line.get("update", update + 1) <= update:
+        if line["update"] <= update:
             raise Damaged(f"has no more updates after pass {number_} than before it")
-        update = line.get("update", update + 1)
+        update = line["update"]
         checked.append({key: value for key, value in line.items() if value is not None})
     return checked
 
@@ -223,9 +231,8 @@ def _hold_to_counts(result: Mapping[str, Any], passes: list[dict]) -> None:
     """Raises Damaged where a result contradicts itself or the passes before it."""
     if not result["metrics"]:
         raise Damaged("has a result without metrics")
-    told = (result.get("passes", len(passes)), result.get("updates"))
-    last = passes[-1] if passes else {}
-    if told[0] != len(passes) or (last and told[1] not in (None, last.get("update"))):
+    told = result["passes"], result["updates"]
+    if told != (len(passes), passes[-1]["update"] if passes else told[1]):
         raise Damaged(f"ends after pass {told[0]}, update {told[1]}; its passes end elsewhere")
     for metrics in result["metrics"].values():
         for kind in ("test", "training"):

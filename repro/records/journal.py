@@ -165,10 +165,6 @@ class Journal:
         text = "".join(json.dumps(without_nan(line), allow_nan=False) + "\n" for line in lines)
         write_text(self.path / "metrics.jsonl", text, within=self.path)
 
-    def keep(self, passes: int) -> None:
-        """Forgets what came after the first `passes` lines: a resumed run writes them again."""
-        self.write_passes(self.passes()[:passes])
-
     # ---------------------------------------------------------------------- how it ended
 
     def result(self) -> dict | None:
