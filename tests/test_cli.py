@@ -4,28 +4,30 @@ Runs are stood in for by small programs that talk as `repro run --progress json`
 """
 
 import hashlib
+import hashlib
 import json
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
-import textwrap
-import threading
-import time
 from pathlib import Path
 
 import pytest
+import run_records
 
-from repro import catalog, cli, settings, spec, terminal
+from repro import catalog, cli, spec, terminal
+from repro.commands import texts
 from repro.errors import DataError
-from repro.training import side_by_side
+from repro.records import reading
+from repro.running import children, train
 
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
+    """Each test has a folder of its own, and sees no records that came with the program."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(reading, "committed", lambda: None)
 
 
 def repro(*arguments: str) -> subprocess.CompletedProcess:
@@ -64,7 +66,7 @@ def repro(*arguments: str) -> subprocess.CompletedProcess:
         ("run lenet5-mnist --strategy multi-worker", ("multi-worker", "not there yet", "single")),
         ("run lenet5-mnist --precision float16", ("'float16'", "mixed_bfloat16")),
         ("run lenet5-mnist --set recipe.batc=1", ("'recipe.batc'", "did you mean recipe.batch")),
-        ("run lenet5-mnist --set recipe.batch=0", ("recipe.batch=0", "above 0")),
+        ("run lenet5-mnist --set recipe.batch=0", ("recipe.batch=0", "from 1")),
         ("run lenet5-mnist --set recipe.batch=many", ("recipe.batch=many", "int")),
         ("run lenet5-mnist --set recipe.batch", ("recipe.batch", "KEY=VALUE")),
         ("run lenet5-mnist --set recipe.data.dataset=mnst", ("mnst", "did you mean mnist")),
@@ -185,10 +187,10 @@ def test_show_a_recipe_that_counts_iterations(capsys):
 
 
 def test_only_errors_are_printed_in_per_cent():
-    assert cli._reported(spec.Reported("layer_response", 0.5, "Figure 7")).startswith(
+    assert texts.reported(spec.Reported("layer_response", 0.5, "Figure 7")).startswith(
         "layer_response 0.5 ("
     )
-    assert cli._band(spec.Band("short", "layer_response", 0.4, 0.6, "two seeds")) == (
+    assert texts.band(spec.Band("short", "layer_response", 0.4, 0.6, "two seeds")) == (
         "short: layer_response 0.4 to 0.6 (two seeds)"
     )
 
@@ -233,61 +235,62 @@ def an_id(text: str) -> str:
     return hashlib.md5(text.encode()).hexdigest()
 
 
-def record(seed: int, error: float, scale: str = "paper", seconds: float = 360, **run) -> dict:
-    """A finished run of lenet5-mnist, as the trainer and `repro results` would leave it."""
-    finished = run.pop("finished", f"2026-01-01T00:00:{seed:02}")
-    changes = run.get("overrides", [])
-    resolved = json.loads(json.dumps(settings.as_plain(catalog.experiment("lenet5-mnist"))))
-    run = {
-        **{"id": an_id(f"{scale}{seed}-{finished}"), "experiment": "lenet5-mnist", "paper": "lenet5"},
-        **{"scale": scale, "seed": seed, "overrides": [], "precision": "float32"},
-        **{"backend": "tensorflow", "strategy": "single", "replicas": 1, "devices": ["CPU:0"]},
-        **{"versions": {"keras": "3.15.1", "tensorflow": "2.21.0"}, "resolved": resolved},
-        **{"started": "2026-01-01T00:00:00"},
-        **{
-            "digest": settings.digest(
-                settings.override(catalog.experiment("lenet5-mnist"), changes)
-            )
-        },
-        **run,
-    }
-    metrics = {"single-view": {"test_error": error, "training_error": 0.35}}
-    result = {"metrics": metrics, "finished": finished, "seconds": seconds}
-    result |= {"images_per_second": 3000.0, "passes": 0, "updates": 0}
-    return {"run": run, "passes": [], "result": result}
+def record(seed: int, error: float, scale: str = "paper", of: str = "lenet5-mnist", **run) -> dict:
+    """A finished run, as the trainer and `repro results` would leave it."""
+    seconds = run.pop("seconds", 360.0)
+    finished = run.pop("finished", f"2026-01-01T00:00:{seed:02}+00:00")
+    facts = {"paper": catalog.paper_of(of).name, "scale": scale, "finished": finished}
+    made = run_records.record(catalog.experiment(of), seed, error, **facts, **run)
+    identity = f"{of} {scale} {seed} {finished} {run}"
+    made["run"]["id"] = hashlib.md5(identity.encode()).hexdigest()
+    made["result"]["metrics"]["single-view"] |= {"training_error": 0.35, "running_error": 0.35}
+    made["result"]["seconds"] = seconds
+    return made
 
 
 def leave_run(seed: int, error: float, scale: str = "paper", **how) -> str:
     """The directory of a finished run; returns it."""
     made = record(seed, error, scale, **how)
-    (there := Path("runs/lenet5-mnist")).mkdir(parents=True, exist_ok=True)
+    (there := Path("runs", made["run"]["experiment"])).mkdir(parents=True, exist_ok=True)
     folder = there / f"{scale}-seed{seed}-{len(list(there.iterdir()))}"
     folder.mkdir()
-    made["run"]["id"] = an_id(folder.name)
+    lines = "".join(json.dumps(line) + "\n" for line in made["passes"])
+    (folder / "metrics.jsonl").write_text(lines)
     (folder / "run.json").write_text(json.dumps(made["run"]))
     (folder / "result.json").write_text(json.dumps(made["result"]))
     return str(folder)
 
 
+def leave_record(made: dict, name: str) -> None:
+    """A record in results/, as `repro results` keeps it."""
+    folder = Path("results/runs", made["run"]["experiment"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(made))
+
+
 @pytest.fixture
 def trained(monkeypatch):
     """`repro run` as if it had just left these run directories; returns (exit code, tags)."""
-    from repro.records import tracking
 
-    def run(*folders: str, scale: str = "paper") -> tuple[int, dict]:
-        outcomes = []
+    def run(*folders: str, scale: str = "paper", options: tuple = ()) -> tuple[int, dict]:
+        outcomes, tags = [], {}
         for folder in folders:
-            seed = json.loads(Path(folder, "run.json").read_text())["seed"]
+            facts = json.loads(Path(folder, "run.json").read_text())
             result = json.loads(Path(folder, "result.json").read_text())
-            result |= {"run_dir": folder, "seed": seed, "images_per_second": 1.0}
-            outcomes.append(side_by_side.Outcome(seed, 0, folder, {**result, "mlflow_run_id": "x"}))
-        tags = {}
-        monkeypatch.setattr(cli, "_prepare", lambda name: None)
-        monkeypatch.setattr(side_by_side, "run", lambda *_: outcomes)
-        monkeypatch.setattr(
-            tracking, "sync", lambda path, verdict=None: tags.update({path: verdict})
-        )
-        return cli.main(["run", "lenet5-mnist", "--scale", scale]), tags
+            Path(folder, "mlflow.json").write_text('{"mlflow_run_id": "x"}')
+            result |= {"run_dir": folder, "seed": facts["seed"], "images_per_second": 1.0}
+            outcomes.append(children.Outcome(facts["seed"], 0, folder, result))
+
+        def process(seeds, command, jobs, show):
+            asked = json.loads(command(seeds[0])[-1])
+            if asked["do"] == "log":
+                tags.update(asked["verdicts"])
+                return [children.Outcome(0, 0)]
+            return outcomes
+
+        monkeypatch.setattr(train, "prepare", lambda name: None)
+        monkeypatch.setattr(children, "run", process)
+        return cli.main(["run", "lenet5-mnist", "--scale", scale, *options]), tags
 
     return run
 
@@ -371,14 +374,9 @@ def test_sync_tags_the_runs_that_were_judged_and_no_other(monkeypatch):
 def test_claims_of_one_scale(capsys):
     name = "lenet5-more-data"
     needs = catalog.claim(name).needs
-    for needed in needs:
-        Path("results/runs", needed).mkdir(parents=True)
+    for number, needed in enumerate(needs):
         for seed in range(2):
-            made = record(seed, 5.0 - needs.index(needed), "short")
-            digest = settings.digest(catalog.experiment(needed))
-            made["run"] |= {"experiment": needed, "id": an_id(f"{needed}{seed}"), "digest": digest}
-            path = Path("results/runs", needed, f"{seed}.json")
-            path.write_text(json.dumps(made))
+            leave_record(record(seed, 5.0 - number, "short", of=needed), f"short-seed{seed}-x")
     for arguments, expected in (
         ([], ("short", "holds")),
         (["--scale", "short"], ("short", "holds")),
@@ -391,17 +389,11 @@ def test_claims_of_one_scale(capsys):
 
 def leave_claimed(claim: str, metric: str, scale: str, values) -> None:
     """Two finished runs of each experiment that the claim needs, with these means."""
-    for number, (needed, value) in enumerate(zip(catalog.claim(claim).needs, values, strict=True)):
-        Path("results/runs", needed).mkdir(parents=True)
+    for needed, value in zip(catalog.claim(claim).needs, values, strict=True):
         for seed in range(2):
-            made = record(seed, 9.0, scale)
-            made["run"] |= {
-                "experiment": needed,
-                "id": an_id(f"{needed}{seed}"),
-                "digest": settings.digest(catalog.experiment(needed)),
-            }
+            made = record(seed, 9.0, scale, of=needed)
             made["result"]["metrics"]["single-view"][metric] = value + seed / 1000
-            Path("results/runs", needed, f"{number}-{seed}.json").write_text(json.dumps(made))
+            leave_record(made, f"{scale}-seed{seed}-x")
 
 
 def test_a_claim_about_training_errors_at_short_scale_is_labelled(capsys):
@@ -443,22 +435,19 @@ def test_a_claim_about_responses_is_not_in_points(capsys):
 
 def test_claims_trains_what_is_missing_at_the_scale_that_is_asked_for(monkeypatch, capsys):
     leave_claimed("resnet-degradation", "running_error", "paper", (8.0, 4.0))
-    commands, prepared = [], []
+    asked, prepared = [], []
 
-    def train(wanted, command, jobs, progress):
-        commands.extend(command(seed) for seed in wanted)
-        return [side_by_side.Outcome(seed, 0, "runs/x", {"seed": seed}) for seed in wanted]
+    def process(seeds, command, jobs, show):
+        asked.extend(json.loads(command(seed)[-1]) for seed in seeds)
+        return [children.Outcome(seed, 0, "runs/x", {"seed": seed}) for seed in seeds]
 
-    monkeypatch.setattr(side_by_side, "run", train)
-    monkeypatch.setattr(cli, "_prepare", prepared.append)
+    monkeypatch.setattr(children, "run", process)
+    monkeypatch.setattr(train, "prepare", prepared.append)
     how = ["--run", "--scale", "short", "--seeds", "2"]
     assert cli.main(["claims", "resnet-degradation", *how]) == 0
     assert prepared == ["cifar10", "cifar10"]
-    asked = [[command[command.index("run") + 1], *command] for command in commands]
-    assert [(a[0], a[a.index("--seed") + 1], a[a.index("--scale") + 1]) for a in asked] == [
-        (name, seed, "short")
-        for name in ("plain56-cifar10", "plain20-cifar10")
-        for seed in ("0", "1")
+    assert [(a["experiment"], a["seed"], a["scale"]) for a in asked] == [
+        (name, seed, "short") for name in ("plain56-cifar10", "plain20-cifar10") for seed in (0, 1)
     ]
     assert "not run" in capsys.readouterr().out  # the paper's scale does not speak for the short
 
@@ -470,11 +459,13 @@ def test_claims_trains_the_others_where_the_data_of_some_is_missing(monkeypatch,
         if dataset == "imagenet":
             raise DataError("imagenet is missing")
 
-    def train(experiment, missing, overrides, options):
-        trained.append(experiment.recipe.data.dataset)
+    def process(seeds, command, jobs, show):
+        name = json.loads(command(seeds[0])[-1])["experiment"]
+        trained.append(catalog.experiment(name).recipe.data.dataset)
+        return [children.Outcome(seed, 0, "runs/x", {"seed": seed}) for seed in seeds]
 
-    monkeypatch.setattr(cli, "_prepare", prepare)
-    monkeypatch.setattr(cli, "_train", train)
+    monkeypatch.setattr(train, "prepare", prepare)
+    monkeypatch.setattr(children, "run", process)
     assert cli.main(["claims", "--run", "--seeds", "2"]) == 3
     assert "cifar10" in trained and "imagenet" not in trained
     assert trained[-1] == "cifar10"  # DenseNet's, after those on ImageNet
@@ -491,10 +482,8 @@ def test_claims_trains_the_others_where_the_data_of_some_is_missing(monkeypatch,
     ],
 )
 def test_exit_code_1_is_for_what_fell_short(errors, verdict, code, capsys):
-    folder = Path("results/runs/lenet5-mnist")
-    folder.mkdir(parents=True)
     for seed, error in enumerate(errors):
-        (folder / f"{seed}.json").write_text(json.dumps(record(seed, error)))
+        leave_record(record(seed, error), f"paper-seed{seed}-x")
     assert cli.main(["verdict", "lenet5-mnist"]) == code
     line = next(x for x in capsys.readouterr().out.splitlines() if "test_error" in x)
     assert line.endswith(verdict)
@@ -517,204 +506,12 @@ def test_a_broken_record_is_one_line(capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-# ---------------------------------------------------------------------------- several seeds
-
-CHILD = textwrap.dedent(
-    """
-    import json, os, signal, sys, time
-    seed, behaviour = int(sys.argv[1]), sys.argv[2]
-    def say(**event):
-        print(json.dumps(event), file=sys.stderr, flush=True)
-    def leave(*_):
-        # A handler must not print: the signal may have come in the middle of a print.
-        os.write(2, b"error: interrupted, the checkpoint is written\\n")
-        sys.exit(130)
-    signal.signal(signal.SIGTERM, leave)
-    print("noise of a library", file=sys.stderr)
-    say(event="start", run_dir=f"runs/{seed}", passes=2, updates=20)
-    if behaviour == "wait":
-        time.sleep(60)
-    if behaviour == "fail" and seed == 1:
-        print("error: the loss is not finite", file=sys.stderr)
-        sys.exit(4)
-    if behaviour in ("usage", "data"):
-        print("error: no such thing", file=sys.stderr)
-        sys.exit(2 if behaviour == "usage" else 3)
-    if behaviour == "crash":
-        sys.exit(1)
-    say(event="pass", update=20, test_error=1.0, images_per_second=100.0, **{"pass": 2})
-    print(json.dumps({"seed": seed, "run_dir": f"runs/{seed}"}))
-    """
-)
-
-
-def children(behaviour: str):
-    return lambda seed: [sys.executable, "-c", CHILD, str(seed), behaviour]
-
-
-def test_each_seed_has_a_process_and_tells_its_progress():
-    events = []
-    outcomes = side_by_side.run(range(3), children("well"), 2, lambda *event: events.append(event))
-    assert [(o.seed, o.exit_code, o.result["run_dir"]) for o in outcomes] == [
-        (seed, 0, f"runs/{seed}") for seed in range(3)
-    ]
-    for seed in range(3):
-        assert [e["event"] for s, e in events if s == seed] == ["start", "pass"]
-
-
-def test_a_seed_that_fails_does_not_end_the_others():
-    outcomes = side_by_side.run(range(3), children("fail"), 1, lambda *_: None)
-    assert [o.exit_code for o in outcomes] == [0, 4, 0]
-    assert outcomes[1].error == "the loss is not finite"
-
-
-def test_no_further_seed_is_started_after_wrong_usage():
-    outcomes = side_by_side.run(range(3), children("usage"), 1, lambda *_: None)
-    assert [(o.exit_code, o.run_dir) for o in outcomes] == [(2, "runs/0"), (130, ""), (130, "")]
-
-
-@pytest.mark.parametrize(("behaviour", "code"), [("usage", 2), ("data", 3)])
-def test_what_fails_for_every_seed_is_no_interruption(behaviour, code, monkeypatch, capsys):
-    def command(*arguments):
-        seed = arguments[arguments.index("--seed") + 1]
-        return [sys.executable, "-c", CHILD, seed, behaviour]
-
-    monkeypatch.setattr(side_by_side, "command", command)
-    monkeypatch.setattr(side_by_side, "jobs", lambda experiment: 1)
-    assert cli.main(["run", "lenet5-digits", "--seeds", "3"]) == code
-    assert capsys.readouterr().err.splitlines()[-1] == "error: seed 0: no such thing"
-
-
-def test_a_failure_is_told_before_an_interruption(monkeypatch, capsys):
-    ended = [
-        side_by_side.Outcome(0, 130, "runs/0"),
-        side_by_side.Outcome(1, 4, "runs/1", error="disk full"),
-    ]
-    monkeypatch.setattr(side_by_side, "run", lambda *_: ended)
-    assert cli.main(["run", "lenet5-digits", "--seeds", "2", "--json"]) == 4
-    assert capsys.readouterr().err.splitlines() == [
-        "go on with: repro resume runs/0",
-        "error: seed 1: disk full",
-    ]
-
-
-def test_a_seed_that_dies_of_the_signal_was_interrupted():
-    code = 'import sys, time; print(\'{"event": "start"}\', file=sys.stderr); time.sleep(60)'
-    (outcome,) = side_by_side.run(
-        [0],
-        lambda seed: [sys.executable, "-uc", code],
-        1,
-        lambda *_: os.kill(os.getpid(), signal.SIGTERM),
-    )
-    assert outcome.exit_code == 130
-
-
-def test_a_process_that_dies_without_a_word_is_a_failure():
-    (outcome,) = side_by_side.run([0], children("crash"), 1, lambda *_: None)
-    assert not outcome.result and outcome.exit_code and outcome.error
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_reach_every_running_seed(number):
-    started = threading.Semaphore(0)
-
-    def interrupt():
-        started.acquire()
-        started.acquire()
-        os.kill(os.getpid(), number)
-
-    threading.Thread(target=interrupt).start()
-    begin = time.monotonic()
-    outcomes = side_by_side.run(range(3), children("wait"), 2, lambda *_: started.release())
-    assert time.monotonic() - begin < 30
-    assert [o.exit_code for o in outcomes] == [130] * 3
-    assert [o.run_dir for o in outcomes] == ["runs/0", "runs/1", ""]
-
-
-def test_interrupted_seeds_say_how_to_go_on(monkeypatch, capsys):
-    stopped = [side_by_side.Outcome(0, 0, "runs/0", {"seed": 0, "run_dir": "runs/0"})]
-    stopped += [side_by_side.Outcome(1, 130, "runs/1"), side_by_side.Outcome(2, 130)]
-    monkeypatch.setattr(side_by_side, "run", lambda *_, **__: stopped)
-    assert cli.main(["run", "lenet5-digits", "--seeds", "3", "--json"]) == 130
-    out, error = capsys.readouterr()
-    assert out == ""
-    assert error.splitlines() == [
-        "seed 0 is finished: runs/0",
-        "go on with: repro resume runs/1",
-        "error: interrupted",
-    ]
-
-
-@pytest.mark.parametrize(("code", "expected"), [(2, 2), (3, 3), (4, 4), (1, 4), (-9, 4)])
-def test_the_exit_code_of_a_failed_seed_is_kept(code, expected, monkeypatch, capsys):
-    failed = [side_by_side.Outcome(0, code, error="disk full")]
-    monkeypatch.setattr(side_by_side, "run", lambda *_, **__: failed)
-    assert cli.main(["run", "lenet5-digits"]) == expected
-    assert capsys.readouterr().err.splitlines()[-1] == "error: disk full"
-
-
-def test_one_example_recipes_go_side_by_side_and_others_one_after_the_other(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    one = catalog.experiment("lenet5-mnist")
-    assert side_by_side.jobs(one) == len(os.sched_getaffinity(0))
-    assert side_by_side.jobs(settings.override(one, ["recipe.batch=128"])) == 1
-
-
-# ---------------------------------------------------------------------------- progress
-
-
-def test_progress_without_a_terminal_is_a_line_per_pass(capsys):
-    with terminal.Bars(["seed 0"]) as bars:
-        bars.show("seed 0", {"event": "start", "run_dir": "runs/x", "passes": 20, "updates": 1000})
-        bars.show(
-            "seed 0", {"event": "progress", "pass": 1, "update": 10, "updates": 1000, "error": 9.0}
-        )
-        line = {"pass": 3, "update": 150, "test_error": 1.234, "images_per_second": 3300.4}
-        bars.show("seed 0", {"event": "pass", **line, "seconds_left": 3723})
-        bars.show("seed 0", {"event": "message", "text": "a word"})
-        bars.show("seed 0", {"event": "done"})
-    assert capsys.readouterr().err.splitlines() == [
-        "seed 0: runs/x",
-        "seed 0: pass 3/20, test error 1.23 %, 3,300 images/s, 1:02:03 left",
-        "seed 0: a word",
-    ]
-
-
-def test_progress_of_a_pass_that_was_not_tested(capsys):
-    with terminal.Bars(["seed 0"]) as bars:
-        for number, how in ((3, {}), (4, {"test_error": 12.0})):
-            line = {"pass": number, "update": 391 * number, "running_error": 20.0 - number}
-            bars.show("seed 0", {"event": "pass", **line, **how})
-    assert capsys.readouterr().err.splitlines() == [
-        "seed 0: pass 3/?, training error 17.00 %",
-        "seed 0: pass 4/?, test error 12.00 %",
-    ]
-
-
-def test_a_test_error_is_shown_during_the_pass_after_it_and_no_later(monkeypatch):
-    shown = []
-    with terminal.Bars(["seed 0"]) as bars:
-        monkeypatch.setattr(bars, "_update", lambda label, event: shown.append(event))
-        bars.show("seed 0", {"event": "pass", "pass": 4, "update": 4, "test_error": 12.0})
-        for number in (5, 6):
-            bars.show("seed 0", {"event": "progress", "pass": number, "update": 5, "error": 9.0})
-    assert [event["test_error"] for event in shown] == [12.0, 12.0, None]
-
-
-def test_results_of_a_run_show_what_was_measured(capsys):
-    metrics = {"test_error": 8.75, "running_error": 1.5, "layer_response": 0.345}
-    result = {"seed": 0, "images_per_second": 1000.0, "run_dir": "runs/x"}
-    cli._print_results([{**result, "metrics": {"single-view": metrics}}])
-    header, line = capsys.readouterr().out.splitlines()
-    names = ["seed", "protocol", "test error %", "running error %", "layer response", "images/s"]
-    assert [name.strip() for name in header.split("  ") if name.strip()][:-1] == names
-    assert line.split() == ["0", "single-view", "8.75", "1.5", "0.345", "1,000", "runs/x"]
-
+# ---------------------------------------------------------------------------- what is seen
 
 ON_TERMINAL = {"TERM": "xterm", "COLUMNS": "80"}
 WORKING = (
     "import os, sys; from repro import cli, terminal\n"
-    "with terminal.working('testing runs/x'), cli._muffled():\n"
+    "with terminal.working('testing runs/x'), terminal.muffled():\n"
     "    os.write(2, b'noise of a library'); print('result')"
 )
 
