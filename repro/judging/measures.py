@@ -73,7 +73,7 @@ def running_errors(record: dict) -> list[tuple[float, float]]:
     Nothing where a pass does not say its error or its updates.
     """
     lines = record["passes"]
-    if not all("running_error" in line and line.get("update") for line in lines):
+    if not all(line.get("running_error") is not None and line.get("update") for line in lines):
         return []
     ends = [0, *(line["update"] for line in lines)]
     middles = [(start + end) / 2 / ends[1] for start, end in pairwise(ends)]

@@ -81,7 +81,8 @@ def curves_of(records: Sequence[Mapping], metric: str, each: float) -> list[dict
     """
     curves = []
     for record in records:
-        lines = [x for x in record["passes"] if math.isfinite(x.get(metric, math.nan))]
+        lines = [x for x in record["passes"] if x.get(metric) is not None]
+        lines = [x for x in lines if math.isfinite(x[metric])]
         curves.append({x["update"] / each if each else x["pass"]: x[metric] for x in lines})
     return [curve for curve in curves if curve]
 

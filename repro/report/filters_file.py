@@ -1,7 +1,5 @@
 """filters.npy of a run directory: the first layer's filters, read with care."""
 
-import io
-import math
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,8 @@ def read_filters(path: Path, within: Path | None = None) -> Any:
     DataError, which names the file, for what is not an array of filters that can be drawn.
     """
     import numpy as np
-    from numpy.lib import format as npy
+
+    from repro.records.arrays import array_of
 
     try:
         content = files.read_bytes(path, within, LARGEST_FILE)
@@ -27,15 +26,14 @@ def read_filters(path: Path, within: Path | None = None) -> Any:
         return None
     except OSError as error:
         raise DataError(f"cannot read {files.reason(error, path)}") from None
-    stream = io.BytesIO(content)
     try:
-        if npy.read_magic(stream) != (1, 0):
-            raise ValueError("another version")
-        shape, by_columns, kind = npy.read_array_header_1_0(stream)
-    except Exception:  # NumPy parses what the file says with Python's own parser
-        raise DataError(f"{path} is not an array as NumPy saves it") from None
-    if kind not in (np.float32, np.float64):
-        raise DataError(f"{path} holds {kind}; accepted is float32 or float64")
+        array = array_of(content)
+    except Exception as error:  # NumPy parses what the file says with Python's own parser
+        said = " ".join(str(error).split())
+        raise DataError(f"{path} is not an array as NumPy saves it: {said}") from None
+    if array.dtype.kind != "f":
+        raise DataError(f"{path} holds {array.dtype}; accepted are floating-point numbers")
+    shape = array.shape
     if len(shape) != 4 or 0 in shape or max(shape[:2]) > LARGEST_SIDE:
         raise DataError(
             f"{path} has the shape {shape}; accepted is (height, width, inputs, filters), "
@@ -44,10 +42,6 @@ def read_filters(path: Path, within: Path | None = None) -> Any:
     pictures = shape[3] if shape[2] == 3 else shape[2] * shape[3]
     if pictures > MOST_PICTURES:
         raise DataError(f"{path} holds {pictures:,} pictures; at most {MOST_PICTURES:,} are drawn")
-    body = content[stream.tell() :]
-    if len(body) != math.prod(shape) * kind.itemsize:
-        raise DataError(f"{path} is cut off or damaged: it holds more or less than it says")
-    array = np.frombuffer(body, kind).reshape(shape, order="F" if by_columns else "C")
     if not np.isfinite(array).all():
         raise DataError(f"{path} holds numbers that are not finite")
     return array
