@@ -232,6 +232,7 @@ ALEXNET = Network(
         "lrn": True,
     },
     choices={"pooling": tuple(POOLINGS)},
+    limits={"towers": (1, 2), "bias": (0, 10), "classes": (2, 1000)},
     published={"parameters": 60_000_000},
     source="abstract (to one digit)",
     reported=TABLE_1,
@@ -242,6 +243,7 @@ SINGLE_TOWER = Network(
     alexnet,
     options={**ALEXNET.options, "towers": 1},
     choices=ALEXNET.choices,
+    limits=ALEXNET.limits,
 )
 # Section 3.2, what two GPUs are compared with: half the maps, but in the last convolution.
 ONE_GPU = Network(
@@ -249,6 +251,7 @@ ONE_GPU = Network(
     alexnet,
     options={**ALEXNET.options, "maps": (48, 128, 192, 192, 256), "towers": 1},
     choices=ALEXNET.choices,
+    limits=ALEXNET.limits,
 )
 VARIED = replace(ALEXNET, published={}, source="", reported=())
 WITHOUT_LRN = replace(VARIED, name="alexnet-without-lrn", options={**ALEXNET.options, "lrn": False})
@@ -264,12 +267,14 @@ LOCAL = Network(
     four_layers,
     options={"side": 24, "activation": "relu", "lrn": False},
     choices={"activation": ACTIVATIONS},
+    limits={"side": (8, 32)},
 )
 LOCAL_LRN = Network(
     "alexnet-local-lrn",
     four_layers,
     options={**LOCAL.options, "lrn": True, "divided": True},
     choices=LOCAL.choices,
+    limits=LOCAL.limits,
 )
 # Figure 1: the paper says only that the network is a four-layer convolutional one, and that it is
 # trained without regularisation of any kind. It is taken to be that of section 3.3 without response
@@ -279,12 +284,14 @@ RELU = Network(
     four_layers,
     options={**LOCAL.options, "side": 32},
     choices=LOCAL.choices,
+    limits=LOCAL.limits,
 )
 TANH = Network(
     "alexnet-four-layers-tanh",
     four_layers,
     options={**RELU.options, "activation": "tanh"},
     choices=LOCAL.choices,
+    limits=LOCAL.limits,
 )
 
 NETWORKS = (

@@ -185,6 +185,8 @@ OF_TABLE_2 = {
 # Of these an update of 64 images takes less than 3 GB as they are.
 SMALL = ("densenet40-k12", "densenet-bc100-k12")
 
+LIMITS = {"depth": (7, 250), "growth_rate": (1, 48), "classes": (2, 1000), "dropout": (0, 0.99)}
+
 OF_CIFAR = tuple(
     Network(
         name,
@@ -197,6 +199,7 @@ OF_CIFAR = tuple(
             "dropout": 0.0,
             "recompute": name not in SMALL,
         },
+        limits=LIMITS,
         published={"parameters": parameters},
         source="Table 2 (to 0.1 million)",
         reported=(TABLE_2[name]["C100+"],),
@@ -358,6 +361,7 @@ OF_IMAGENET = tuple(
         name,
         imagenet,
         options={"blocks": blocks, "growth_rate": growth_rate, "recompute": True},
+        limits=LIMITS,
         published={"parameters": 20_000_000} if name == "densenet201" else {},
         source="section 4.4 (in millions)" if name == "densenet201" else "",
         reported=TABLE_3[name],

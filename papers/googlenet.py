@@ -185,6 +185,7 @@ GOOGLENET = Network(
     googlenet,
     options={"auxiliary": False, "lrn": True, "initialisation": "glorot"},
     choices={"initialisation": INITIALISATIONS},
+    limits={"classes": (2, 1000)},
     published={"parameters": 6_797_700, "multiply_adds": 1_502_000_000},
     source="Table 1 (the sums of its columns, a K read as 1000; some rows do not follow from its "
     "layers)",
@@ -196,6 +197,7 @@ GOOGLENET_AUXILIARY = Network(
     googlenet,
     options={**GOOGLENET.options, "auxiliary": True},
     choices=GOOGLENET.choices,
+    limits=GOOGLENET.limits,
 )
 # The same for ten classes.
 GOOGLENET_10 = replace(

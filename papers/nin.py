@@ -190,6 +190,7 @@ NIN_CIFAR_10 = Network(
     nin,
     options={"mlpconvs": CIFAR_10, "dropout": 0.5, "head": "global-average"},
     choices={"head": HEADS},
+    limits={"dropout": (0, 0.99)},
 )
 WITHOUT_DROPOUT = replace(
     NIN_CIFAR_10,
@@ -224,6 +225,7 @@ CONVENTIONAL = {
         conventional,
         options={"head": head, "maps": 64, "lrn": True},
         choices={"head": HEADS},
+        limits={"maps": (1, 512)},
     )
     for head in HEADS
 }

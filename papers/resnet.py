@@ -194,6 +194,7 @@ RESNETS = {
         cifar,
         options={"n": n, "shortcut": "A"},
         choices={"shortcut": SHORTCUTS},
+        limits={"n": (1, 200)},
         published={"parameters": PARAMETERS[depth]},
         source="Table 6 (to two or three digits)",
     )
@@ -205,6 +206,7 @@ PLAINS = {
         cifar,
         options={"n": N[depth], "shortcut": "none"},
         choices={"shortcut": SHORTCUTS},
+        limits={"n": (1, 200)},
         published={"parameters": PARAMETERS[depth]},
         source="section 4.2: as many as the residual network, Table 6 (to two digits)",
     )
@@ -216,6 +218,7 @@ PROJECTED = {
         cifar,
         options={"n": N[depth], "shortcut": "B"},
         choices={"shortcut": SHORTCUTS},
+        limits={"n": (1, 200)},
     )
     for depth in (20, 56)
 }

@@ -221,6 +221,8 @@ def vgg(configuration: str, initialisation: str = "glorot", classes: int = 1000,
 # Table 2, in millions; A and A-LRN share a column.
 PARAMETERS = {"A": 133, "A-LRN": 133, "B": 133, "C": 134, "D": 138, "E": 144}
 
+LIMITS = {"classes": (2, 1000), "side": (32, 224)}
+
 NETWORKS = tuple(
     Network(
         name,
@@ -230,6 +232,7 @@ NETWORKS = tuple(
             "configuration": tuple(CONFIGURATIONS),
             "initialisation": INITIALISATIONS,
         },
+        limits=LIMITS,
         published={"parameters": PARAMETERS[configuration] * 1_000_000}
         if configuration in PARAMETERS
         else {},
@@ -248,6 +251,7 @@ SMALL = Network(
     vgg,
     options={"configuration": "A", "initialisation": "glorot", "classes": 10, "side": 128},
     choices=NETWORKS[0].choices,
+    limits=LIMITS,
 )
 
 # ------------------------------------------------------------------------------- the recipes

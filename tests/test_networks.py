@@ -9,6 +9,7 @@ from by_hand import assert_gaussian
 from graphs import unweighted
 
 from papers import alexnet, densenet, googlenet, lenet5, nin, resnet, vgg
+from repro import catalog, settings
 from repro.errors import UsageError
 from repro.networks import layers
 
@@ -211,3 +212,37 @@ def test_the_papers_convolutions_have_such_borders(name, convolution, options):
 def test_an_unknown_option_is_refused_with_what_is_accepted(build, options, message):
     with pytest.raises(UsageError, match=message):
         build(**options)
+
+
+@pytest.mark.parametrize("name", sorted(n.name for n in catalog.networks()))
+def test_every_number_that_a_network_takes_has_limits_of_its_own(name):
+    """So that `--set network.n=100000` is refused before hours and memory go into it."""
+    network = catalog.network(name)
+    options = settings.with_defaults(network.build, network.options)
+    numbers = {
+        option: value
+        for option, value in options.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    assert set(numbers) <= set(network.limits)
+    for option, value in numbers.items():
+        least, most = network.limits[option]
+        assert least <= value <= most
+
+
+@pytest.mark.parametrize(
+    ("experiment", "assignment", "accepted"),
+    [
+        ("resnet20-cifar10", "network.n=100000", "from 1 to 200"),  # 200: ResNet-1202
+        ("densenet40-k12-cifar10", "network.growth_rate=5000", "from 1 to 48"),
+        ("densenet40-k12-cifar10", "network.depth=40000", "from 7 to 250"),
+        ("vgg-a-imagenette", "network.side=100000", "from 32 to 224"),
+        ("googlenet-imagenette", "network.classes=999999999", "from 2 to 1,000"),
+        ("nin-conventional-fc-cifar10", "network.maps=1000000", "from 1 to 512"),
+        ("nin-cifar10", "network.dropout=1.5", "from 0 to 0.99"),
+        ("alexnet-local-cifar10", "network.side=99999", "from 8 to 32"),
+    ],
+)
+def test_networks_beyond_their_limits_are_refused(experiment, assignment, accepted):
+    with pytest.raises(UsageError, match=f"accepted is a .*number {accepted}"):
+        settings.override(catalog.experiment(experiment), [assignment])
