@@ -319,13 +319,136 @@ def test_spoilt_arrays_are_noticed(tiny, array, fault):
     assert array in problems[0]
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"arrays": {}, "content": {}}'])
-def test_a_spoilt_record_is_noticed(tiny, text):
-    datasets.prepare("tiny")
-    prepared("facts.json").write_text(text)
-    with pytest.raises(DataError, match=r"facts\.json.*delete the folder"):
+@pytest.fixture(scope="session")
+def drawn():
+    return {"train": random_split(40, 1), "test": random_split(12, 2)}
+
+
+@pytest.fixture
+def kept(drawn, tmp_path, monkeypatch):
+    """The dataset "tiny", prepared, without TFDS; gives its folder and its record."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "prepared"))
+    monkeypatch.setitem(sets.DATASETS, "tiny", blank_dataset(drawn))
+    writing.write_arrays(sets.DATASETS["tiny"], drawn, prepared(""))
+    return prepared(""), json.loads(prepared("facts.json").read_text())
+
+
+def refused():
+    """The one line for a prepared folder of which nothing is believed."""
+    with pytest.raises(DataError) as error:
         datasets.load("tiny", "train")
-    assert datasets.check("tiny")
+    text = str(error.value)
+    assert "\n" not in text
+    assert datasets.check("tiny") == datasets.glance("tiny") == [text]
+    with pytest.raises(DataError):
+        datasets.facts("tiny")
+    row = next(row for row in datasets.available() if row["name"] == "tiny")
+    assert row["problem"] == text
+    return text
+
+
+TORN = {
+    "empty": b"",
+    "another value": b"[]",
+    "nothing in it": b"{}",
+    "no arrays": b'{"name": "tiny", "version": "1.0.0", "arrays": {}, "content": {}}',
+    "not UTF-8": b'{"name": "\xff\xfe"}',
+    "deep": b"[" * 100_000,
+    "deep in a field": b'{"arrays": ' + b'{"a":' * 50_000,
+    "a number of 5,000 digits": b'{"arrays": ' + b"9" * 5000 + b"}",
+    "endless": b" " * (17 * 2**20),
+}
+
+
+@pytest.mark.parametrize("content", TORN.values(), ids=TORN)
+def test_a_torn_record_is_noticed(kept, content):
+    prepared("facts.json").write_bytes(content)
+    text = refused()
+    assert "facts.json is damaged" in text
+    assert f"delete the folder {kept[0]}, then do: repro data prepare tiny" in text
+
+
+def changed(record, *path, value):
+    record = json.loads(json.dumps(record))
+    inner = record
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return record
+
+
+ARRAY = ("arrays", "train-images")
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        (("arrays",), (None, [], 7, "train-images", {"train-images": {}})),
+        (ARRAY, (None, [], "x", {"sha256": "0" * 64})),
+        ((*ARRAY, "bytes"), (None, "5", -1, True, 2.5, 10**400, [], float("nan"))),
+        ((*ARRAY, "sha256"), (None, 7, "", "0" * 63, "Z" * 64, ["0" * 64], "0" * 64 + "\n")),
+        (("content",), (None, [], "x", {}, {"train": 0})),
+        (("name",), (None, "mnist", ["tiny"])),
+        (("version",), (None, 1.0, "2.0.0")),
+    ],
+)
+def test_a_record_of_other_types_or_values_is_noticed(kept, path, values):
+    for value in values:
+        prepared("facts.json").write_text(json.dumps(changed(kept[1], *path, value=value)))
+        assert "delete the folder" in refused()
+
+
+def test_a_record_that_is_no_file_is_noticed_at_once(kept):
+    prepared("facts.json").unlink()
+    os.mkfifo(prepared("facts.json"))
+    assert "facts.json is damaged" in refused()
+    prepared("facts.json").unlink()
+    prepared("facts.json").mkdir()
+    assert "facts.json is damaged" in refused()
+
+
+def header(description):
+    """The beginning of an array's file, with its description as given."""
+    return b"\x93NUMPY\x01\x00" + len(description).to_bytes(2, "little") + description
+
+
+HEADERS = {
+    "no Python": b"{'descr': '|u1', ",
+    "unknown type": b"{'descr': 'zz', 'fortran_order': False, 'shape': (1,)}",
+    "objects": b"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}",
+    "huge": b"{'descr': '|u1', 'fortran_order': False, 'shape': (" + b"9" * 30 + b",)}",
+    "negative": b"{'descr': '|u1', 'fortran_order': False, 'shape': (-1,)}",
+    "deep": b"(" * 5000,
+    "unended text": b"'''",
+    "not ASCII": b"\xff\xfe",
+}
+
+
+@pytest.mark.parametrize("description", HEADERS.values(), ids=HEADERS)
+def test_an_array_with_a_damaged_header_is_noticed(kept, description):
+    file = prepared("train-images.npy")
+    size = file.stat().st_size
+    file.write_bytes(header(description).ljust(size, b"\n"))
+    assert file.stat().st_size == size or description == HEADERS["deep"]
+    with pytest.raises(DataError, match=r"train-images\.npy .*delete the folder"):
+        datasets.load("tiny", "train")
+    assert "train-images.npy" in datasets.check("tiny")[0]
+
+
+def test_a_linked_array_is_held_to_its_digest_like_any_other(kept, tmp_path):
+    """People keep large arrays on another disk; what is read is verified wherever it lies."""
+    array = prepared("train-images.npy")
+    elsewhere = array.rename(tmp_path / "elsewhere.npy")
+    array.symlink_to(elsewhere)
+    assert datasets.check("tiny") == []
+    flip(elsewhere)
+    assert "was altered since it was prepared" in datasets.check("tiny")[0]
+    for target in ("/dev/zero", str(tmp_path)):
+        array.unlink()
+        array.symlink_to(target)
+        assert f"{array} is not a file" in datasets.check("tiny")[0]
+    assert elsewhere.exists()
 
 
 def test_prepared_arrays_of_another_dataset_are_refused(tiny, monkeypatch):
@@ -382,7 +505,8 @@ def test_the_digits_test_split_is_the_last_360():
     digits = sklearn_datasets.load_digits()
     loaded = datasets.load("digits", "test")
     np.testing.assert_array_equal(loaded.labels, digits.target[-360:])
-    assert datasets.check("digits") == []
+    assert datasets.check("digits") == datasets.glance("digits") == []
+    assert datasets.standing("digits") == "ok: all of 1,437 train and 360 test"
     assert datasets.facts("digits")["examples"] == {"train": 1437, "test": 360}
 
 
@@ -420,7 +544,9 @@ def test_a_split_that_is_none_is_refused_in_one_short_line(split):
         assert len(str(error.value)) < 250
 
 
-@pytest.mark.parametrize("ask", [datasets.facts, datasets.prepare, datasets.check])
+@pytest.mark.parametrize(
+    "ask", [datasets.facts, datasets.prepare, datasets.check, datasets.glance, datasets.standing]
+)
 def test_an_unknown_dataset_is_refused(ask):
     with pytest.raises(UsageError, match="did you mean mnist"):
         ask("mnits")
