@@ -1,8 +1,11 @@
 """The figures of the papers, and of small networks counted by hand."""
 
+import dataclasses
+
 import pytest
 
-from repro.errors import RunError, UsageError
+from repro import catalog, spec
+from repro.errors import RunError
 from repro.networks import anatomy
 
 keras = pytest.importorskip("keras")
@@ -24,7 +27,7 @@ LENET5 = {
 
 @pytest.fixture(scope="module")
 def lenet5():
-    return anatomy.of_network("lenet5")
+    return anatomy.of_network(catalog.network("lenet5"))
 
 
 @pytest.mark.parametrize("name", LENET5)
@@ -54,20 +57,25 @@ def test_only_the_named_layers_count(lenet5):
     assert counted == set(LENET5)
 
 
-def test_lenet1_has_2578_parameters():
-    assert anatomy.of_network("lenet1")["parameters"] == 2_578
-
-
-def test_the_textbooks_lenet5():
-    modern = anatomy.of_network("lenet5-modern")
-    assert modern["parameters"] == 61_706
-    assert modern["multiply_adds"] == 416_520
+def test_the_textbooks_lenet5_sees_the_whole_image_too():
+    modern = anatomy.of_network(catalog.network("lenet5-modern"))
     assert modern["layers"][-1]["receptive_field"] == 32
+    assert modern["published"] == {} and modern["reported"] == []
 
 
-def test_an_unknown_network_is_a_usage_error():
-    with pytest.raises(UsageError, match="did you mean lenet5"):
-        anatomy.of_network("lenet55")
+def test_what_the_paper_prints_of_a_network_stands_beside_its_anatomy():
+    network = catalog.network("alexnet-local")
+    plain = dataclasses.replace(
+        network,
+        published={"parameters": 1},
+        source="Table 0",
+        reported=(spec.Reported("test_error", 12.5, "Table 0"),),
+    )
+    found = anatomy.of_network(plain)
+    assert found["parameters"] == 1_116_490
+    assert (found["published"], found["source"]) == ({"parameters": 1}, "Table 0")
+    (number,) = found["reported"]
+    assert (number["metric"], number["value"]) == ("test_error", 12.5)
 
 
 def by_name(model):
