@@ -1,1 +1,1 @@
-"""The papers: one module each."""
+"""The papers, a module each; `common` holds what several of them share."""

@@ -9,8 +9,8 @@ images with 40 layers and k = 12; 4.51 % with 0.8 million weights, DenseNet-BC o
 k = 12; 3.46 % with DenseNet-BC of 190 layers and k = 40). Their numbers on CIFAR-100 and SVHN, and
 the networks of Tables 1 and 3 on ImageNet (25.02 % top-1 with 121 layers and one crop), are here
 too, but not how those are trained and tested. DenseNet-161 is from the authors' repository. With
-the blocks that Table 1 gives it, DenseNet-264 has 265 layers with weights; the others have as many
-as they are called by.
+the blocks that Table 1 gives it, DenseNet-264 has 265 layers with weights; each of the others has
+as many as its name says.
 
 Kept as they are for the gradients, the inputs of all layers take memory that grows with the square
 of a block's depth: each is a copy of all maps before it. All networks but the two smallest are

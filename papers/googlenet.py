@@ -191,7 +191,7 @@ GOOGLENET = Network(
     "layers)",
     reported=(ALL_CROPS,),
 )
-# As it is trained: what it is tested by is the first of its three outputs.
+# As it is trained. Tests take the first of its three outputs.
 GOOGLENET_AUXILIARY = Network(
     "googlenet-auxiliary",
     googlenet,

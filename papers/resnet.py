@@ -124,7 +124,7 @@ def relu(x, name: str):
 
 def option_a(x, name: str, maps: int, stride: int):
     """Option A: every `stride`-th pixel both ways, then zeros up to `maps` maps; no parameters."""
-    # The mean of a single pixel. The gradient of x[:, ::stride, ::stride] is slow on CPUs.
+    # Pooling over single pixels: the gradient of x[:, ::stride, ::stride] is slow on CPUs.
     x = keras.layers.AveragePooling2D(1, strides=stride, name=f"{name}_subsampled")(x)
     return keras.ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, maps - x.shape[-1])))
 

@@ -228,7 +228,7 @@ def test_images_of_unknown_size_are_pooled_and_normalised():
         ({"pool_size": 3, "data_format": "channels_first"}, "last axis"),
     ],
 )
-def test_a_pooling_that_this_is_not(options, message):
+def test_poolings_that_cannot_overhang_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         krizhevsky2012.CeilMaxPooling2D(**options)
 
@@ -341,7 +341,7 @@ def test_the_parameters_of_cuda_convnets_local_layers(side, maps, parameters):
     assert layer.count_params() == parameters
 
 
-def test_a_padding_that_there_is_not():
+def test_an_unknown_padding_is_refused():
     with pytest.raises(ValueError, match="'full' is neither"):
         local(1, 3, "full")
 
