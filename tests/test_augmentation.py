@@ -1,12 +1,17 @@
 """Augmentations: which examples there are, what is fixed, the geometry and the colours."""
 
+import dataclasses
+import hashlib
 import itertools
 
 import numpy as np
 import pytest
 
-from repro.data import augmentation
+from repro import catalog, settings
+from repro.data import augmentation, crops, distortion, parts, preprocessing
 from repro.data.augmentation import Chain, CropAndFlip, PCAColour, RandomCrop
+from repro.data.batches import Batches
+from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
 from repro.data.distortion import DistortedCopies, warp
 from repro.data.draws import Draw
 from repro.errors import UsageError
@@ -383,3 +388,162 @@ def test_the_steps_of_a_chain_draw_for_themselves():
     # Two places of 0, 1 or 2 each; the same draw twice would give 0, 2 and 4 alone.
     counts = np.bincount(left, minlength=5)
     assert chi_squared(counts, count * np.array([1, 2, 3, 2, 1]) / 9) < CHI_SQUARED[4]
+
+
+# ---------------------------------------------------------------------------- limits
+
+BEYOND = [
+    (CropAndFlip, {"pad": (-1, 65, 999_999_999, 10**30, 1.5, True, "4", None)}, {}),
+    (CropAndFlip, {"outside": (float("nan"), float("inf"), -1e7, "0")}, {}),
+    (RandomCrop, {"side": (0, -1, 1025, 10**30, 2.5)}, {}),
+    (PCAColour, {"deviation": (-0.1, 11, float("nan")), "white": (0, -1, 1e6)}, {}),
+    (DistortedCopies, {"copies": (-1, 100, 10**30), "translation": (-1, 1e4)}, {}),
+    (DistortedCopies, {"scaling": (-1, 11), "squeezing": (-1, 11), "shear": (-0.1, 11)}, {}),
+    (ScaleJitter, {"side": (0, 257, 10**30), "smallest": (513,), "largest": (255, 1025)}, {}),
+    (InceptionCrop, {"side": (0, 1025), "least": (0, -0.1, 1.1, float("nan"))}, {}),
+    (InceptionCrop, {"interpolations": ((), ("bilinaer",))}, {}),
+    (PhotometricDistortions, {"brightness": (-0.1, 1.1), "contrast": (2,), "saturation": (9,)}, {}),
+    (Square, {"side": (0, 1025, 10**30), "interpolation": ("", "bilinaer")}, {}),
+    (preprocessing.PadTo, {"size": (0, -1, 1025, 10**30, 1.5)}, {}),
+    (preprocessing.Enlarge, {"size": (0, 1025)}, {}),
+    (
+        preprocessing.ShrinkInto,
+        {"digit": (0, 21), "field": (0, 1025), "box": (1025,)},
+        {"field": 28},
+    ),
+    (preprocessing.Contrast, {"background": (float("nan"), 1e9)}, {"foreground": 1.0}),
+    (preprocessing.PerPixelMean, {"scale": (0, -1, 1e9)}, {}),
+    (preprocessing.ChannelMean, {"scale": (0, -1, float("inf"))}, {}),
+    (preprocessing.GlobalContrastNormalization, {"scale": (0, -1), "bias": (-1, 1e13)}, {}),
+    (preprocessing.ZCAWhitening, {"regularisation": (0, -1, 1e13)}, {}),
+    (preprocessing.LocalContrastNormalization, {"size": (0, 256), "deviation": (0, 1e4)}, {}),
+    (preprocessing.LocalContrastNormalization, {"least": (0, -1, 1e9)}, {}),
+]
+GIVEN = {"side": 8, "size": 8, "digit": 16, "background": 0.0}
+
+
+@pytest.mark.parametrize(("part", "beyond", "given"), BEYOND)
+def test_each_part_holds_its_own_fields_to_their_limits(part, beyond, given):
+    names = {field.name for field in dataclasses.fields(part)}
+    needed = {f.name for f in dataclasses.fields(part) if f.default is dataclasses.MISSING}
+    given = {**{k: v for k, v in GIVEN.items() if k in needed}, **given}
+    part(**given)
+    for field, values in beyond.items():
+        assert field in names
+        for value in values:
+            with pytest.raises(UsageError) as error:
+                part(**{**given, field: value})
+            text = str(error.value)
+            assert "accepted" in text and "\n" not in text and len(text) < 300
+            assert field in text or "interpolation" in text
+
+
+def test_every_number_of_every_part_has_both_ends():
+    """A number without an upper end is memory, minutes or a traceback for whoever mistypes it."""
+    tested = {(part, field) for part, beyond, _ in BEYOND for field in beyond}
+    for part in (*parts.PREPROCESSINGS, *parts.AUGMENTATIONS):
+        for field in dataclasses.fields(part):
+            if field.type in ("int", "float"):
+                limits = field.metadata["limits"]
+                assert np.isfinite([limits.least, limits.most]).all()
+                if (part, field.name) != (preprocessing.Contrast, "foreground"):
+                    assert (part, field.name) in tested
+
+
+@pytest.mark.parametrize(
+    ("experiment", "assignment", "accepted"),
+    [
+        ("resnet20-cifar10", "pad=-1", "a whole number from 0 to 64"),
+        ("resnet20-cifar10", "pad=999999999", "a whole number from 0 to 64"),
+        ("resnet20-cifar10", "pad=" + "9" * 30, "a whole number from 0 to 64"),
+        ("resnet20-cifar10", "pad=4.5", "a whole number"),
+        ("resnet20-cifar10", "outside=1e300", "a number from"),
+        ("alexnet-local-cifar10", "side=0", "a whole number from 1 to 1,024"),
+        ("lenet5-mnist-distorted", "copies=1000", "a whole number from 0 to 99"),
+        ("lenet5-mnist-distorted", "shear=-1", "a number from 0 to 10"),
+    ],
+)
+def test_what_the_command_line_sets_is_refused_by_its_whole_key(experiment, assignment, accepted):
+    with pytest.raises(UsageError) as error:
+        settings.override(catalog.experiment(experiment), [f"recipe.augmentation.{assignment}"])
+    name = assignment.partition("=")[0]
+    assert str(error.value).startswith(f"recipe.augmentation.{name}=")
+    assert f"accepted is {accepted}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "steps", [(), (None,), (CropAndFlip, "RandomCrop"), (RandomCrop(4), ScaleJitter())]
+)
+def test_a_chain_of_what_cannot_follow_each_other_is_refused(steps):
+    with pytest.raises(UsageError, match="accepted"):
+        Chain(steps)
+
+
+# ---------------------------------------------------------------------------- what there is
+
+
+def test_every_part_that_a_recipe_can_name_is_listed_with_what_it_does():
+    listed = {row["name"]: row for row in parts.preprocessings() + parts.augmentations()}
+    rooms = (preprocessing, augmentation, crops, distortion)
+    made = {
+        name
+        for module in rooms
+        for name, part in vars(module).items()
+        if dataclasses.is_dataclass(part) and part.__module__ == module.__name__
+    }
+    learnt = {"ColourShift", "Preprocessed"}  # made by others, never written in a recipe
+    assert listed.keys() == made - learnt
+    for row in listed.values():
+        assert row["does"].endswith(".") and len(row["does"]) <= 100
+    assert listed["CropAndFlip"]["fields"] == {"pad": 4, "flip": True, "outside": 0.0}
+    assert listed["PadTo"]["module"] == "repro.data.preprocessing"
+    for paper in catalog.papers():
+        for experiment in paper.experiments:
+            chain = getattr(experiment.recipe.augmentation, "steps", ())
+            for part in (*experiment.recipe.preprocessing, *chain):
+                assert type(part).__name__ in listed
+
+
+# ---------------------------------------------------------------------------- as on record
+
+
+def pattern(*shape):
+    """Grey levels that need no generator."""
+    numbers = (np.arange(np.prod(shape), dtype=np.uint64) * np.uint64(2654435761)) >> np.uint64(9)
+    return (numbers % np.uint64(256)).astype(np.uint8).reshape(shape)
+
+
+def test_crops_are_those_that_the_runs_on_record_were_trained_on():
+    """The digests were taken from the program before its augmentations took a `Draw`.
+
+    Nothing is computed but a difference and a product per pixel, so every machine gives the same.
+    """
+    images = pattern(60, 32, 32, 3).astype(np.float32)
+    for part, seed, wanted in (
+        (CropAndFlip(pad=4), 0, "2caa03420b277929"),
+        (CropAndFlip(pad=4), 3, "d94ede2f2e5a8910"),
+        (RandomCrop(24), 3, "9de78df5e9aaa57a"),
+    ):
+        chunk, labels = Batches(images, np.arange(60), 16, seed, augmentation=part).chunk(7, 2)
+        digest = hashlib.sha256(chunk.tobytes() + labels.tobytes()).hexdigest()
+        assert digest[:16] == wanted
+
+
+def test_distortions_and_colours_are_those_that_the_runs_on_record_were_trained_on():
+    images = pattern(60, 28, 28, 1).astype(np.float32) / 255
+    batches = Batches(images, np.arange(60), 16, 3, augmentation=DistortedCopies(), fill=-0.1)
+    chunk, labels = batches.chunk(7, 2)
+    assert labels[0, :8].tolist() == [17, 29, 43, 54, 36, 11, 8, 54]
+    np.testing.assert_allclose(
+        chunk.ravel()[500::2500][:8],
+        [0.371952, 0.372549, 0.401524, 0.429165, 0.332197, 0.372613, 0.3638, -0.1],
+        atol=1e-5,
+    )
+    photographs = pattern(60, 8, 8, 3).astype(np.float32)
+    colours = augmentation.fit(PCAColour(white=255.0), photographs)
+    chunk, _ = Batches(photographs, np.arange(60), 16, 3, augmentation=colours).chunk(7, 2)
+    np.testing.assert_allclose(
+        chunk.ravel()[5::771][:8],
+        [222.5428, 223.2544, 194.8478, 78.2734, 20.0544, 31.7389, 49.5703, 185.223],
+        rtol=1e-5,
+    )

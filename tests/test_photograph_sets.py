@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from repro import cli
-from repro.data import datasets, sets, sources
+from repro.data import datasets, sets, sources, writing
 from repro.data.photographs import Photographs
 from repro.data.sets import Dataset
 from repro.errors import DataError, RunError, UsageError
@@ -260,6 +260,279 @@ def test_a_record_of_other_numbers_is_noticed(snaps, numbers):
         datasets.load("snaps", "train")
     assert datasets.count("snaps", "train") == 9
     assert datasets.check("snaps")
+
+
+# ---------------------------------------------------------------------------- half a photograph
+
+
+def halve(files, number):
+    files[number] = files[number][: len(files[number]) // 2]
+
+
+BROKEN = {
+    "half a JPEG": lambda file: file[: len(file) // 2],
+    "all but its end": lambda file: file[:-40],
+    "nothing": lambda file: b"",
+    "a page of a log-in": lambda file: b"<html>Please log in</html>",
+}
+
+
+@pytest.mark.parametrize("number", [0, 4, 6])
+@pytest.mark.parametrize("broken", BROKEN)
+def test_what_is_no_whole_photograph_is_not_prepared(snaps, broken, number):
+    """A digest does not help: of the training photographs none is known."""
+    files = snaps["train"][0]
+    whole = files[number]
+    files[number] = BROKEN[broken](whole)
+    with pytest.raises(
+        DataError, match=f"photograph {number} of train in .* cannot be decoded"
+    ) as e:
+        datasets.prepare("snaps")
+    assert "put the official files there, or move that folder away" in str(e.value)
+    assert list(prepared("").parent.glob("*")) == []
+    files[number] = whole  # the official files
+    datasets.prepare("snaps")
+    assert datasets.check("snaps") == []
+
+
+def as_before(snaps, monkeypatch):
+    """Prepares as versions did that decoded nothing."""
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "fault", lambda file: None)
+        datasets.prepare("snaps")
+    record = json.loads(prepared("facts.json").read_text())
+    del record["decoded"]
+    prepared("facts.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("look", [datasets.check, datasets.glance])
+def test_half_a_photograph_prepared_before_is_told_and_what_is_said_helps(snaps, monkeypatch, look):
+    whole = list(snaps["train"][0])
+    halve(snaps["train"][0], 4)
+    as_before(snaps, monkeypatch)
+    (problem,) = look("snaps")
+    for words in (
+        "1 of the 7 photographs of train",
+        "photograph 4 ",
+        "delete the folder",
+    ):
+        assert words in problem
+    with pytest.raises(DataError, match=r"photograph 4 cannot be decoded.*repro data check"):
+        datasets.load("snaps", "train").images[:]
+    # It came so. To prepare the same files again does not help, and says so.
+    shutil.rmtree(prepared(""))
+    with pytest.raises(DataError, match=r"photograph 4 of train in .*put the official files"):
+        datasets.prepare("snaps")
+    snaps["train"][0][:] = whole
+    datasets.prepare("snaps")
+    assert look("snaps") == []
+
+
+def test_of_many_that_are_broken_some_are_named(snaps, monkeypatch):
+    for number in range(6):
+        halve(snaps["train"][0], number)
+    as_before(snaps, monkeypatch)
+    (problem,) = datasets.check("snaps")
+    assert "6 of the 7 photographs" in problem
+    assert [f"photograph {n} " in problem for n in range(6)] == [True] * 3 + [False] * 3
+
+
+def test_the_check_of_photographs_tells_how_far_it_is(snaps):
+    datasets.prepare("snaps")
+    steps = []
+    datasets.check("snaps", lambda done, total: steps.append((done, total)))
+    assert steps[0] == (7, 12)
+    assert steps[-1] == (12, 12)
+    assert steps == sorted(steps)
+
+
+def test_a_glance_decodes_nothing_twice_but_sees_what_was_altered(snaps, monkeypatch):
+    datasets.prepare("snaps")
+    with monkeypatch.context() as patch:
+        patch.setattr(Photographs, "examine", None)
+        assert datasets.glance("snaps") == []
+    flip(prepared("train-encoded.npy"))
+    assert "was altered since it was prepared" in datasets.glance("snaps")[0]
+
+
+@pytest.mark.parametrize("ends", [[1, 1], [2, 1], [0, 1], [-1, 1]])
+def test_places_of_photographs_that_cannot_be_are_noticed(snaps, ends):
+    """Even where somebody made a record to match."""
+    datasets.prepare("snaps")
+    values = np.load(prepared("train-ends.npy"))
+    values[: len(ends)] = ends
+    np.save(prepared("train-ends.npy"), values)
+    record = json.loads(prepared("facts.json").read_text())
+    record["arrays"]["train-ends"]["sha256"] = hashlib.sha256(values).hexdigest()
+    prepared("facts.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match=r"train-ends\.npy was altered"):
+        datasets.load("snaps", "train")
+    assert len(datasets.check("snaps")) == 1
+
+
+# ---------------------------------------------------------------------------- in each class
+
+
+def held_to(monkeypatch, least, most):
+    dataset = dataclasses.replace(
+        sets.DATASETS["snaps"],
+        examples={"train": 7, "validation": 5},
+        partial=(),
+        per_class={"train": (least, most)},
+    )
+    monkeypatch.setitem(sets.DATASETS, "snaps", dataset)
+
+
+def test_a_split_is_held_to_the_number_of_each_class(snaps, monkeypatch):
+    held_to(monkeypatch, 1, 2)  # there are 2, 2, 1 and 2
+    datasets.prepare("snaps")
+    assert datasets.check("snaps") == []
+    held_to(monkeypatch, 2, 2)
+    (problem,) = datasets.check("snaps")
+    assert "it holds 1 examples of class 2, wanted are 2" in problem
+    assert f"delete the folder {prepared('')}" in problem
+    assert datasets.glance("snaps") == [problem]
+    with pytest.raises(DataError, match="of class 2"):
+        datasets.load("snaps", "train")
+    shutil.rmtree(prepared(""))
+    with pytest.raises(DataError, match="of class 2, wanted are 2; put the official files there"):
+        datasets.prepare("snaps")
+    assert list(prepared("").parent.glob("*")) == []
+
+
+def test_a_part_of_a_split_is_held_to_the_most_of_each_class(snaps, monkeypatch):
+    dataset = dataclasses.replace(
+        sets.DATASETS["snaps"], examples={"train": 9, "validation": 5}, per_class={"train": (2, 3)}
+    )
+    monkeypatch.setitem(sets.DATASETS, "snaps", dataset)
+    datasets.prepare("snaps")
+    assert datasets.check("snaps") == []
+    few = dataclasses.replace(dataset, per_class={"train": (1, 1)})
+    monkeypatch.setitem(sets.DATASETS, "snaps", few)
+    assert "it holds 2 examples of class 0, wanted are 0 to 1;" in datasets.check("snaps")[0]
+
+
+def test_the_published_numbers_of_each_class():
+    """ILSVRC 2012 has 732 to 1,300 training images of a class, and 50 for validation.
+
+    Imagenette's training folders hold 963, 955, 993, 858, 941, 956, 961, 931, 951 and 960.
+    """
+    imagenet, imagenette = sets.DATASETS["imagenet"], sets.DATASETS["imagenette"]
+    assert imagenet.per_class == {"train": (732, 1300), "validation": (50, 50)}
+    assert imagenet.examples["validation"] == 50 * imagenet.classes
+    counts = [963, 955, 993, 858, 941, 956, 961, 931, 951, 960]
+    assert imagenette.per_class == {"train": (min(counts), max(counts))}
+    assert imagenette.examples["train"] == sum(counts)
+
+
+# ---------------------------------------------------------------------------- two of 1,281,167
+
+
+def describe(folder, lengths, files=None):
+    """The description of a folder of TFDS, and its files of records."""
+    folder.mkdir(parents=True, exist_ok=True)
+    splits = [{"name": n, "shardLengths": [str(k) for k in ks]} for n, ks in lengths.items()]
+    (folder / "dataset_info.json").write_text(json.dumps({"name": "x", "splits": splits}))
+    for name, shards in (lengths if files is None else files).items():
+        for number in range(len(shards)):
+            file = f"imagenet2012-{name}.tfrecord-{number:05}-of-{len(lengths[name]):05}"
+            (folder / file).write_bytes(b"records")
+
+
+@pytest.fixture
+def imagenet(tmp_path, monkeypatch):
+    """The folder in which TFDS keeps ImageNet; and the row that the harness shows of it."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "prepared"))
+
+    def row():
+        return next(row for row in datasets.available() if row["name"] == "imagenet")
+
+    return tmp_path / "tfds" / "imagenet2012" / "5.1.0", row
+
+
+WHOLE = {"train": [640_583, 640_584], "validation": [50_000]}
+
+
+def test_two_photographs_are_not_imagenet(imagenet):
+    folder, row = imagenet
+    describe(folder, {"train": [1, 1], "validation": [50_000]})
+    assert row()["examples"] == {"train": 2, "validation": 50_000}
+    problem = row()["problem"]
+    assert f"{folder} holds 2 of 1,281,167 of train; put the official files there" in problem
+    assert datasets.check("imagenet") == datasets.glance("imagenet") == [problem]
+    describe(folder, WHOLE)
+    assert row()["problem"] is None
+    assert row()["state"] == "in TFDS_DATA_DIR"
+    assert "do: repro data prepare imagenet" in datasets.check("imagenet")[0]
+
+
+@pytest.mark.parametrize("lengths", [{"train": [1_281_168]}, {"train": [0]}, {"train": []}])
+def test_other_numbers_are_not_imagenet_either(imagenet, lengths):
+    folder, row = imagenet
+    describe(folder, {**WHOLE, **lengths})
+    assert "of 1,281,167 of train" in row()["problem"]
+
+
+def test_a_missing_or_empty_file_of_records_is_told(imagenet):
+    folder, row = imagenet
+    describe(folder, WHOLE, files={"train": [0], "validation": [0]})
+    missing = "lacks the file imagenet-train.tfrecord-00001-of-00002; put the whole file there"
+    assert missing in row()["problem"]
+    file = folder / "imagenet2012-train.tfrecord-00001-of-00002"
+    file.write_bytes(b"")
+    assert missing in row()["problem"]
+    file.write_bytes(b"records")
+    assert row()["problem"] is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "[" * 100_000,
+        '{"splits": 7}',
+        '{"splits": [{"name": "train", "shardLengths": ["x"]}]}',
+        '{"splits": [{"name": "train", "shardLengths": ["5"]}]}',
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_description_that_is_none_is_told(imagenet, text):
+    folder, row = imagenet
+    folder.mkdir(parents=True)
+    (folder / "dataset_info.json").write_text(text)
+    assert "does not describe ImageNet" in row()["problem"]
+    assert "move that folder away and do: repro data prepare imagenet" in row()["problem"]
+    folder.rename(folder.with_name("away"))
+    assert (row()["state"], row()["problem"]) == ("missing", None)
+
+
+def test_a_prepared_folder_of_two_is_not_imagenet(imagenet, monkeypatch):
+    """Whoever made it, and whatever its record says."""
+    _, row = imagenet
+    folder = Path(os.environ["REPRO_DATA_DIR"]) / "imagenet-5.1.0"
+    folder.mkdir(parents=True)
+    arrays = {}
+    for split in ("train", "validation"):
+        files, labels = [jpeg(1), jpeg(2)], np.array([0, 1], np.int32)
+        values = {
+            "encoded": np.frombuffer(b"".join(files), np.uint8),
+            "ends": np.cumsum([len(file) for file in files]),
+            "labels": labels,
+        }
+        for kind, array in values.items():
+            np.save(folder / f"{split}-{kind}.npy", array)
+            size = (folder / f"{split}-{kind}.npy").stat().st_size
+            digest = hashlib.sha256(array).hexdigest()
+            arrays[f"{split}-{kind}"] = {"sha256": digest, "bytes": size}
+    record = {"name": "imagenet", "version": "5.1.0", "content": {}, "decoded": True}
+    record |= {"arrays": arrays, "examples": {"train": 2, "validation": 2}}
+    (folder / "facts.json").write_text(json.dumps(record))
+    for problem in (row()["problem"], *datasets.check("imagenet"), *datasets.glance("imagenet")):
+        assert "not of ImageNet" in problem
+        # Nothing is there to prepare it from again: first that, then the folder is deleted.
+        assert problem.index("put ILSVRC2012_img_train.tar") < problem.index("delete the folder")
 
 
 # ---------------------------------------------------------------------------- ImageNet is missing

@@ -17,10 +17,16 @@ from pathlib import Path
 
 from repro.data import sources, workplace
 from repro.data.access import exists, read_text
-from repro.data.digests import array_digests, verify_content
+from repro.data.digests import array_digests, content_fault
 from repro.data.folders import PREPARED, prepared_root
 from repro.data.photographs import Photographs
-from repro.data.places import archive_folder, lacking_archives, prepared_folder, tfds_folder
+from repro.data.places import (
+    archive_folder,
+    lacking_archives,
+    official_files,
+    prepared_folder,
+    tfds_folder,
+)
 from repro.data.sets import DATASETS, Dataset, Progress, Split
 from repro.data.store import RECORD, damaged, parse_record, read_prepared, read_record
 from repro.data.writing import write_arrays, write_photographs
@@ -173,8 +179,9 @@ def _ready(dataset: Dataset, progress: Progress | None = None) -> Path:
             write_photographs(dataset, builder, folder, progress)
         else:
             splits = sources.read_tfds(dataset, builder, progress)
-            for split in splits:
-                verify_content(dataset, split, splits[split], tfds_folder(dataset))
+            for split, whole in splits.items():
+                if fault := content_fault(dataset, split, whole, tfds_folder(dataset)):
+                    raise DataError(f"{fault}; {official_files(dataset)}")
             write_arrays(dataset, splits, folder)
     return folder
 
@@ -297,7 +304,8 @@ def _of_split(dataset: Dataset, folder: Path, split: str, tell, glance: bool) ->
     record = read_record(dataset, folder)
     if dataset.shape is not None:
         whole = read_prepared(dataset, folder, split, digests=True)
-        verify_content(dataset, split, whole, folder)
+        if fault := content_fault(dataset, split, whole, folder):
+            raise damaged(dataset, folder, fault)
         return []
     array = record.arrays[f"{split}-encoded"]
     if glance and record.decoded:
@@ -308,7 +316,8 @@ def _of_split(dataset: Dataset, folder: Path, split: str, tell, glance: bool) ->
     if digest != array.sha256:
         file = folder / f"{split}-encoded.npy"
         raise damaged(dataset, folder, f"{file} was altered since it was prepared")
-    verify_content(dataset, split, whole, folder)
+    if fault := content_fault(dataset, split, whole, folder):
+        raise damaged(dataset, folder, fault)
     if not faults:
         return []
     names = "; ".join(f"photograph {number} {why}" for number, why in faults[:NAMED])

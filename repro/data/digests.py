@@ -7,7 +7,6 @@ import numpy as np
 
 from repro.data.photographs import Photographs
 from repro.data.sets import Dataset, Split
-from repro.errors import DataError
 
 
 def content_digest(split: Split) -> str:
@@ -32,45 +31,47 @@ def digest_of(examples: Iterable[bytes]) -> str:
     return hashlib.sha256(b"".join(sorted(examples))).hexdigest()
 
 
-def verify_content(dataset: Dataset, name: str, split: Split, where: object) -> None:
-    """Raises DataError for a split that is not the official one."""
+def content_fault(dataset: Dataset, name: str, split: Split, where: object) -> str | None:
+    """What tells a split in `where` from the official one; None for the official one."""
     if dataset.shape is not None:
         wanted = (dataset.examples[name], *dataset.shape)
         if split.images.shape != wanted or split.labels.shape != wanted[:1]:
-            raise DataError(
+            return (
                 f"{dataset.name} {dataset.version} {name} in {where} has images "
                 f"{split.images.shape} and {len(split.labels)} labels; wanted are images {wanted}"
             )
-    verify_classes(dataset, name, split.labels, where)
-    if name in dataset.content:
-        verify_digest(dataset, name, content_digest(split), where)
+    digest = content_digest(split) if name in dataset.content else ""
+    return class_fault(dataset, name, split.labels, where) or digest_fault(
+        dataset, name, digest, where
+    )
 
 
-def verify_digest(dataset: Dataset, name: str, digest: str, where: object) -> None:
-    if digest != dataset.content.get(name, digest):
-        raise DataError(
-            f"{name} in {where} is not {dataset.title} ({dataset.name} {dataset.version}): "
-            "its content differs from the official one; put the official files there"
-        )
+def digest_fault(dataset: Dataset, name: str, digest: str, where: object) -> str | None:
+    if digest == dataset.content.get(name, digest):
+        return None
+    return (
+        f"{name} in {where} is not {dataset.title} ({dataset.name} {dataset.version}): its content "
+        "differs from the official one"
+    )
 
 
-def verify_classes(dataset: Dataset, name: str, labels: np.ndarray, where: object) -> None:
-    """Raises DataError for labels of other classes, or of too few or too many examples of one."""
-    problem = f"{name} in {where} is not {dataset.title}"
+def class_fault(dataset: Dataset, name: str, labels: np.ndarray, where: object) -> str | None:
+    """What is wrong with labels of other classes, or of too few or too many examples of one."""
+    fault = f"{name} in {where} is not {dataset.title}"
     if not 0 <= np.min(labels) <= np.max(labels) < dataset.classes:
-        raise DataError(f"{problem}: it has other classes; put the official files there")
+        return f"{fault}: it has other classes"
     if name not in dataset.per_class:
-        return
+        return None
     least, most = dataset.per_class[name]
     if len(labels) < dataset.examples[name]:
         least = 0  # only some are here
     counts = np.bincount(labels, minlength=dataset.classes)
-    for label in np.flatnonzero((counts < least) | (counts > most)):
-        raise DataError(
-            f"{problem}: it holds {counts[label]:,} examples of class {label}, wanted are "
-            f"{f'{most:,}' if least == most else f'{least:,} to {most:,}'}; put the official "
-            "files there"
-        )
+    wrong = np.flatnonzero((counts < least) | (counts > most))
+    if len(wrong) == 0:
+        return None
+    wanted = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+    count = counts[wrong[0]]
+    return f"{fault}: it holds {count:,} examples of class {wrong[0]}, wanted are {wanted}"
 
 
 def miscounted(dataset: Dataset, counts: Mapping[str, int]) -> list[str]:

@@ -24,5 +24,13 @@ def archive_folder() -> Path:
     return tfds_root() / "downloads" / "manual"
 
 
+def official_files(dataset: Dataset) -> str:
+    """What to do about a folder of TFDS that does not hold the dataset."""
+    return (
+        "put the official files there, or move that folder away and do: "
+        f"repro data prepare {dataset.name}"
+    )
+
+
 def lacking_archives(dataset: Dataset) -> list[str]:
     return [name for name in dataset.archives if not (archive_folder() / name).is_file()]

@@ -11,12 +11,13 @@ import numpy as np
 
 from repro.data import downloads
 from repro.data.access import exists, read_text, unreadable
-from repro.data.digests import miscounted, verify_content
+from repro.data.digests import content_fault, miscounted
 from repro.data.downloads import first_line
 from repro.data.folders import TFDS, tfds_root
 from repro.data.places import (
     archive_folder,
     lacking_archives,
+    official_files,
     prepared_folder,
     tfds_folder,
     tfds_name,
@@ -39,7 +40,8 @@ def from_scikit_learn(dataset: Dataset) -> dict[str, Split]:
         "test": Split(images[train:], labels[train:]),
     }
     for name, split in splits.items():
-        verify_content(dataset, name, split, "scikit-learn")
+        if fault := content_fault(dataset, name, split, "scikit-learn"):
+            raise DataError(f"{fault}; do: pip install --force-reinstall scikit-learn")
     return splits
 
 
@@ -68,7 +70,7 @@ def held(dataset: Dataset) -> Held:
     lengths = _shard_lengths(folder / "dataset_info.json")
     if lengths is None or not dataset.examples.keys() <= lengths.keys():
         problem = f"{folder / 'dataset_info.json'} does not describe {dataset.title}"
-        return Held({}, f"{problem}; {_put(dataset)}")
+        return Held({}, f"{problem}; {official_files(dataset)}")
     examples = {name: sum(lengths[name]) for name in dataset.examples}
     names = _names(folder)
     for split, shards in ((name, lengths[name]) for name in dataset.examples):
@@ -79,15 +81,8 @@ def held(dataset: Dataset) -> Held:
                 return Held(examples, f"{problem}; put the whole file there")
     for name in miscounted(dataset, examples):
         problem = f"{folder} holds {examples[name]:,} of {dataset.examples[name]:,} of {name}"
-        return Held(examples, f"{problem}; {_put(dataset)}")
+        return Held(examples, f"{problem}; {official_files(dataset)}")
     return Held(examples)
-
-
-def _put(dataset: Dataset) -> str:
-    return (
-        "put the official files there, or move that folder away and do: "
-        f"repro data prepare {dataset.name}"
-    )
 
 
 def _shard_lengths(file: Path) -> dict[str, list[int]] | None:
@@ -131,14 +126,15 @@ def tfds_builder(dataset: Dataset) -> Any:
         builder = tfds.builder_from_directory(folder)
     except Exception as error:  # of many types, from a damaged description
         raise DataError(
-            f"{folder} cannot be read as a TFDS dataset: {first_line(error)}; {_put(dataset)}"
+            f"{folder} cannot be read as a TFDS dataset: {first_line(error)}; "
+            f"{official_files(dataset)}"
         ) from error
     features = {*builder.info.splits, *(builder.info.features or ())}
     wanted = {*dataset.examples, "image", "label"}
     if builder.name != tfds_name(dataset).split("/")[0] or not wanted <= features:
         raise DataError(
             f"{folder} is not {dataset.title}: it holds '{builder.name}' with "
-            f"{', '.join(sorted(features)) or 'nothing'}; {_put(dataset)}"
+            f"{', '.join(sorted(features)) or 'nothing'}; {official_files(dataset)}"
         )
     return builder
 
@@ -156,7 +152,7 @@ def read_tfds(dataset: Dataset, builder: Any, progress: Progress | None) -> dict
             if batch["image"].shape[1:] != dataset.shape or read + rows > count:
                 raise DataError(
                     f"{name} in {folder} is not {dataset.title}: wanted are {count:,} images of "
-                    f"{dataset.shape}; {_put(dataset)}"
+                    f"{dataset.shape}; {official_files(dataset)}"
                 )
             images[read : read + rows] = batch["image"]
             labels[read : read + rows] = batch["label"]
@@ -166,7 +162,8 @@ def read_tfds(dataset: Dataset, builder: Any, progress: Progress | None) -> dict
                 progress(done, total)
         if read < count:
             raise DataError(
-                f"{name} in {folder} holds {read:,} of {count:,} examples; {_put(dataset)}"
+                f"{name} in {folder} holds {read:,} of {count:,} examples; "
+                f"{official_files(dataset)}"
             )
         splits[name] = Split(images, labels)
     return splits

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from repro.data.access import allowed, exists, owner, read_text, unreadable
-from repro.data.digests import miscounted, sha256, verify_classes
+from repro.data.digests import class_fault, miscounted, sha256
 from repro.data.folders import PREPARED, TFDS
 from repro.data.photographs import Photographs
 from repro.data.places import archive_folder, lacking_archives, tfds_folder
@@ -148,7 +148,8 @@ def read_prepared(dataset: Dataset, folder: Path, name: str, digests: bool = Fal
         if not same:
             raise damaged(dataset, folder, f"{file} was altered since it was prepared")
         arrays[kind] = values
-    verify_classes(dataset, name, arrays["labels"], folder)
+    if fault := class_fault(dataset, name, arrays["labels"], folder):
+        raise damaged(dataset, folder, fault)
     if dataset.shape is None:
         return Split(Photographs(arrays["encoded"], arrays["ends"]), arrays["labels"])
     return Split(**arrays)

@@ -14,15 +14,15 @@ from repro.data import sources
 from repro.data.digests import (
     array_digests,
     arrays_of,
+    class_fault,
+    digest_fault,
     digest_of,
     example_digest,
     miscounted,
     sha256,
-    verify_classes,
-    verify_digest,
 )
 from repro.data.photographs import fault, threads
-from repro.data.places import tfds_folder
+from repro.data.places import official_files, tfds_folder
 from repro.data.sets import Dataset, Progress, Split
 from repro.data.store import RECORD, kinds
 from repro.data.workplace import publish, workplace
@@ -52,8 +52,7 @@ def write_photographs(
     for name in miscounted(dataset, counts):
         raise DataError(
             f"{name} in {source} is not {dataset.title}: it holds {counts[name]:,} of "
-            f"{dataset.examples[name]:,} examples; move that folder away and put the official "
-            "files there"
+            f"{dataset.examples[name]:,} examples; {official_files(dataset)}"
         )
     total, done, arrays = sum(counts.values()), 0, {}
 
@@ -87,7 +86,7 @@ def _write_files(
                 if why:
                     raise DataError(
                         f"photograph {number} of {name} in {source} cannot be decoded: {why}; "
-                        "move that folder away and put the official files there"
+                        f"{official_files(dataset)}"
                     )
             for image, label in zip(batch["image"], batch["label"], strict=True):
                 labels.append(label)
@@ -98,9 +97,13 @@ def _write_files(
     ends, digest = _write_bytes(aside / f"{name}-encoded.npy", files())
     count = builder.info.splits[name].num_examples
     if len(labels) != count:
-        raise DataError(f"{name} in {source} holds {len(labels):,} of {count:,} examples")
-    verify_classes(dataset, name, np.array(labels), source)
-    verify_digest(dataset, name, digest_of(contents), source)
+        raise DataError(
+            f"{name} in {source} holds {len(labels):,} of {count:,} examples; "
+            f"{official_files(dataset)}"
+        )
+    wrong = class_fault(dataset, name, np.array(labels), source)
+    if wrong := wrong or digest_fault(dataset, name, digest_of(contents), source):
+        raise DataError(f"{wrong}; {official_files(dataset)}")
     arrays = {f"{name}-encoded": {"sha256": digest}}
     for kind, values in (("ends", ends), ("labels", labels)):
         values = np.array(values, kinds(dataset)[kind])
