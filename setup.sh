@@ -93,7 +93,7 @@ fi
 touch $unfinished
 of_venv -m pip --version >/dev/null 2>&1 || of_venv -m ensurepip --default-pip >/dev/null
 
-packages=$(grep '^[a-z]' requirements.lock | grep -vc win32)
+packages=$(grep '^[a-z]' requirements.lock | grep -vc "== 'win32'")
 say "installing $packages packages: 1 GB to fetch, 3.5 GB on disk, three to five minutes"
 # One of them has to be built: by what the lock names, not by the newest that there is.
 install --quiet $(grep -E '^(setuptools|wheel)==' requirements.lock)
@@ -104,8 +104,10 @@ else
 fi || stop "pip could not install the packages and says why above; make starts again from what" \
     "is already fetched"
 install --quiet --no-deps --editable .
-say "compiling them: about a minute"
-of_venv -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true # some hold files that are no Python
+files=$(find .venv/lib -name '*.py' | wc -l)
+say "compiling $((files)) files: about a minute"
+of_venv -m compileall -j 0 .venv/lib 2>/dev/null |
+    awk '/^Compiling/ && ++n % 4000 == 0 { print "setup:   " n; fflush() }'
 rm $unfinished
 echo "$here" >$ready
 say "done"
