@@ -9,7 +9,7 @@ from run_records import counting_iterations, experiment, passes, points, record,
 from repro.errors import RunError
 from repro.judging import measures
 from repro.report import drawing, paper_figures, run_figures
-from repro.spec import Figure, Reported
+from repro.spec import Claim, Figure, Reported
 
 TOY = experiment("toy")
 
@@ -177,6 +177,54 @@ def test_a_panel_without_runs_is_left_out(tmp_path):
     paper_figures.draw_figure(ERRORS, {"residual": [counted(RESIDUAL, 0)]}, path)
     words = texts(path)
     assert "with shortcuts" in words and "without shortcuts" not in words
+    assert "not run: without shortcuts" in words
+
+
+def test_an_experiment_without_runs_is_named_beside_those_with(tmp_path):
+    path = tmp_path / "figure.svg"
+    paper_figures.draw_figure(ERRORS, {"plain": [counted(PLAIN, 0)]}, path)
+    assert "not run: deep; with shortcuts" in texts(path)
+    every = {of.name: [counted(of, 0)] for of in EVERY}
+    paper_figures.draw_figure(ERRORS, every, path)
+    assert not [word for word in texts(path) if "not run" in word]
+
+
+SOONER = Figure("figure-1", "Sooner", "Figure 1", PANELS, shows="running_error")
+REACHED = Claim("sooner", "Sooner.", "Figure 1", ("plain", "residual"), "passes_to_25", times=2.0)
+
+
+def test_the_error_that_a_claim_asks_for_has_a_line(tmp_path):
+    """An error of 35 % at 1.5 passes and of 15 % at 2.5 comes to 25 % after two."""
+    path = tmp_path / "figure.svg"
+    runs = {
+        "plain": [counted(PLAIN, 0, running=[60.0, 35.0, 15.0])],
+        "residual": [counted(RESIDUAL, 0, running=[30.0, 20.0])],
+    }
+    paper_figures.draw_figure(SOONER, runs, path, [REACHED])
+    assert {"25 %", "after 2.0", "after 1.0"} <= set(texts(path))
+    paper_figures.draw_figure(SOONER, runs, path)
+    assert "25 %" not in texts(path)
+    elsewhere = Claim("other", "?", "?", ("plain", "elsewhere"), "passes_to_25")
+    paper_figures.draw_figure(SOONER, runs, path, [elsewhere])
+    assert "25 %" not in texts(path)
+
+
+def test_an_error_that_is_never_reached_is_said(tmp_path):
+    path = tmp_path / "figure.svg"
+    runs = {"plain": [counted(PLAIN, 0, running=[60.0, 35.0])]}
+    paper_figures.draw_figure(SOONER, runs, path, [REACHED])
+    assert "plain 35.00 % in pass 2, not 25 % in every run" in texts(path)
+
+
+def test_alexnets_figure_1_has_the_line_of_its_claim(tmp_path):
+    from repro import catalog
+
+    paper = catalog.paper("alexnet")
+    (figure,) = paper.figures
+    names = [name for _, names in figure.panels for name in names]
+    runs = {n: [counted(catalog.experiment(n), 0, running=[60.0, 20.0])] for n in names}
+    paper_figures.draw_figure(figure, runs, tmp_path / "figure.svg", paper.claims)
+    assert "25 %" in texts(tmp_path / "figure.svg")
 
 
 def test_the_axis_of_errors_leaves_out_the_first_tenth(tmp_path):
@@ -231,6 +279,21 @@ def test_layer_by_layer_and_from_the_largest(tmp_path):
     assert {"plain, mean 2.17", "residual, mean 0.38"} <= set(words)
     assert any("dashed: without shortcuts; solid: with shortcuts" in word for word in words)
     assert not [word for word in words if "%" in word or "scale" in word]
+
+
+@pytest.mark.parametrize(
+    ("responses", "ticks"),
+    [([[50.0, 5.0, 0.5], [1.0, 0.9]], {"0.5", "1", "10", "50"}), ([[2.0, 0.0], [1.0]], {"0", "1"})],
+    ids=["by ratios", "with a zero"],
+)
+def test_responses_are_drawn_by_their_ratios(tmp_path, responses, ticks):
+    """So that small ones are told apart beside one that is fifty times as large."""
+    path = tmp_path / "figure.svg"
+    plain, residual = responses
+    runs = {"plain": [measured(PLAIN, 0, plain)], "residual": [measured(RESIDUAL, 0, residual)]}
+    paper_figures.draw_figure(LAYERS, runs, path)
+    words = [word.removesuffix(".00").removesuffix(".0") for word in texts(path)]
+    assert ticks <= set(words)
 
 
 def test_nothing_to_draw_of_a_paper(tmp_path):
