@@ -74,10 +74,10 @@ def _ratio(ratio: Ratio, samples: Sequence[Mapping]) -> dict:
         if name in ratio.training:
             figure = sample.get("training", figure)
         rounds.setdefault(sample["round"], {})[name] = figure
-    found = []
+    each = []
     for _, rates in sorted(rounds.items()):
         below = [rates[name] for name in ratio.below if name in rates]
         if ratio.above in rates and below:
-            found.append(rates[ratio.above] / max(below))
-    middle = median(found) if found else None
-    return {"title": ratio.title, "target": ratio.target, "rounds": found, "median": middle}
+            each.append(rates[ratio.above] / max(below))
+    middle = median(each) if each else None
+    return {"title": ratio.title, "target": ratio.target, "rounds": each, "median": middle}

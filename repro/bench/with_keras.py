@@ -58,21 +58,21 @@ def harness(seconds: float, precision: str, experiment: str = EXPERIMENT) -> dic
 
     Beside `rate`, `training` and the `costs` of `repro.bench.combined_rate`.
     """
-    from repro.bench import command, summary
+    from repro.bench import place, summary
 
-    known = catalog.experiment(experiment)
+    described = catalog.experiment(experiment)
     clock, asked = Clock(seconds), stop.Stop()
-    observers = [stopping(clock, known.recipe.batch)]
-    trained = training.Training(known, request(known, precision), observers, asked)
+    observers = [stopping(clock, described.recipe.batch)]
+    trained = training.Training(described, request(described, precision), observers, asked)
     with tempfile.TemporaryDirectory() as out:
-        journal = Journal.create(out, known.name, "paper", 0)
+        journal = Journal.create(out, described.name, "paper", 0)
         with journal.alone():
             trained.open(journal)
             with contextlib.suppress(Interrupted), asked:
                 trained.train()
             sample = clock.sample(device=device())
             costs = costs_of_a_pass(trained)
-    cadence = command.cadence(known)
+    cadence = place.cadence(described)
     rate = summary.combined_rate(sample["rate"], costs, cadence)
     return {**sample, "training": sample["rate"], "costs": costs, "rate": rate}
 
@@ -131,17 +131,17 @@ def costs_of_a_pass(trained: training.Training) -> dict[str, float]:
         trained.journal.append({**facts, "images_per_second": 1.0, "seconds": 1.0})
 
     chunks: list = []
-    found = {"scoring": len(images) / scoring}
-    found["first_chunk"] = timed(first_chunk)
+    costs = {"scoring": len(images) / scoring}
+    costs["first_chunk"] = timed(first_chunk)
     for stream in chunks:
         stream.close()
-    found["checkpoint"] = median(timed(trained.keeper.save) for _ in range(3))
+    costs["checkpoint"] = median(timed(trained.keeper.save) for _ in range(3))
     lines, logs = [], []
     for _ in range(3):
         lines.append(timed(line))
         logs.append(timed(lambda: tracking.sync(trained.journal.path)))
     # The first call makes the store and the run in it, once.
-    return found | {"line": median(lines), "tracking": median(logs[1:])}
+    return costs | {"line": median(lines), "tracking": median(logs[1:])}
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -152,8 +152,8 @@ def timed(work: Callable[[], object]) -> float:
 
 def pipeline(seconds: float, experiment: str = EXPERIMENT) -> dict:
     """The harness' batches, cropped and mirrored, taken as fast as they are made."""
-    known = catalog.experiment(experiment)
-    trained = training.Training(known, request(known, "float32"))
+    described = catalog.experiment(experiment)
+    trained = training.Training(described, request(described, "float32"))
     stream = trained.batches.stream(0, trained.schedule.last, trained.schedule.chunk)
     for _ in range(4):  # three are made ahead
         next(stream)
@@ -234,8 +234,7 @@ def fit(seconds: float) -> dict:
     model = stock()
     assert sum(v.shape.num_elements() for v in model.trainable_variables) == PARAMETERS
     watch = Stopwatch(Clock(seconds))
-    how = {"batch_size": BATCH, "epochs": 1000, "verbose": 0, "callbacks": [watch]}
-    model.fit(images, labels, **how)
+    model.fit(images, labels, batch_size=BATCH, epochs=1000, verbose=0, callbacks=[watch])
     ended = sum(spent for _, spent in watch.clock.segments)
     return {**watch.sample, "end_seconds": watch.clock.elapsed() - ended}
 

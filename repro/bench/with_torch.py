@@ -73,8 +73,8 @@ def train(seconds: float, precision: str, channels_last: bool) -> dict:
     model = ResNet20().to(device).to(memory_format=layout)
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS
     method = recipe.optimizer
-    how = {"momentum": method.momentum, "weight_decay": method.weight_decay}
-    optimizer = torch.optim.SGD(model.parameters(), method.rate, **how)
+    terms = {"momentum": method.momentum, "weight_decay": method.weight_decay}
+    optimizer = torch.optim.SGD(model.parameters(), method.rate, **terms)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
     def update(index) -> None:

@@ -8,12 +8,12 @@ from repro.judging import groups
 from repro.records.reading import KEPT_SCALES
 
 
-def cost(experiment: spec.Experiment, found: Sequence[dict], changed: bool = False) -> dict:
+def cost(experiment: spec.Experiment, records: Sequence[dict], changed: bool = False) -> dict:
     """What one run at paper scale takes: updates, images, passes, minutes, measured, estimated.
 
-    `minutes` is the median over the `measured` plain runs among the records `found`. Where there
-    are none it is `estimated` from the speed of plain short-scale runs, and None without those or
-    where the recipe was `changed` by `--set`. Raises UsageError for a split that there is not.
+    `minutes` is the median over the `measured` plain runs among the `records`. Without any
+    it is `estimated` from the speed of plain short-scale runs, and None without those or
+    where the recipe was `changed` by `--set`. Raises UsageError for an unknown split.
     """
     recipe = experiment.recipe
     images = examples(recipe.data)["train"]
@@ -26,7 +26,7 @@ def cost(experiment: spec.Experiment, found: Sequence[dict], changed: bool = Fal
         plain = {
             scale: [
                 run
-                for group, runs in groups.groups(found, experiment, scale).items()
+                for group, runs in groups.groups(records, experiment, scale).items()
                 if group.plain
                 for run in runs
             ]

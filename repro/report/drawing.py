@@ -66,10 +66,10 @@ def save(figure: Any, path: str | os.PathLike, within: Path | None = None) -> Pa
     """
     path, drawn = Path(path), io.BytesIO()
     if path.suffix == ".svg":
-        how = {"format": "svg", "backend": "svg", "metadata": {"Date": None, "Creator": MADE_BY}}
+        form = {"format": "svg", "backend": "svg", "metadata": {"Date": None, "Creator": MADE_BY}}
     else:
-        how = {"format": "png", "backend": "agg", "metadata": {"Software": MADE_BY}}
-    figure.savefig(drawn, dpi=150, bbox_inches="tight", pad_inches=0.12, **how)
+        form = {"format": "png", "backend": "agg", "metadata": {"Software": MADE_BY}}
+    figure.savefig(drawn, dpi=150, bbox_inches="tight", pad_inches=0.12, **form)
     put(path, drawn.getvalue(), within)
     return path
 
@@ -77,7 +77,7 @@ def save(figure: Any, path: str | os.PathLike, within: Path | None = None) -> Pa
 def curves_of(records: Sequence[Mapping], metric: str, each: float) -> list[dict[float, float]]:
     """Per run that has any: the metric where it was measured and is finite.
 
-    By the pass, or where there are `each` so many updates to a pass by their count in passes.
+    By the pass or, where a pass has `each` so many updates, by the updates counted in passes.
     """
     curves = []
     for record in records:

@@ -40,7 +40,7 @@ def render(template: str, **what: Any) -> str:
 
 def front_page(papers: Sequence[spec.Paper], records: Sequence[dict], speed: bool) -> str:
     """results/README.md; `speed`: whether a benchmark has a page."""
-    known = {experiment.name for paper in papers for experiment in paper.experiments}
+    described = {experiment.name for paper in papers for experiment in paper.experiments}
     return render(
         "README.md",
         records=len(records),
@@ -48,7 +48,7 @@ def front_page(papers: Sequence[spec.Paper], records: Sequence[dict], speed: boo
         papers=[_summary(paper, records) for paper in papers],
         fewest_runs=verdict.FEWEST_RUNS,
         tolerance_points=verdict.TOLERANCE_POINTS,
-        orphans=sorted({record["run"]["experiment"] for record in records} - known),
+        orphans=sorted({record["run"]["experiment"] for record in records} - described),
     )
 
 

@@ -56,8 +56,8 @@ def draw_run(run_dir: str | os.PathLike, experiment: spec.Experiment | None = No
     def curves(path: Path) -> None:
         journal = Journal.open(folder)
         run = journal.run()
-        known = experiment or catalog.experiment(run["experiment"])
-        changed = settings.override(known, list(run.get("overrides", ())))
+        described = experiment or catalog.experiment(run["experiment"])
+        changed = settings.override(described, list(run.get("overrides", ())))
         record = {"run": run, "passes": journal.passes(), "result": None}
         draw_curves([record], changed, path, within=folder)
 
@@ -196,7 +196,7 @@ def _draw_references(
 
 
 def _updates_a_pass(experiment: spec.Experiment, records: Sequence[Mapping]) -> float:
-    """How many there are, where the recipe counts them: its last pass may be a part. Else 0."""
+    """How many, where the recipe counts updates, since its last pass may be a part; else 0."""
     first = next((line for record in records for line in record["passes"]), {})
     counted = experiment.recipe.iterations and first.get("update") and first.get("pass")
     return first["update"] / first["pass"] if counted else 0

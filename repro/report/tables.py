@@ -70,11 +70,11 @@ def not_run_here(paper: spec.Paper) -> str:
     return markdown(header, lines, numeric=set()) if lines else ""
 
 
-def claims_table(paper: spec.Paper, found: list[dict]) -> str:
+def claims_table(paper: spec.Paper, records: Sequence[dict]) -> str:
     header = ["claim", "source", "compared", "metric", "effect", "interval", "n", "verdict"]
     lines = []
     for claim in paper.claims:
-        judged = claims.judge(claim, found, paper.experiments)
+        judged = claims.judge(claim, records, paper.experiments)
         counts = [judged.steps[0].n[0], *(step.n[1] for step in judged.steps)]
         lines.append(
             [
@@ -92,11 +92,11 @@ def claims_table(paper: spec.Paper, found: list[dict]) -> str:
     return markdown(header, lines, numeric={"effect"})
 
 
-def short_table(paper: spec.Paper, found: list[dict], stale: bool) -> str:
+def short_table(paper: spec.Paper, records: Sequence[dict], stale: bool) -> str:
     """The short-scale runs by the recipes as they are, or (`stale`) as they were: without bands."""
     header = ["experiment", "what ran", "metric", "measured", "n"]
     header += [] if stale else ["band", "within"]
-    lossy = any(groups.failed(found, experiment, "short") for experiment in paper.experiments)
+    lossy = any(groups.failed(records, experiment, "short") for experiment in paper.experiments)
     if lossy:
         header.insert(5, "failed")
     lines = []
@@ -104,8 +104,8 @@ def short_table(paper: spec.Paper, found: list[dict], stale: bool) -> str:
         bands = {(b.metric, b.protocol): b for b in experiment.bands if b.scale == "short"}
         named = [(c.metric, c.protocol) for c in paper.claims if experiment.name in c.needs]
         wanted = dict.fromkeys([*bands, ("test_error", experiment.protocols[0]), *named])
-        done = groups.groups(found, experiment, "short")
-        broken = groups.failed(found, experiment, "short")
+        done = groups.groups(records, experiment, "short")
+        broken = groups.failed(records, experiment, "short")
         everyone = {**done, **broken}
         for group in everyone:
             for metric, protocol in wanted if group.stale == stale else ():
@@ -175,12 +175,12 @@ def runs_table(runs: list[dict], experiment: spec.Experiment, counted: set[str])
     return markdown(header, lines, numeric)
 
 
-def csv_table(found: list[dict], papers: Sequence[spec.Paper]) -> str:
+def csv_table(records: Sequence[dict], papers: Sequence[spec.Paper]) -> str:
     import pandas as pd
 
     paper_of = {e.name: paper.name for paper in papers for e in paper.experiments}
     lines = []
-    for record in found:
+    for record in records:
         run, result = record["run"], record["result"] or {}
         line = {
             "paper": run.get("paper") or paper_of.get(run["experiment"], ""),
