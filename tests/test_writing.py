@@ -71,10 +71,24 @@ def test_moved_away_as_told_it_holds_up_nothing(roots, name):
 
 
 def test_written_elsewhere_as_told_it_holds_up_nothing(roots, tmp_path):
-    roots[1].mkdir()
+    """With the records that lie in results/, and with the runs that have no record yet."""
+    write(roots, figures=False)
     (roots[1] / "README.md").write_text(SOMEBODYS["README.md"])
-    assert write((roots[0], tmp_path / "elsewhere"), figures=False)["records"] == 2
-    assert files_in(roots[1]) == {"README.md": SOMEBODYS["README.md"].encode()}
+    before = files_in(roots[1])
+    seal_run(roots[0], record(TOY, 1, 1.0))
+    elsewhere = tmp_path / "elsewhere"
+    made = write((roots[0], elsewhere), figures=False, kept=roots[1])
+    assert made["records"] == 3 and "[results.csv]" in (elsewhere / "README.md").read_text()
+    assert files_in(roots[1]) == before
+    again = write((tmp_path / "no runs", elsewhere), figures=False)
+    assert again["records"] == 3, "the folder is whole"
+
+
+def test_a_folder_of_results_is_not_copied_into_itself(roots):
+    write(roots, figures=False)
+    before = files_in(roots[1])
+    write(roots, figures=False, kept=roots[1] / ".." / "results")
+    assert files_in(roots[1]) == before
 
 
 @pytest.mark.parametrize("name", ["README.md", "toys.md", "results.csv", "figures/toy-curves.svg"])

@@ -153,10 +153,12 @@ def results(
 ):
     """Write results/ again from the records of the runs."""
     from repro import terminal
+    from repro.records import here
     from repro.report import writing
 
+    kept = here.kept_in() if out != Path(RESULTS) else None
     with terminal.working(f"writing {out}/"):
-        made = writing.regenerate(RUNS, out)
+        made = writing.regenerate(RUNS, out, kept=kept)
     if json:
         return terminal.print_json(made)
     for path in made["added"]:

@@ -54,7 +54,7 @@ def committed() -> Path | None:
 
 def records(results_root: str | os.PathLike, warn: Warn = _print) -> list[dict]:
     """All run records below `results_root`/runs, in the order of their file names."""
-    return [record for _, record in _records(results_root, warn)]
+    return [record for _, record in recorded(results_root, warn)]
 
 
 def gather(
@@ -69,7 +69,7 @@ def gather(
     places = []
     merged: dict[str, dict] = {}
     if results_root:
-        for path, record in _records(results_root, warn):
+        for path, record in recorded(results_root, warn):
             if record["run"]["id"] in merged:
                 warn(f"{path} is left out: it is of a run that another record is of")
             merged.setdefault(record["run"]["id"], record)
@@ -162,7 +162,8 @@ def _newer(record: dict, present: dict) -> bool:
     return bool(record["result"]) and not present["result"]
 
 
-def _records(results_root: str | os.PathLike, warn: Warn) -> Iterator[tuple[Path, dict]]:
+def recorded(results_root: str | os.PathLike, warn: Warn) -> Iterator[tuple[Path, dict]]:
+    """(file, record) of all run records below `results_root`/runs that are sound."""
     for path in sorted(Path(results_root, "runs").glob("*/*.json")):
         try:
             yield path, _read_record(path)

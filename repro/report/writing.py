@@ -12,9 +12,9 @@ from pathlib import Path
 
 from repro import catalog, spec
 from repro.errors import DataError, ReproError, RunError
-from repro.files import put
+from repro.files import put, read_bytes
 from repro.judging import groups
-from repro.records.reading import KEPT_SCALES, collect, gather, read_run, records
+from repro.records.reading import KEPT_SCALES, collect, gather, read_run, recorded, records
 from repro.report import bench_page, paper_figures
 from repro.report.filters_file import read_filters
 from repro.report.ownership import refuse_foreign
@@ -36,9 +36,11 @@ def regenerate(
     papers: Sequence[spec.Paper] | None = None,
     figures: bool = True,
     warn: Warn = _print,
+    kept: str | os.PathLike | None = None,
 ) -> dict:
     """Adds the runs of `runs_root` that ended to the records and writes results/ anew from all.
 
+    `kept`: another folder of results, whose records are copied here first; it stays as it is.
     Writes README.md, one page per paper, results.csv and, if wanted, the figures. `papers` are
     the catalog's unless given. What is broken is left out and named by `warn`: a record, a run
     directory, filters.npy, bench.json. Returns {"records": count, "added": [paths], "written":
@@ -46,24 +48,33 @@ def regenerate(
     that was not made here, before anything is written, and RunError when results/ cannot be
     written.
     """
-    runs_root, root = Path(runs_root), Path(results_root)
+    runs_root, root = Path(runs_root).absolute(), Path(results_root)
     papers = catalog.papers() if papers is None else papers
     warn = _once(warn)
-    if not gather(root, runs_root, warn=warn):
+    copied = list(recorded(kept, warn)) if kept and not _same(kept, root) else []
+    if not copied and not gather(root, runs_root, warn=warn):
         return {"records": 0, "added": [], "written": []}
     refuse_foreign(_places(papers, root, figures))
+    for path, _ in copied:
+        target = root / path.relative_to(kept)
+        if not os.path.lexists(target):
+            put(target, read_bytes(path))
     added = collect(runs_root, root, warn=warn)
-    recorded = records(root, warn=warn)
-    written = _figures(papers, recorded, runs_root, root, warn) if figures else []
-    pages = _pages(papers, recorded, root, warn)
+    everything = records(root, warn=warn)
+    written = _figures(papers, everything, runs_root, root, warn) if figures else []
+    pages = _pages(papers, everything, root, warn)
     for name, text in sorted(pages.items()):
         put(root / name, text)
         written.append(root / name)
     return {
-        "records": len(recorded),
+        "records": len(everything),
         "added": [str(path) for path in added],
         "written": [str(path) for path in written],
     }
+
+
+def _same(one: str | os.PathLike, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _once(warn: Warn) -> Warn:
@@ -102,10 +113,10 @@ def _filters_file(experiment: spec.Experiment, root: Path) -> Path:
 
 
 def _pages(
-    papers: Sequence[spec.Paper], recorded: Sequence[dict], root: Path, warn: Warn
+    papers: Sequence[spec.Paper], records: Sequence[dict], root: Path, warn: Warn
 ) -> dict[str, str]:
     """The texts of results/ by the names of their files."""
-    pages = {f"{paper.name}.md": paper_page(paper, recorded, root) for paper in papers}
+    pages = {f"{paper.name}.md": paper_page(paper, records, root) for paper in papers}
     try:
         measured = bench_page.read(root)
         if measured is not None:
@@ -113,19 +124,19 @@ def _pages(
     except DataError as error:
         warn(f"{root / bench_page.PAGE} is left as it is: {error}")
     speed = bench_page.PAGE in pages or (root / bench_page.PAGE).exists()
-    pages["README.md"] = front_page(papers, recorded, speed)
-    pages["results.csv"] = csv_table(recorded, papers)
+    pages["README.md"] = front_page(papers, records, speed)
+    pages["results.csv"] = csv_table(records, papers)
     return pages
 
 
 def _figures(
-    papers: Sequence[spec.Paper], recorded: Sequence[dict], runs_root: Path, root: Path, warn: Warn
+    papers: Sequence[spec.Paper], records: Sequence[dict], runs_root: Path, root: Path, warn: Warn
 ) -> list[Path]:
     """Draws all figures, as far as there are runs; the files that were written."""
     plans: list[tuple[Path, Callable[[], Path | None]]] = []
     for paper in papers:
         for experiment in paper.experiments:
-            shown = _shown(experiment, recorded)
+            shown = _shown(experiment, records)
             if shown:
                 path = _curves_file(experiment, root)
                 plans.append((path, partial(draw_curves, shown, experiment, path)))
@@ -134,7 +145,7 @@ def _figures(
                 plans.append((path, draw))
         for figure, scale in product(paper.figures, KEPT_SCALES):
             path = root / "figures" / figure_file(paper, figure, scale)
-            runs = paper_figures.chosen(figure, paper.experiments, recorded, scale)
+            runs = paper_figures.chosen(figure, paper.experiments, records, scale)
             draw = partial(paper_figures.draw_figure, figure, runs, path, paper.claims)
             plans.append((path, draw))
     return [path for path, draw in plans if _drawn(draw, path, warn)]
@@ -173,10 +184,10 @@ def _draw_filters(
     return None
 
 
-def _shown(experiment: spec.Experiment, recorded: Sequence[dict]) -> list[dict]:
+def _shown(experiment: spec.Experiment, records: Sequence[dict]) -> list[dict]:
     """The runs that stand for an experiment in figures: paper scale, or else short, plain."""
     for scale in ("paper", "short"):
-        for group, runs in groups.groups(recorded, experiment, scale).items():
+        for group, runs in groups.groups(records, experiment, scale).items():
             if group.plain:
                 return runs
     return []
