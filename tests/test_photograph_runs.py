@@ -14,9 +14,10 @@ from repro.data.batches import Batches
 from repro.data.crops import ScaleJitter, Square
 from repro.data.photographs import Photographs
 from repro.data.preprocessing import ChannelMean, PerPixelMean
+from repro.data.sets import Split
 from repro.errors import UsageError
 from repro.records.journal import Journal
-from repro.training import runner, training
+from repro.training import runner
 
 RNG = np.random.default_rng(8)
 
@@ -72,13 +73,13 @@ def of_squares():
 
 
 def test_the_mean_is_that_of_the_squares_and_is_subtracted_from_the_crops():
-    train, test, examples, how = inputs.prepared(of_crops(), TRAIN[1], TEST[1])
+    train, test, examples, options = inputs.prepared(of_crops(), TRAIN[1], TEST[1])
     squares = np.stack([square(picture, 12) for picture in TRAIN[0]])
     mean = squares.mean(axis=(0, 1, 2))
     np.testing.assert_allclose(train[:], (squares - mean) / 2, atol=1e-4)
     wanted = np.stack([square(picture, 12) for picture in TEST[0]])
     np.testing.assert_allclose(test[1:3], (wanted[1:3] - mean) / 2, atol=1e-4)
-    batches = Batches(examples, LABELS["train"], 2, seed=5, **how)
+    batches = Batches(examples, LABELS["train"], 2, seed=5, **options)
     images, labels = batches.chunk(0, 3)
     assert batches.shape == (8, 8, 3) and sorted(labels.ravel()) == [0, 0, 1, 1, 2, 2]
     grey = 2 * images.reshape(6, 8, 8, 3) + mean
@@ -89,10 +90,10 @@ def test_the_mean_is_that_of_the_squares_and_is_subtracted_from_the_crops():
 
 
 def test_of_squares_the_mean_of_each_pixel_is_subtracted_before_they_are_cropped():
-    _, _, examples, how = inputs.prepared(of_squares(), TRAIN[1], TEST[1])
+    _, _, examples, options = inputs.prepared(of_squares(), TRAIN[1], TEST[1])
     squares = np.stack([square(picture, 12) for picture in TRAIN[0]])
     centred = (squares - squares.mean(axis=0)) / 2
-    batches = Batches(examples, np.arange(6), 2, seed=5, **how)
+    batches = Batches(examples, np.arange(6), 2, seed=5, **options)
     images, labels = batches.chunk(0, 3)
     for crop, label in zip(images.reshape(6, 8, 8, 3), labels.ravel(), strict=True):
         places = [(y, x) for y in range(5) for x in range(5)]
@@ -116,13 +117,11 @@ def small(side: int = 8):
 
 @pytest.mark.parametrize("made", [of_crops, of_squares])
 def test_a_run_on_photographs_from_start_to_end(made, tmp_path, monkeypatch):
-    sets = {"train": TRAIN[1], "test": TEST[1]}
-    monkeypatch.setattr(
-        datasets, "load", lambda name, split: sets.Split(sets[split], LABELS[split])
-    )
+    images = {"train": TRAIN[1], "test": TEST[1]}
+    monkeypatch.setattr(datasets, "load", lambda name, split: Split(images[split], LABELS[split]))
     facts = {"name": "snaps", "version": "1", "digest": "0" * 64}
     monkeypatch.setattr(datasets, "facts", lambda name: facts)
-    monkeypatch.setattr(training.Training, "_track", lambda self: None)
+    monkeypatch.setattr(datasets, "count", lambda name, split: len(LABELS[split]))
     coloured = Chain((made().augmentation, PCAColour(white=127.0)))
     experiment = dataclasses.replace(
         catalog.experiment("lenet5-modern-mnist"),
@@ -151,10 +150,9 @@ def test_the_recipes_of_the_papers_fit_their_networks(name):
     for experiment in catalog.paper(name).experiments:
         if not experiment.recipe.data.dataset.startswith("imagenet"):
             continue
-        _, test, examples, how = inputs.prepared(experiment.recipe, one, one)
-        side = Batches(examples, np.zeros(1), 1, 0, **how).shape[0]
-        options = experiment.network.options
-        assert side == options.get("side", 227 if name == "alexnet" else 224)
+        _, test, examples, options = inputs.prepared(experiment.recipe, one, one)
+        side = Batches(examples, np.zeros(1), 1, 0, **options).shape[0]
+        assert side == experiment.network.options.get("side", 227 if name == "alexnet" else 224)
         assert test[0].shape[0] >= side
         assert len(set(experiment.deviations)) == len(experiment.deviations)
         checked.add(experiment.recipe.data.dataset)

@@ -477,7 +477,7 @@ def test_other_numbers_are_not_imagenet_either(imagenet, lengths):
 def test_a_missing_or_empty_file_of_records_is_told(imagenet):
     folder, row = imagenet
     describe(folder, WHOLE, files={"train": [0], "validation": [0]})
-    missing = "lacks the file imagenet-train.tfrecord-00001-of-00002; put the whole file there"
+    missing = "lacks the file imagenet2012-train.tfrecord-00001-of-00002; put the whole file there"
     assert missing in row()["problem"]
     file = folder / "imagenet2012-train.tfrecord-00001-of-00002"
     file.write_bytes(b"")

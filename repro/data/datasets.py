@@ -153,8 +153,8 @@ def glance(name: str) -> list[str]:
 
 def standing(name: str) -> str:
     """How much of a dataset without problems is here: "ok: ..." or "partial: ..."."""
-    dataset = _dataset(name)
-    examples, official = _examples(dataset), dataset.examples
+    row = _row(_dataset(name))
+    examples, official = row["examples"], row["official"]
     if examples == official:
         return "ok: all of " + " and ".join(f"{n:,} {split}" for split, n in examples.items())
     numbers = [f"{split} {n:,} of {official[split]:,}" for split, n in examples.items()]
@@ -322,9 +322,10 @@ def _of_split(dataset: Dataset, folder: Path, split: str, tell, glance: bool) ->
         return []
     names = "; ".join(f"photograph {number} {why}" for number, why in faults[:NAMED])
     more = " ..." if len(faults) > NAMED else ""
-    return [
+    problem = (
         f"{len(faults):,} of the {len(whole.labels):,} photographs of {split} in {folder} cannot "
-        f"be decoded ({names}{more}); they came so: move {tfds_folder(dataset)} away and put the "
-        f"official files there, delete the folder {folder}, then do: repro data prepare "
-        f"{dataset.name}"
-    ]
+        f"be decoded ({names}{more}), and came so"
+    )
+    if sources.described(dataset):  # from there they would come so again
+        problem += f"; move {tfds_folder(dataset)} away, or put the official files there"
+    return [str(damaged(dataset, folder, problem))]

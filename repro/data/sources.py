@@ -72,16 +72,16 @@ def held(dataset: Dataset) -> Held:
         problem = f"{folder / 'dataset_info.json'} does not describe {dataset.title}"
         return Held({}, f"{problem}; {official_files(dataset)}")
     examples = {name: sum(lengths[name]) for name in dataset.examples}
-    names = _names(folder)
-    for split, shards in ((name, lengths[name]) for name in dataset.examples):
-        for number in range(len(shards)):
-            end = f"-{number:05}-of-{len(shards):05}"
-            if not any(f"-{split}." in name and name.endswith(end) for name in names):
-                problem = f"{folder} lacks the file {dataset.name}-{split}.tfrecord{end}"
-                return Held(examples, f"{problem}; put the whole file there")
     for name in miscounted(dataset, examples):
         problem = f"{folder} holds {examples[name]:,} of {dataset.examples[name]:,} of {name}"
         return Held(examples, f"{problem}; {official_files(dataset)}")
+    names = _names(folder)
+    for split in dataset.examples:
+        for number in range(len(lengths[split])):
+            end = f"-{number:05}-of-{len(lengths[split]):05}"
+            if not any(f"-{split}." in name and name.endswith(end) for name in names):
+                file = f"{tfds_name(dataset).split('/')[0]}-{split}.tfrecord{end}"
+                return Held(examples, f"{folder} lacks the file {file}; put the whole file there")
     return Held(examples)
 
 
