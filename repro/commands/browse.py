@@ -66,6 +66,7 @@ def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = F
     as_written = options.experiment(experiment)
     resolved = settings.override(as_written, overrides or [])
     paper = catalog.paper_of(as_written.name)
+    cost.examples(resolved.recipe.data)  # reject an unknown split before anything is read
     records = here.gather()
     takes = cost.cost(resolved, records, changed=resolved != as_written)
     if json:

@@ -1,5 +1,6 @@
 """`sync`, `data`, `doctor`: what the runs lean on."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 from repro import catalog
 from repro.commands import options
 from repro.commands.options import Json
-from repro.errors import DataError, UsageError
+from repro.errors import DataError, ReproError, UsageError
 from repro.records import RUNS
 
 
@@ -16,31 +17,71 @@ def sync(
     run_dirs: Annotated[
         list[Path] | None, typer.Argument(metavar="[RUN_DIR]...", help=f"Default: {RUNS}/*/*")
     ] = None,
+    records: Annotated[
+        bool,
+        typer.Option("--records", help="The records in results/, or those of the program, too."),
+    ] = False,
     json: Json = False,
 ):
-    """Bring MLflow up to date with the run directories; what is there already is not added."""
+    """Bring MLflow up to date with the runs; what is there already is not added."""
     from repro import terminal
-    from repro.judging import verdict
-    from repro.records import journal, reading, tracking
+    from repro.records import tracking
 
-    folders = run_dirs or sorted(path.parent for path in Path(RUNS).glob("*/*/run.json"))
-    roots = dict.fromkeys(path.resolve().parent.parent for path in folders)
-    verdicts = {}
-    if any((path / "result.json").exists() for path in folders):
-        records = reading.gather(None, RUNS, *roots)
-        verdicts = verdict.of_runs(verdict.table(records, catalog.experiments()))
     rows = []
-    for path in folders:
-        run_id = journal.Journal.open(path).run()["id"]
-        with terminal.working(f"logging {path}"):
-            synced = tracking.sync(path, verdict=verdicts.get(run_id, ""))
-        rows.append({"run_dir": str(path), **synced})
+
+    def told(name: str, answer: dict) -> None:
+        rows.append(answer)
         if not json:
-            print(f"{path}: {synced['points']:,} points added")
+            terminal.tell(f"{name}: {answer['points']:,} points added")
+
+    for path, verdict in _to_log(run_dirs):
+        with terminal.working(f"logging {path}"):
+            answer = tracking.sync(path, verdict=verdict)
+        told(str(path), {"run_dir": str(path), **answer})
+    if records:
+        kept, verdicts = _kept()
+        for answer in tracking.sync_records(kept, verdicts):
+            told(answer["run"], answer)
     if json:
         terminal.print_json(rows)
-    elif not folders:
+    elif not rows:
         print(f"no runs in {Path(RUNS).absolute()}")
+
+
+def _to_log(run_dirs: list[Path] | None) -> Iterator[tuple[Path, str]]:
+    """The run directories, each with the verdict that it counts in.
+
+    Of all below runs/, those that are broken are named and left out.
+    """
+    from repro import terminal
+    from repro.judging import verdict
+    from repro.records import journal, reading
+
+    folders, ids = run_dirs or [], {}
+    for path in folders or sorted(file.parent for file in Path(RUNS).glob("*/*/run.json")):
+        try:
+            ids[path] = journal.Journal.open(path).run()["id"]
+        except ReproError as error:
+            if path in folders:
+                raise
+            terminal.say(f"warning: {error}; left out")
+    verdicts = {}
+    if any((path / "result.json").exists() for path in ids):
+        roots = dict.fromkeys(path.resolve().parent.parent for path in ids)
+        records = reading.gather(None, RUNS, *roots)
+        verdicts = verdict.of_runs(verdict.table(records, catalog.experiments()))
+    for path, run_id in ids.items():
+        yield path, verdicts.get(run_id, "")
+
+
+def _kept() -> tuple[list[dict], dict[str, str]]:
+    """The kept records, and the verdicts that they count in, by run id."""
+    from repro.judging import verdict
+    from repro.records import here, reading
+
+    verdicts = verdict.of_runs(verdict.table(here.gather(), catalog.experiments()))
+    root = here.kept_in()
+    return (reading.records(root) if root else []), verdicts
 
 
 def data(

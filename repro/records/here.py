@@ -24,6 +24,10 @@ def read(warn: reading.Warn, runs: str | os.PathLike = RUNS) -> reading.Records:
     Where the folder has none, those that came with the program. What cannot be read is left out
     and named to `warn`.
     """
+    return reading.gather(kept_in(), runs, warn=warn)
+
+
+def kept_in() -> Path | None:
+    """The folder of the kept records: results/ here, or else what came with the program."""
     results = Path(RESULTS)
-    root = results if (results / "runs").is_dir() else reading.committed()
-    return reading.gather(root, runs, warn=warn)
+    return results if (results / "runs").is_dir() else reading.committed()

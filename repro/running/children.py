@@ -21,6 +21,7 @@ from repro.spec import Experiment
 SECONDS_TO_STOP = 9.0  # a run that was asked to stop is killed after so many
 SECONDS_AFTER_RESULT = 60.0  # figures and MLflow have so many
 SECONDS_TO_DIE = 2.0
+SECONDS_BETWEEN_LOOKS = 0.2  # a signal that comes just before a wait does not end it
 Show = Callable[[int | None, dict], None]  # of a seed, or of all
 WHAT_FOLLOWS_A_RUN = (
     "the result is kept; its figures and MLflow were not brought to an end: repro sync {}"
@@ -103,9 +104,9 @@ class _Family:
     def wait(self) -> None:
         """Until something happens, or a child has had its time."""
         deadlines = [child.deadline for child in self.running.values() if child.deadline]
-        left = min(deadlines) - time.monotonic() if deadlines else None
+        left = min([SECONDS_BETWEEN_LOOKS, *(d - time.monotonic() for d in deadlines)])
         try:
-            seed, event = self.news.get(timeout=None if left is None else max(left, 0))
+            seed, event = self.news.get(timeout=max(left, 0))
         except queue.Empty:
             for child in self.running.values():
                 child.end_in_time()
@@ -163,14 +164,16 @@ class _Child:
         threading.Thread(target=self._follow, args=(news,), daemon=True).start()
 
     def _listen(self) -> None:
-        for line in self.process.stderr:
-            self.noise.append(line.rstrip())
+        with self.process.stderr as lines:
+            for line in lines:
+                self.noise.append(line.rstrip())
 
     def _follow(self, news: queue.SimpleQueue) -> None:
-        for line in self.process.stdout:
-            event = _event(line)
-            if event:
-                news.put((self.seed, event))
+        with self.process.stdout as lines:
+            for line in lines:
+                event = _event(line)
+                if event:
+                    news.put((self.seed, event))
         self.process.wait()
         self.listener.join(SECONDS_TO_DIE)  # a process that outlives it may hold the pipe
         news.put((self.seed, None))

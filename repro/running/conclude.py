@@ -95,7 +95,11 @@ def _judging(
         made.lines += [line for record in mine for line in _chance(record, experiment)]
         made.lines += _repeated(mine, records, experiment)
         made.lines += _bands(own, bands.checks(records, [experiment]), ids)
-        made.lines += [explain.row(row) for row in made.rows if set(row.runs) & set(ids)]
+        made.lines += [
+            f"{row.metric.replace('_', ' ')}: {explain.row(row)}"
+            for row in made.rows
+            if set(row.runs) & set(ids)
+        ]
         if scale == "smoke":
             made.lines.append(_smoke(mine))
         made.lines += _next(experiment, scale, made.rows, mine, outcomes)
