@@ -91,10 +91,10 @@ def test_at_one_scale_every_place_and_its_mirror_image_is_as_likely():
     ]
     counts = dict.fromkeys((crop.astype(np.float32).tobytes() for crop in crops), 0)
     assert len(counts) == 42
-    found = examples(ScaleJitter(6, 8, 8), [image] * 4200, np.arange(4200))
-    assert found.shape == (4200, 6, 6, 3)
-    assert found.dtype == np.float32
-    for crop in found:
+    cropped = examples(ScaleJitter(6, 8, 8), [image] * 4200, np.arange(4200))
+    assert cropped.shape == (4200, 6, 6, 3)
+    assert cropped.dtype == np.float32
+    for crop in cropped:
         counts[crop.tobytes()] += 1
     assert chi_squared(counts.values()) < CHI_SQUARED[41]
 
@@ -109,8 +109,8 @@ def test_every_scale_is_as_likely_and_the_crop_lies_in_the_rescaled_photograph()
         windows = np.moveaxis(windows, 2, -1).reshape(-1, 8, 8, 3)
         for crop in (*windows, *windows[:, :, ::-1]):
             scaled[crop.tobytes()] = shorter
-    found = examples(jitter, [image] * 900, np.arange(900))
-    scales = [scaled[crop.tobytes()] for crop in found]
+    cropped = examples(jitter, [image] * 900, np.arange(900))
+    scales = [scaled[crop.tobytes()] for crop in cropped]
     assert chi_squared(np.bincount(scales, minlength=17)[8:]) < CHI_SQUARED[8]
 
 
@@ -137,23 +137,23 @@ def parts(monkeypatch):
 def rejection(height, width, count):
     """Height and width of parts by the words of the paper, drawn by another generator."""
     random = np.random.default_rng(5)
-    found = []
-    while len(found) < count:
+    fitting = []
+    while len(fitting) < count:
         area = random.uniform(0.08, 1) * height * width
         ratio = np.exp(random.uniform(np.log(3 / 4), np.log(4 / 3)))
         part = round((area / ratio) ** 0.5), round((area * ratio) ** 0.5)
         if part[0] <= height and part[1] <= width:
-            found.append(part)
-    return np.array(found)
+            fitting.append(part)
+    return np.array(fitting)
 
 
 def test_the_inception_crop_covers_8_to_100_per_cent_in_shapes_from_3_4_to_4_3(parts):
     """Szegedy et al. 2014, section 6."""
     stats = pytest.importorskip("scipy.stats")
     image = map_of(120, 160)
-    found = examples(InceptionCrop(8), [image] * 2000, np.arange(2000))
-    assert found.shape == (2000, 8, 8, 3)
-    assert found.dtype == np.float32
+    cropped = examples(InceptionCrop(8), [image] * 2000, np.arange(2000))
+    assert cropped.shape == (2000, 8, 8, 3)
+    assert cropped.dtype == np.float32
     shapes = np.array([part.shape[:2] for part, _ in parts])
     areas, ratios = shapes.prod(axis=1) / (120 * 160), shapes[:, 1] / shapes[:, 0]
     assert 0.08 - 0.002 < areas.min() < 0.1
@@ -176,7 +176,7 @@ def test_the_inception_crop_covers_8_to_100_per_cent_in_shapes_from_3_4_to_4_3(p
         # Uniform but for the grid of pixels, which is fine enough where much is free.
         wide = free[:, axis] > 30
         assert stats.kstest((starts[wide, axis] + 0.5) / free[wide, axis], "uniform").pvalue > 0.001
-    names, counts = np.unique([how for _, how in parts], return_counts=True)
+    names, counts = np.unique([way for _, way in parts], return_counts=True)
     assert sorted(names) == ["area", "bicubic", "bilinear", "nearest"]
     assert chi_squared(counts) < CHI_SQUARED[3]
 
@@ -184,15 +184,15 @@ def test_the_inception_crop_covers_8_to_100_per_cent_in_shapes_from_3_4_to_4_3(p
 def test_half_of_the_inception_crops_are_mirrored(parts):
     image = map_of(60, 60)
     for flip, wanted in ((True, 500), (False, 0)):
-        found = examples(InceptionCrop(16, flip=flip), [image] * 1000, np.arange(1000))
-        mirrored = np.sum(found[:, 8, -1, 1] < found[:, 8, 0, 1])
+        cropped = examples(InceptionCrop(16, flip=flip), [image] * 1000, np.arange(1000))
+        mirrored = np.sum(cropped[:, 8, -1, 1] < cropped[:, 8, 0, 1])
         assert abs(mirrored - wanted) <= (55 if flip else 0)  # 3.5 standard deviations
     assert len(parts) == 2000
 
 
 def test_of_a_photograph_too_narrow_the_inception_crop_takes_a_square(parts):
-    found = examples(InceptionCrop(8), [map_of(250, 4)] * 50, np.arange(50))
-    assert found.shape == (50, 8, 8, 3)
+    cropped = examples(InceptionCrop(8), [map_of(250, 4)] * 50, np.arange(50))
+    assert cropped.shape == (50, 8, 8, 3)
     # 8 % of the area needs a width of at least 7.7 pixels.
     assert {part.shape for part, _ in parts} == {(4, 4, 3)}
 
@@ -230,18 +230,18 @@ LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 def test_each_distortion_scales_the_distance_from_its_origin(kind):
     # Grey levels from 90 to 165: no factor up to 1.4 takes them out of the range.
     images = np.random.default_rng(1).uniform(90, 165, (500, 3, 4, 3)).astype(np.float32)
-    found = examples(only(kind), images, np.arange(500))
-    assert found.dtype == np.float32
+    distorted = examples(only(kind), images, np.arange(500))
+    assert distorted.dtype == np.float32
     luminance = (images.astype(float) @ LUMINANCE)[..., None]
     origin = {
         "brightness": 0.0,
         "contrast": luminance.mean(axis=(1, 2), keepdims=True),
         "saturation": luminance,
     }[kind]
-    factors = (found - origin) / (images - origin)
+    factors = (distorted - origin) / (images - origin)
     factor = np.median(factors, axis=(1, 2, 3))
     np.testing.assert_allclose(
-        found, origin + factor[:, None, None, None] * (images - origin), atol=0.01
+        distorted, origin + factor[:, None, None, None] * (images - origin), atol=0.01
     )
     assert 0.6 <= factor.min() < 0.61
     assert 1.39 < factor.max() <= 1.4
@@ -251,8 +251,8 @@ def test_each_distortion_scales_the_distance_from_its_origin(kind):
 def test_distortions_of_nothing_change_nothing():
     images = np.random.default_rng(1).uniform(0, 255, (20, 3, 4, 3)).astype(np.float32)
     still = PhotometricDistortions(0, 0, 0)
-    found = examples(still, images, np.arange(20))
-    np.testing.assert_allclose(found, images, atol=1e-4)
+    distorted = examples(still, images, np.arange(20))
+    np.testing.assert_allclose(distorted, images, atol=1e-4)
 
 
 def test_the_three_distortions_follow_each_other_in_the_order_drawn(monkeypatch):
@@ -263,7 +263,7 @@ def test_the_three_distortions_follow_each_other_in_the_order_drawn(monkeypatch)
     drawn = np.concatenate([np.array(factors)[:, None].repeat(6, axis=1) - 0.5, (rank.T + 0.5) / 3])
     monkeypatch.setattr(Draw, "uniform", lambda draw, count: drawn)
     images = np.stack([photograph(12, 10, seed=3)] * 6)
-    found = examples(PhotometricDistortions(0.5, 0.5, 0.5), images, np.arange(6))
+    distorted = examples(PhotometricDistortions(0.5, 0.5, 0.5), images, np.arange(6))
     kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
     wanted = []
     for order in orders:
@@ -271,7 +271,7 @@ def test_the_three_distortions_follow_each_other_in_the_order_drawn(monkeypatch)
         for kind in order:
             image = kinds[kind](image).enhance(factors[kind])
         wanted.append(np.asarray(image, float))
-    apart = abs(found[:, None] - np.stack(wanted)).mean(axis=(2, 3, 4))  # found, wanted
+    apart = abs(distorted[:, None] - np.stack(wanted)).mean(axis=(2, 3, 4))  # distorted, wanted
     assert (np.diag(apart) < 1.5).all()
     np.testing.assert_array_equal(apart.argmin(axis=1), np.arange(6))
 
@@ -301,9 +301,9 @@ def album():
     return images, kept([encoded(image) for image in images])
 
 
-def same(found, wanted):
-    assert len(found) == len(wanted)
-    for one, other in zip(found, wanted, strict=True):
+def same(decoded, wanted):
+    assert len(decoded) == len(wanted)
+    for one, other in zip(decoded, wanted, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -351,10 +351,10 @@ def test_jpegs_are_rgb_whatever_their_file_holds(colour, mode, wanted):
     file = encoded(np.full((9, 12, 3), colour, np.uint8), "JPEG", mode)
     with Image.open(io.BytesIO(file)) as picture:
         assert (picture.format, picture.mode) == ("JPEG", mode or "RGB")
-    found = kept([file])[0]
-    assert found.shape == (9, 12, 3)
-    assert found.dtype == np.uint8
-    np.testing.assert_allclose(found, np.full((9, 12, 3), wanted), atol=2)
+    decoded = kept([file])[0]
+    assert decoded.shape == (9, 12, 3)
+    assert decoded.dtype == np.uint8
+    np.testing.assert_allclose(decoded, np.full((9, 12, 3), wanted), atol=2)
 
 
 @pytest.mark.parametrize("ask", [lambda p: p[2], lambda p: p[:], lambda p: Square(4)(p)])
@@ -367,7 +367,7 @@ def test_a_photograph_that_cannot_be_decoded_is_named(spoil, ask):
     assert "object at" not in str(error.value)
 
 
-def squared(image, side, how):
+def squared(image, side, interpolation):
     """As Krizhevsky et al. 2012, section 2, put it, in Pillow's words."""
     height, width = image.shape[:2]
     if height < width:
@@ -375,16 +375,16 @@ def squared(image, side, how):
     else:
         size = (side, round(side * height / width))
     left, top = (size[0] - side) // 2, (size[1] - side) // 2
-    picture = Image.fromarray(image).resize(size, how)
+    picture = Image.fromarray(image).resize(size, interpolation)
     return np.asarray(picture.crop((left, top, left + side, top + side)))
 
 
 def test_a_square_is_the_middle_with_the_shorter_side_rescaled():
     images = [photograph(*shape) for shape in ((30, 41), (52, 20), (16, 16), (9, 200))]
     wanted = np.stack([squared(image, 16, Image.Resampling.BILINEAR) for image in images])
-    found = Square(16)(images)
-    assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, wanted)
+    squares = Square(16)(images)
+    assert squares.dtype == np.uint8
+    np.testing.assert_array_equal(squares, wanted)
     files = kept([encoded(image) for image in images])
     np.testing.assert_array_equal(Square(16)(files), wanted)
     np.testing.assert_array_equal(Square(16)(files[1:3]), wanted[1:3])
@@ -416,9 +416,9 @@ class Watched:
         return len(self.files)
 
     def __getitem__(self, index):
-        found = self.files[index]
-        self.asked.append(len(found))
-        return found
+        some = self.files[index]
+        self.asked.append(len(some))
+        return some
 
     def through(self, steps):
         return Lazily(self, steps)
@@ -434,9 +434,9 @@ def test_means_are_learnt_from_photographs_of_which_some_are_held_at_a_time(albu
     steps = preprocessing.fit((Square(8), step()), watched)
     assert sum(watched.asked) == 150
     assert max(watched.asked) < 100
-    found = preprocessing.apply(steps, files[:20])
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, (squares[:20] - mean) / 255, atol=1e-6)
+    centred = preprocessing.apply(steps, files[:20])
+    assert centred.dtype == np.float32
+    np.testing.assert_allclose(centred, (squares[:20] - mean) / 255, atol=1e-6)
 
 
 def test_colours_are_learnt_from_photographs_before_they_are_cut(album):
@@ -478,10 +478,10 @@ def test_lazy_images_go_through_batches_and_tests(lazy):
     images, wanted = lazy
     labels = np.arange(150) % 7
     for first, updates in ((0, 3), (9, 2)):  # the second goes into the next pass
-        found = Batches(images, labels, 16, seed=1).chunk(first, updates)
+        lazily = Batches(images, labels, 16, seed=1).chunk(first, updates)
         array = Batches(wanted, labels, 16, seed=1).chunk(first, updates)
-        np.testing.assert_allclose(found[0], array[0], atol=1e-6)
-        np.testing.assert_array_equal(found[1], array[1])
+        np.testing.assert_allclose(lazily[0], array[0], atol=1e-6)
+        np.testing.assert_array_equal(lazily[1], array[1])
 
     def score(images, labels):
         return images.mean(axis=(1, 2, 3)), np.where(images[:, 0, 0, 0] > 0.4, labels, -1)

@@ -110,17 +110,17 @@ def test_the_per_pixel_mean_is_that_of_the_training_images_alone():
     steps = preprocessing.fit((PerPixelMean(),), train)
     mean = train.astype(float).mean(axis=0)  # [4, 3, 3]: one for each pixel and channel
     for images in (train, test):
-        found = preprocessing.apply(steps, images)
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, (images - mean) / 255, atol=1e-6)
+        centred = preprocessing.apply(steps, images)
+        assert centred.dtype == np.float32
+        np.testing.assert_allclose(centred, (images - mean) / 255, atol=1e-6)
 
 
 def test_a_step_learns_from_what_the_steps_before_it_made():
     train = grey((20, 4, 4, 1))
     steps = preprocessing.fit((PadTo(6), PerPixelMean(scale=1.0)), train)
     padded = np.pad(train.astype(float), ((0, 0), (1, 1), (1, 1), (0, 0)))
-    found = preprocessing.apply(steps, train)
-    np.testing.assert_allclose(found, padded - padded.mean(axis=0), atol=1e-4)
+    centred = preprocessing.apply(steps, train)
+    np.testing.assert_allclose(centred, padded - padded.mean(axis=0), atol=1e-4)
 
 
 @pytest.fixture
@@ -143,9 +143,9 @@ def test_the_channel_mean_is_that_of_the_training_images_alone(kept):
     steps = preprocessing.fit((ChannelMean(),), train)
     mean = [train[..., channel].astype(float).mean() for channel in range(3)]
     for images in (train, test):
-        found = preprocessing.apply(steps, images)
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, (images - mean) / 255, atol=1e-6)
+        centred = preprocessing.apply(steps, images)
+        assert centred.dtype == np.float32
+        np.testing.assert_allclose(centred, (images - mean) / 255, atol=1e-6)
 
 
 def test_channels_get_mean_0_and_deviation_1_over_the_training_images(kept):
@@ -178,10 +178,10 @@ def test_colours_of_photographs_of_any_size_count_by_the_pixel(kept):
 )
 def test_global_contrast_is_that_of_each_image_alone(step):
     images = grey((5, 4, 3, 3))
-    found = step(images)
-    assert found.dtype == np.float32
-    assert found.shape == images.shape
-    for image, normal in zip(images, found, strict=True):
+    normalised = step(images)
+    assert normalised.dtype == np.float32
+    assert normalised.shape == images.shape
+    for image, normal in zip(images, normalised, strict=True):
         numbers = [float(x) for x in image.ravel()]
         mean = sum(numbers) / 36
         squares = sum((x - mean) ** 2 for x in numbers)
@@ -205,9 +205,9 @@ def test_whitening_is_the_inverse_root_of_the_training_images_covariance(kept):
     for images in (train, test):  # the test images have no part in what is learnt
         centred = images.reshape(-1, 48) - vectors.mean(axis=0)
         wanted = np.linalg.solve(root, centred.T).T.reshape(images.shape)
-        found = preprocessing.apply(steps, images)
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, wanted, atol=2e-4)
+        whitened = preprocessing.apply(steps, images)
+        assert whitened.dtype == np.float32
+        np.testing.assert_allclose(whitened, wanted, atol=2e-4)
 
 
 def test_whitened_training_images_have_covariance_one(kept):
@@ -288,9 +288,9 @@ def test_local_contrast_is_that_of_a_gaussian_window():
             ]
         )
 
-    found = LocalContrastNormalization(size, deviation, least)(images)
-    assert found.dtype == np.float32
-    for image, normal in zip(images.astype(float), found, strict=True):
+    normalised = LocalContrastNormalization(size, deviation, least)(images)
+    assert normalised.dtype == np.float32
+    for image, normal in zip(images.astype(float), normalised, strict=True):
         for channel in range(3):
             centred = image[..., channel] - mean_around(image[..., channel])
             contrast = np.sqrt(mean_around(centred**2))

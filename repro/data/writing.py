@@ -68,8 +68,8 @@ def write_photographs(
 
 
 def _write_record(dataset: Dataset, folder: Path, facts: Mapping[str, Any]) -> None:
-    known = {"name": dataset.name, "version": dataset.version, "content": dict(dataset.content)}
-    text = json.dumps({**known, **facts}, indent=2) + "\n"
+    named = {"name": dataset.name, "version": dataset.version, "content": dict(dataset.content)}
+    text = json.dumps({**named, **facts}, indent=2) + "\n"
     (folder / RECORD).write_text(text, encoding="utf-8")
 
 
