@@ -209,6 +209,10 @@ def _data(row: dict[str, Any]) -> tuple[bool | None, str]:
             return False, problems[0] + more
         standing = datasets.standing(name)
         return (True if standing.startswith("ok") else None), f"{standing}, in {where}"
+    if state == "in TFDS_DATA_DIR":
+        standing = datasets.standing(name)
+        whole = True if standing.startswith("ok") else None
+        return whole, f"{standing}, in {where}, not prepared yet"
     return True, f"{state}: {where}" if where else state
 
 
