@@ -12,11 +12,12 @@ import math
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from repro.errors import RunError
+from repro.jsonable import as_json
 
 LARGEST = 64 * 2**20  # bytes of a text that is read
 DEEPEST = 64  # levels of a JSON document
@@ -116,7 +117,7 @@ def ordinary(folder: Path, pattern: str) -> list[Path]:
 
 def write_json(path: Path, value: Any, within: Path | None = None) -> None:
     """Numbers that are not finite are written as null: JSON has no others."""
-    text = json.dumps(without_nan(value), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(as_json(value), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n", within)
 
 
@@ -175,15 +176,6 @@ def make_folder(path: Path, within: Path | None = None) -> None:
     """Makes a folder and those above it; below `within` none may be a link. Raises OSError."""
     with _parent(path / "file", within, make=True):
         pass
-
-
-def without_nan(value: Any) -> Any:
-    """`value` as JSON can say it: numbers that are not finite are null, tuples are lists."""
-    if isinstance(value, Mapping):
-        return {key: without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 # ---------------------------------------------------------------------------- no link is followed

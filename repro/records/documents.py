@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from repro import spec
-from repro.files import without_nan
+from repro.jsonable import as_json
 from repro.records.shape import (
     Damaged,
     amount,
@@ -83,6 +83,10 @@ RUN = document(
     },
     {
         "data": DATA,
+        "smoke": document(
+            {}, dict.fromkeys(("batch", "updates", "test_subset"), optional(whole()))
+        ),
+        "environment": mapping(anything),
         "replicas": whole(1),
         "compiler": text,
         "batch_statistics": text,
@@ -149,7 +153,7 @@ class RunFacts:
 
 def seal_of(document: Any) -> str:
     """Names a document: any change to it changes its seal."""
-    canonical = json.dumps(without_nan(document), sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(as_json(document), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -26,11 +26,11 @@ from repro.files import (
     parse_json,
     read_bytes,
     reason,
-    without_nan,
     write_bytes,
     write_json,
     write_text,
 )
+from repro.jsonable import as_json
 from repro.locks import Held, locked
 from repro.records import documents
 from repro.records.documents import SEAL, RunFacts, seal_of
@@ -116,7 +116,7 @@ class Journal:
 
     def write_run(self, facts: Mapping[str, Any]) -> None:
         """Raises RunError; then no half-made run directory stays behind."""
-        facts = {key: value for key, value in without_nan(facts).items() if key != SEAL}
+        facts = {key: value for key, value in as_json(facts).items() if key != SEAL}
         try:
             self._write_json("run.json", {**facts, SEAL: seal_of(facts)})
         except OSError as error:
@@ -157,12 +157,12 @@ class Journal:
 
     def append(self, line: Mapping[str, Any]) -> None:
         """Raises OSError; the file is then as it was."""
-        text = json.dumps(without_nan(line), allow_nan=False)
+        text = json.dumps(as_json(line), allow_nan=False)
         append_text(self.path / "metrics.jsonl", text + "\n", within=self.path)
 
     def write_passes(self, lines: list[dict]) -> None:
         """Writes all lines anew: a resumed run goes on from those that its checkpoint knows."""
-        text = "".join(json.dumps(without_nan(line), allow_nan=False) + "\n" for line in lines)
+        text = "".join(json.dumps(as_json(line), allow_nan=False) + "\n" for line in lines)
         write_text(self.path / "metrics.jsonl", text, within=self.path)
 
     # ---------------------------------------------------------------------- how it ended
@@ -218,7 +218,7 @@ class Journal:
             return None
 
     def _end(self, name: str, content: Mapping[str, Any]) -> None:
-        content = without_nan(content)
+        content = as_json(content)
         with contextlib.suppress(RunError, UsageError):  # what was reached is written all the same
             record = {"run": self.run(), "passes": self.passes(), "result": None, name: content}
             content = {**content, SEAL: seal_of(record)}

@@ -14,8 +14,9 @@ SECRET = "5ec4e7f"  # only in files outside: whoever shows it has followed a lin
 
 def derived(of: Path, seed: int, failed: bool) -> dict:
     """The record of a run at paper scale, by hand: twenty passes of 1,437 updates."""
-    run = json.loads((of / "run.json").read_text().replace("smoke", "paper"))
-    run.pop("seal", None)
+    run = json.loads((of / "run.json").read_text())
+    run = {key: value for key, value in run.items() if key not in ("seal", "smoke")}
+    run["scale"] = "paper"
     run |= {"id": hashlib.md5(str(seed).encode()).hexdigest(), "seed": seed}
     run["command"] = f"repro run {EXPERIMENT} --scale paper --seed {seed}"
     passes = []
