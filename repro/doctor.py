@@ -208,11 +208,12 @@ def _data(row: dict[str, Any]) -> tuple[bool | None, str]:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             return False, problems[0] + more
         standing = datasets.standing(name)
-        return (True if standing.startswith("ok") else None), f"{standing}, in {where}"
+        whole = True if standing.startswith("ok") else None
+        return whole, f"{standing.removeprefix('ok: ')}, in {where}"
     if state == "in TFDS_DATA_DIR":
         standing = datasets.standing(name)
         whole = True if standing.startswith("ok") else None
-        return whole, f"{standing}, in {where}, not prepared yet"
+        return whole, f"{standing.removeprefix('ok: ')}, in {where}, not prepared yet"
     return True, f"{state}: {where}" if where else state
 
 
