@@ -5,33 +5,43 @@ the directory says, as often as it is called, and adds nothing twice. A tracking
 away therefore costs nothing but a later `repro sync`.
 """
 
+import contextlib
 import json
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro.files import read_json, write_json
+from repro.files import ordinary, write_json
+from repro.locks import Held, locked
+from repro.records import logged, stores
 from repro.records.journal import Journal
-from repro.records.stores import (
-    TrackingError,
-    _locked,
-    as_tracking_errors,
-    client_of,
-    creating,
-    installed,
-    quiet,
-    shown,
-    sqlite_path,
-    uri,
-)
+from repro.records.stores import TrackingError
 
-RUN_ID = "repro.run_id"
-LOGGED = "mlflow.json"  # in the run directory: where the run is found in MLflow
-SECONDS_BETWEEN_SYNCS = 30.0  # of a run that is being trained
-PARAMETER_LENGTH = 500
-TAG_LENGTH = 5000
+LOGGED = "mlflow.json"  # in the run directory: where the run stands in MLflow
+ARTIFACTS = (".json", ".jsonl", ".svg", ".png", ".txt")
 BATCH = 90  # MLflow takes at most 100 parameters or tags, and 1000 metrics, at a time
+# What MLflow's run table shows of a paper: the view that `make ui` opens.
+VIEW = "repro"
+COLUMNS = ("metrics.test_error", "metrics.reported", "metrics.difference")
+COLUMNS += ("tags.verdict", "tags.seed", "tags.scale")
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a run says of itself, and the files that MLflow keeps with it."""
+
+    run: Mapping[str, Any]
+    passes: list[dict]
+    result: Mapping[str, Any] | None
+    failed: bool
+    log_files: Callable[[Any, Any], None]
+
+    @property
+    def status(self) -> str:
+        if self.result:
+            return "FINISHED"
+        return "FAILED" if self.failed else "RUNNING"
 
 
 def sync(
@@ -51,202 +61,167 @@ def sync(
     run_dir = Path(run_dir)
     journal = Journal.open(run_dir)
     run, passes, result = journal.run(), journal.passes(), journal.result()
-    if result:
-        status, ended = "FINISHED", _milliseconds(result["finished"])
-    else:
-        status, ended = "FAILED" if journal.failure() else "RUNNING", None
-    installed()
-    target = uri()
-    # The trainer and `repro sync` may meet; the lock keeps them from making two runs.
-    with as_tracking_errors(target), _locked(run_dir), quiet(timeout):
-        with creating(target, timeout):
-            client = client_of(target)
-            experiment_id = _experiment(client, target, run["paper"])
-        known = _find(client, experiment_id, run["id"])
-        if known is None:
-            known = client.create_run(
-                experiment_id,
-                start_time=_milliseconds(run["started"]),
-                tags=_tags(run),
-                run_name=f"{run['experiment']} · {run['scale']} · seed {run['seed']}",
-            )
-        run_id = known.info.run_id
-        _log_parameters(client, known, run)
-        _log_data(client, known, run)
-        points = _log_points(client, known, run, passes, result)
-        tagged = known.data.tags.get("verdict", "")
-        if verdict and tagged != verdict:
-            client.set_tag(run_id, "verdict", verdict)
-        elif verdict == "" and tagged:
-            client.delete_tag(run_id, "verdict")
-        _log_files(client, known, run_dir, everything=status != "RUNNING")
-        if status != known.info.status:
-            if status == "RUNNING":  # it failed, and has been resumed
-                client.update_run(run_id, status=status)
-            else:
-                client.set_terminated(run_id, status=status, end_time=ended)
-        logged = {
-            "mlflow_run_id": run_id,
-            "mlflow_experiment_id": experiment_id,
-            "uri": shown(target),
-        }
-        if read_json(run_dir / LOGGED) != logged:
-            write_json(run_dir / LOGGED, logged)
-        return {**logged, "status": status, "points": points}
+    failed = result is None and journal.failure() is not None
+
+    def log_files(client: Any, entry: Any) -> None:
+        _log_files(client, entry, run_dir, everything=bool(result) or failed)
+
+    with _alone(run_dir):  # the trainer and `repro sync` may meet: nothing is added twice
+        answer = _log(_Told(run, passes, result, failed, log_files), timeout, verdict)
+    kept = {key: answer[key] for key in ("mlflow_run_id", "mlflow_experiment_id", "uri")}
+    try:
+        if journal.logged() != kept:
+            write_json(run_dir / LOGGED, kept, within=run_dir)
+    except OSError as error:
+        raise TrackingError(f"{run_dir / LOGGED} cannot be written: {error.strerror}") from None
+    return answer
+
+
+def sync_record(
+    record: Mapping[str, Any], timeout: float = 8.0, verdict: str | None = None
+) -> dict:
+    """Log a record of results/ as `sync` logs a run directory; the record is its one artifact."""
+
+    def log_files(client: Any, entry: Any) -> None:
+        there = {file.path for file in client.list_artifacts(entry.info.run_id)}
+        if "record.json" not in there:
+            text = json.dumps(record, indent=1, ensure_ascii=False)
+            client.log_text(entry.info.run_id, text, "record.json")
+
+    failed = not record["result"]
+    told = _Told(record["run"], record["passes"], record["result"], failed, log_files)
+    return _log(told, timeout, verdict)
+
+
+def sync_records(
+    records: Iterable[Mapping[str, Any]], verdicts: Mapping[str, str], timeout: float = 8.0
+) -> Iterator[dict]:
+    """`sync_record` of each; `verdicts` by run id."""
+    for record in records:
+        answer = sync_record(record, timeout, verdicts.get(record["run"]["id"], ""))
+        yield {"run": logged.run_name(record["run"]), **answer}
 
 
 def logged_run_id(run_dir: str | Path) -> str | None:
     """The MLflow run that the latest successful `sync` wrote to; None where there was none."""
-    logged = read_json(Path(run_dir) / LOGGED)
-    return logged["mlflow_run_id"] if logged else None
+    return (Journal(run_dir).logged() or {}).get("mlflow_run_id")
 
 
-def _tags(run: Mapping[str, Any]) -> dict[str, str]:
-    resolved = run["resolved"]
-    deviations = resolved.get("deviations") or []
-    tags = {
-        RUN_ID: run["id"],
-        "paper": run["paper"],
-        "experiment": run["experiment"],
-        "scale": run["scale"],
-        "seed": run["seed"],
-        "precision": run.get("precision"),
-        "backend": run.get("backend"),
-        "strategy": run.get("strategy"),
-        "devices": ", ".join(map(str, run.get("devices") or [])),
-        "replicas": run.get("replicas"),
-        "overrides": " ".join(run.get("overrides") or []),
-        "digest": run.get("digest"),
-        "commit": run.get("commit"),
-        "dirty": run.get("dirty"),
-        "deviations": "\n".join(deviations),
-        "mlflow.source.name": run.get("command"),
-        "mlflow.source.git.commit": run.get("commit"),
-        "mlflow.note.content": _note(resolved, deviations),
-    }
-    for name, version in (run.get("versions") or {}).items():
-        tags[f"version.{name}"] = version
-    for reported in resolved.get("reported") or []:
-        key = _metric_name(reported["protocol"], reported["metric"])
-        tags[f"reported.{key}"] = f"{reported['value']} ({reported['source']})"
-    return {k: str(v)[:TAG_LENGTH] for k, v in tags.items() if v not in (None, "")}
+@contextlib.contextmanager
+def _alone(run_dir: Path) -> Iterator[None]:
+    """Held by one `sync` at a time, where the folder can be written."""
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(run_dir, ".sync.lock", wait=60))
+        except Held as other:
+            raise TrackingError(f"{run_dir}: is being logged by {other.strerror}") from None
+        except OSError:  # a folder of others: nobody trains there
+            pass
+        yield
 
 
-def _note(resolved: Mapping[str, Any], deviations: list[str]) -> str:
-    """The run's description, in the Markdown that MLflow shows."""
-    parts = [resolved.get("title", ""), resolved.get("note", "")]
-    if deviations:
-        parts.append("Deviations from the paper:\n" + "\n".join(f"- {d}" for d in deviations))
-    return "\n\n".join(part for part in parts if part)
+# ---------------------------------------------------------------------------- logging it
 
 
-def _parameters(run: Mapping[str, Any]) -> dict[str, str]:
-    """The resolved network and recipe under the keys that `--set` takes."""
-    resolved = run["resolved"]
-    network = resolved["network"]
-    tree = {
-        "network": {"name": network["name"], **network.get("options", {})},
-        "recipe": resolved["recipe"],
-        "protocols": resolved.get("protocols"),
-        "scale": run["scale"],
-        "seed": run["seed"],
-        "precision": run.get("precision"),
-    }
-    parameters: dict[str, str] = {}
+def _log(told: _Told, timeout: float, verdict: str | None) -> dict[str, Any]:
+    stores.installed()
+    target = stores.uri()
+    with stores.as_tracking_errors(target), stores.quiet(timeout):
+        return stores.answering(target, lambda wrap: _log_to(target, told, timeout, verdict, wrap))
 
-    def walk(key: str, value: Any) -> None:
-        if isinstance(value, Mapping):
-            for name, inner in value.items():
-                walk(f"{key}.{name}" if key else name, inner)
+
+def _log_to(
+    target: str, told: _Told, timeout: float, verdict: str | None, wrap: Callable[[Any], Any]
+) -> dict[str, Any]:
+    run = told.run
+    with stores.creating(target, timeout):
+        client = wrap(stores.client_of(target))
+        experiment_id = _experiment(client, target, run["paper"])
+        entry = _find(client, experiment_id, run["id"])
+        if entry is None:
+            entry = client.create_run(
+                experiment_id,
+                start_time=logged.milliseconds(run["started"]),
+                tags=logged.tags(run),
+                run_name=logged.run_name(run),
+            )
+    run_id = entry.info.run_id
+    _log_parameters(client, entry, run)
+    _log_data(client, entry, run)
+    points = _log_points(client, entry, told)
+    tagged = entry.data.tags.get("verdict", "")
+    if verdict and tagged != verdict:
+        client.set_tag(run_id, "verdict", verdict)
+    elif verdict == "" and tagged:
+        client.delete_tag(run_id, "verdict")
+    if told.status != entry.info.status:
+        if told.status == "RUNNING":  # it failed, and has been resumed
+            client.update_run(run_id, status=told.status)
         else:
-            text = value if isinstance(value, str) else json.dumps(value)
-            short = len(text) <= PARAMETER_LENGTH
-            parameters[key] = text if short else text[: PARAMETER_LENGTH - 1] + "…"
-
-    walk("", tree)
-    return parameters
-
-
-def _metric_name(protocol: str, metric: str) -> str:
-    """Plain names are the protocol of the curves; the others are prefixed by theirs."""
-    return metric if protocol == "single-view" else f"{protocol}/{metric}"
-
-
-def _points(
-    run: Mapping[str, Any], passes: list[dict], result: Mapping[str, Any] | None
-) -> dict[tuple[str, int], tuple[float, int]]:
-    """(metric, pass) -> (value, milliseconds): the curves, then the final metrics.
-
-    What a probe measured has the number of the layer in the place of the pass.
-    """
-    begun, elapsed = _milliseconds(run["started"]), 0.0
-    points: dict[tuple[str, int], tuple[float, int]] = {}
-    for line in passes:
-        elapsed += line.get("seconds") or 0.0  # of this pass; pauses before a resume are left out
-        when = begun + round(1000 * elapsed)
-        for name, value in line.items():
-            if name != "pass" and _is_number(value):
-                points[name, line["pass"]] = (float(value), when)
-    if result is not None:
-        last = result.get("passes") or (passes[-1]["pass"] if passes else 0)
-        when = _milliseconds(result["finished"])
-        final = {
-            _metric_name(protocol, name): value
-            for protocol, metrics in result["metrics"].items()
-            for name, value in metrics.items()
-        }
-        for name in ("seconds", "images_per_second"):
-            final[f"run_{name}"] = result.get(name)
-        for name, value in final.items():
-            if _is_number(value):
-                points.setdefault((name, last), (float(value), when))
-        for name, values in result.items():
-            if isinstance(values, list):
-                for layer, value in enumerate(values, start=1):
-                    points[name, layer] = (float(value), when)
-    return points
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+            ended = logged.milliseconds(told.result["finished"]) if told.result else None
+            client.set_terminated(run_id, status=told.status, end_time=ended)
+    told.log_files(client, entry)
+    return {
+        "mlflow_run_id": run_id,
+        "mlflow_experiment_id": experiment_id,
+        "uri": stores.shown(target),
+        "status": told.status,
+        "points": points,
+    }
 
 
 def _experiment(client: Any, target: str, paper: str) -> str:
+    """The MLflow experiment of a paper, made if need be, with its view of the run table."""
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(paper)
-    if found is None:
-        path = sqlite_path(target)
-        location = None if path is None else (path.parent / "mlartifacts" / paper).as_uri()
-        try:
-            return client.create_experiment(paper, artifact_location=location)
-        except MlflowException:  # another run of this paper has just made it
-            found = client.get_experiment_by_name(paper)
-            if found is None:
-                raise
-    if found.lifecycle_stage != "active":
-        raise TrackingError(f"the MLflow experiment '{paper}' is deleted: restore it, or rename it")
-    return found.experiment_id
+    experiment = client.get_experiment_by_name(paper)
+    if experiment is None:
+        path = stores.sqlite_path(target)
+        location = None if path is None else (path.parent / stores.ARTIFACTS / paper).as_uri()
+        with contextlib.suppress(MlflowException):  # another run has just made it
+            client.create_experiment(paper, artifact_location=location)
+        experiment = client.get_experiment_by_name(paper)
+    if experiment.lifecycle_stage != "active":
+        raise TrackingError(
+            f"the MLflow experiment '{paper}' is deleted; restore it: mlflow experiments restore "
+            f"--experiment-id {experiment.experiment_id}"
+        )
+    view = {
+        "mlflow.experimentKind": "custom_model_development",
+        f"mlflow.sharedViewState.{VIEW}": json.dumps({"selectedColumns": _columns()}),
+    }
+    for key, value in view.items():
+        if experiment.tags.get(key) != value:
+            client.set_experiment_tag(experiment.experiment_id, key, value)
+    return experiment.experiment_id
+
+
+def _columns() -> list[str]:
+    """As MLflow's page names columns: metrics.`test_error`."""
+    pairs = (column.split(".") for column in COLUMNS)
+    return [f"{kind}.`{name}`" for kind, name in pairs]
 
 
 def _find(client: Any, experiment_id: str, identity: str) -> Any:
-    runs = client.search_runs([experiment_id], f"tags.`{RUN_ID}` = '{identity}'", max_results=1)
+    wanted = f"tags.`{logged.RUN_ID}` = '{identity}'"
+    runs = client.search_runs([experiment_id], wanted, max_results=1)
     return runs[0] if runs else None
 
 
-def _log_parameters(client: Any, known: Any, run: Mapping[str, Any]) -> None:
+def _log_parameters(client: Any, entry: Any, run: Mapping[str, Any]) -> None:
     from mlflow.entities import Param
 
-    missing = [Param(k, v) for k, v in _parameters(run).items() if k not in known.data.params]
+    told = logged.parameters(run).items()
+    missing = [Param(k, v) for k, v in told if k not in entry.data.params]
     for batch in _batches(missing):
-        client.log_batch(known.info.run_id, params=batch, synchronous=True)
+        client.log_batch(entry.info.run_id, params=batch, synchronous=True)
 
 
-def _log_data(client: Any, known: Any, run: Mapping[str, Any]) -> None:
+def _log_data(client: Any, entry: Any, run: Mapping[str, Any]) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     data = run.get("data")
-    if not data or (known.inputs and known.inputs.dataset_inputs):
+    if not data or (entry.inputs and entry.inputs.dataset_inputs):
         return
     dataset = Dataset(
         name=data["dataset"],
@@ -256,23 +231,17 @@ def _log_data(client: Any, known: Any, run: Mapping[str, Any]) -> None:
         profile=json.dumps(data),
     )
     inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training and test")])]
-    client.log_inputs(known.info.run_id, inputs)
+    client.log_inputs(entry.info.run_id, inputs)
 
 
-def _log_points(
-    client: Any,
-    known: Any,
-    run: Mapping[str, Any],
-    passes: list[dict],
-    result: Mapping[str, Any] | None,
-) -> int:
+def _log_points(client: Any, entry: Any, told: _Told) -> int:
     from mlflow.entities import Metric
 
-    points = _points(run, passes, result)
-    run_id = known.info.run_id
+    points = logged.points(told.run, told.passes, told.result)
+    run_id = entry.info.run_id
     there = {
         (name, metric.step)
-        for name in {name for name, _ in points} & set(known.data.metrics)
+        for name in {name for name, _ in points} & set(entry.data.metrics)
         for metric in client.get_metric_history(run_id, name)
     }
     missing = [
@@ -285,13 +254,16 @@ def _log_points(
     return len(missing)
 
 
-def _log_files(client: Any, known: Any, run_dir: Path, everything: bool) -> None:
-    """The directory's JSON files and figures; while the run goes on, only run.json, once."""
-    run_id = known.info.run_id
+def _log_files(client: Any, entry: Any, run_dir: Path, everything: bool) -> None:
+    """The directory's JSON files and figures; while the run goes on, only run.json, once.
+
+    Links are left out: they may lead anywhere.
+    """
+    run_id = entry.info.run_id
     for folder in ("", "figures"):
-        files = sorted(p for p in (run_dir / folder).glob("*") if _is_artifact(p))
+        files = [path for path in ordinary(run_dir / folder, "*") if _is_artifact(path)]
         if not everything:
-            files = [p for p in files if p.name == "run.json"]
+            files = [path for path in files if path.name == "run.json"]
         if files:
             sizes = {f.path: f.file_size for f in client.list_artifacts(run_id, folder or None)}
             for path in files:
@@ -301,18 +273,9 @@ def _log_files(client: Any, known: Any, run_dir: Path, everything: bool) -> None
 
 
 def _is_artifact(path: Path) -> bool:
-    if path.name.startswith(".") or path.name == LOGGED:
-        return False
-    return path.is_file() and path.suffix in (".json", ".jsonl", ".svg", ".png", ".txt")
+    return path.suffix in ARTIFACTS and not path.name.startswith(".") and path.name != LOGGED
 
 
 def _batches(items: list) -> Iterator[list]:
     for start in range(0, len(items), BATCH):
         yield items[start : start + BATCH]
-
-
-def _milliseconds(moment: str) -> int:
-    parsed = datetime.fromisoformat(moment)
-    if parsed.tzinfo is None:
-        parsed = parsed.replace(tzinfo=UTC)
-    return round(1000 * parsed.timestamp())
