@@ -110,6 +110,25 @@ def test_a_failed_run_that_is_taken_up_again_has_not_failed(journal):
     assert journal.result() == result
 
 
+def test_what_cannot_be_removed_is_named_and_removing_it_helps(journal):
+    (journal.path / "failure.json").mkdir()
+    with pytest.raises(RunError, match=r"failure\.json.*remove it, then resume"):
+        journal.going_on()
+    (journal.path / "failure.json").rmdir()
+    journal.going_on()
+
+
+def test_a_link_is_named_and_putting_the_file_there_helps(journal, tmp_path):
+    path = journal.path / "run.json"
+    path.rename(tmp_path / "away.json")
+    path.symlink_to(tmp_path / "away.json")
+    with pytest.raises(UsageError, match=rf"{path} is a symbolic link.*put the file .* there"):
+        Journal.open(journal.path)
+    path.unlink()
+    shutil.copy(tmp_path / "away.json", path)
+    assert Journal.open(journal.path).facts().seed == 3
+
+
 # ---------------------------------------------------------------------------- what was changed
 
 

@@ -12,10 +12,16 @@ from repro.records import reading
 from repro.report import writing
 
 RESULTS = Path(__file__).parents[1] / "results"
-RECORDS = reading.records(RESULTS)
+WARNINGS = []
+RECORDS = reading.records(RESULTS, WARNINGS.append)
 FINISHED = [record for record in RECORDS if record["result"]]
 
 with_records = pytest.mark.skipif(not RECORDS, reason="results/ holds no run records yet")
+
+
+def test_every_record_can_be_read():
+    assert WARNINGS == []
+    assert len(RECORDS) == len(list(RESULTS.glob("runs/*/*.json"))) >= 104
 
 
 @with_records

@@ -26,16 +26,14 @@ from repro.training import schedule
 from repro.training import training
 schedule.CHUNK_UPDATES = 25
 training.SECONDS_BETWEEN_CHECKPOINTS = 0.0
-training.Training._track = lambda self: None
-training.Training._draw = lambda self: None
 def say(event):
     if event["event"] == "progress":
         print(event["update"], flush=True)
 if sys.argv[1] == "run":
     runner.run(catalog.experiment("lenet5-digits"), scale="short", out=sys.argv[2],
-                 overrides=["recipe.passes=6"], progress=say)
+                 overrides=["recipe.passes=6"], observers=[say])
 else:
-    runner.resume(sys.argv[2], progress=say)
+    runner.resume(sys.argv[2], observers=[say])
 print("finished", flush=True)
 """
 
@@ -46,6 +44,13 @@ def start(*arguments) -> subprocess.Popen:
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
+
+
+def tear(journal: Path, chance: random.Random) -> None:
+    """What a crash of the machine may do to metrics.jsonl: the checkpoints have its lines too."""
+    if journal.exists():
+        content = journal.read_bytes()
+        journal.write_bytes(content[: chance.randrange(len(content) + 1)])
 
 
 def test_ten_kills_at_random_moments_change_no_bit(tmp_path):
@@ -72,6 +77,8 @@ def test_ten_kills_at_random_moments_change_no_bit(tmp_path):
             break
         assert killed.returncode == -9, errors
         (run_dir,) = (tmp_path / "killed" / "lenet5-digits").iterdir()
+        if kills % 2:
+            tear(run_dir / "metrics.jsonl", chance)
         killed = start("resume", run_dir)
     output, errors = alone.communicate()
     assert output.strip().endswith("finished"), errors

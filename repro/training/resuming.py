@@ -31,7 +31,14 @@ from repro.records.shape import (
     text,
     whole,
 )
-from repro.training.checkpoint import latest, load, newest, set_aside_after, states
+from repro.training.checkpoint import (
+    REFUSED,
+    latest,
+    load,
+    newest,
+    set_aside_after,
+    states,
+)
 
 TIES = document(
     {
@@ -148,7 +155,8 @@ def restore(fitting: Fitting) -> tuple[list[np.ndarray], dict, list[str]]:
             _refuse_to_begin(journal, warnings)
             journal.write_passes([])
             return [], {}, ["no checkpoint to go on from: the run starts at its first update"]
-        warnings = [f"{warning}; the checkpoint before it is used" for warning in warnings]
+        kept = f"it is kept as *{REFUSED}, and the checkpoint before it is used"
+        warnings = [f"{warning}; {kept}" for warning in warnings]
         if "run" not in progress:
             warnings.append("the checkpoint, of an earlier version, does not say whose it is")
         warnings += _write_passes(journal, _lines(journal, progress))
