@@ -75,9 +75,10 @@ tell() { # of all that pip says, how far it is
                     say "  fetching ${name%%-*}, ${size%\)}" ;;
                 esac ;;
             Installing\ collected\ packages:*) say "unpacking them: about a minute" ;;
-            pip\ failed) return 1 ;;
+            pip\ is\ done) return ;;
         esac
     done
+    return 1
 }
 
 made_in=$(cat $ready 2>/dev/null) || true
@@ -100,7 +101,7 @@ install --quiet $(grep -E '^(setuptools|wheel)==' requirements.lock)
 if [ -t 1 ]; then
     install --use-pep517 -r requirements.lock
 else
-    { install --use-pep517 -r requirements.lock || echo "pip failed"; } | tell
+    { install --use-pep517 -r requirements.lock && echo "pip is done"; } | tell
 fi || stop "pip could not install the packages and says why above; make starts again from what" \
     "is already fetched"
 install --quiet --no-deps --editable .
