@@ -123,6 +123,11 @@ def test_a_proxy_that_asks_for_a_password_gets_it(monkeypatch):
             text = refusal(f"{scheme}://files.invalid/file.tar")
             assert f"the proxy {host} asks for a name and a password (407 Proxy" in text
             assert "set HTTPS_PROXY to http://NAME:PASSWORD@HOST:PORT" in text
+        monkeypatch.delenv("HTTPS_PROXY")
+        monkeypatch.setenv("HTTP_PROXY", f"http://jo:wrong@{host}")
+        text = refusal("http://files.invalid/file.tar")
+        assert f"the proxy {host} does not take the name and password that are set (407" in text
+        assert "with %-codes for signs such as @ / # ?" in text and "wrong" not in text
         monkeypatch.setenv("HTTP_PROXY", f"http://jo:s3cret%2F%23%3F@{host}")
         reach("http://files.invalid/file.tar")
 

@@ -140,6 +140,11 @@ def _refused(status: int, host: str, proxy: bool = False) -> str:
     """What an answer of 400 and above means."""
     name = next((s.phrase for s in HTTPStatus if s == status), "")
     answer = f"{status} {name}".strip()
+    if status == 407 and "@" in _proxy_set():
+        return (
+            f"the proxy {_proxy()} does not take the name and password that are set ({answer}): "
+            "correct them in HTTPS_PROXY, with %-codes for signs such as @ / # ?"
+        )
     if status == 407:
         return (
             f"the proxy {_proxy()} asks for a name and a password ({answer}): set HTTPS_PROXY to "
@@ -179,7 +184,11 @@ def _host(url: str | None) -> str:
 
 def _proxy() -> str:
     """The proxy that is set, without name and password."""
-    for name in ("HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY"):
-        if value := os.environ.get(name) or os.environ.get(name.lower()):
-            return value.rpartition("@")[2].removeprefix("http://").removeprefix("https://")
-    return "of this network"
+    address = _proxy_set().rpartition("@")[2]
+    return address.removeprefix("http://").removeprefix("https://") or "of this network"
+
+
+def _proxy_set() -> str:
+    names = ("HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY")
+    values = (os.environ.get(name) or os.environ.get(name.lower()) for name in names)
+    return next(filter(None, values), "")
