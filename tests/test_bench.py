@@ -383,8 +383,9 @@ def test_the_harness_is_timed_in_a_training_that_it_stops(tmp_path, monkeypatch)
     sample = with_keras.harness(0.1, "float32", experiment="lenet5-digits")
     assert sample["costs"].keys() == COSTS.keys()
     assert all(cost > 0 for cost in sample["costs"].values())
-    # a pass is 1,437 updates, 1,000 of them in its first chunk, which is not timed
-    assert all(amount == 437 for amount, _ in sample["segments"])
+    # a pass is 1,437 images, one an update; its first call of the compiled loop is not timed
+    amounts = [amount for amount, _ in sample["segments"]]
+    assert all(amount >= 1 for amount in amounts) and sum(amounts) < 1437
     assert 0 < sample["rate"] < sample["training"]
     assert not (tmp_path / "runs").exists()
     assert not list(tmp_path.glob("**/metrics.jsonl")), "the run directory was left behind"
