@@ -21,6 +21,7 @@ from repro.records.stores import TrackingError
 LOGGED = "mlflow.json"  # in the run directory: where the run stands in MLflow
 ARTIFACTS = (".json", ".jsonl", ".svg", ".png", ".txt")
 BATCH = 90  # MLflow takes at most 100 parameters or tags, and 1000 metrics, at a time
+SECONDS_BETWEEN_SYNCS = 30.0  # of a run that trains, at least
 # What MLflow's run table shows of a paper: the view that `make ui` opens.
 VIEW = "repro"
 COLUMNS = ("metrics.test_error", "metrics.reported", "metrics.difference")

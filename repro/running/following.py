@@ -20,7 +20,7 @@ class Follower:
         """Logs at the end, and after a pass where the last time is long ago. Raises RunError."""
         kind = event["event"]
         self._run_dir = event.get("run_dir") or self._run_dir
-        long_ago = time.monotonic() - self._logged_at > getattr(tracking, "SECONDS_BETWEEN_SYNCS", 30.0)
+        long_ago = time.monotonic() - self._logged_at > tracking.SECONDS_BETWEEN_SYNCS
         if self._gave_up or not (kind in ENDS or (kind == "pass" and long_ago)):
             return
         try:
