@@ -16,6 +16,11 @@ from repro.records.journal import Journal
 TOY = experiment()
 
 
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
 @pytest.fixture
 def journal(tmp_path):
     journal = Journal.create(tmp_path / "runs", "lenet5-mnist", "short", 3)

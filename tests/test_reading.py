@@ -18,16 +18,27 @@ TOY = experiment()
 NAME = "paper-seed{}-20261121-120000"
 
 
-@pytest.fixture
-def roots(tmp_path):
-    """Two runs, of seeds 0 and 1, and the records of 2 and 3."""
-    runs, results = tmp_path / "runs", tmp_path / "results"
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root = tmp_path_factory.mktemp("made")
     for seed in (2, 3):
-        seal_run(tmp_path / "before", record(TOY, seed, 1.0))
-    assert len(reading.collect(tmp_path / "before", results)) == 2
+        seal_run(root / "before", record(TOY, seed, 1.0))
+    assert len(reading.collect(root / "before", root / "results")) == 2
     for seed in (0, 1):
-        seal_run(runs, record(TOY, seed, 1.0))
-    return runs, results
+        seal_run(root / "runs", record(TOY, seed, 1.0))
+    return root
+
+
+@pytest.fixture
+def roots(made, tmp_path):
+    """The folders of two runs, of seeds 0 and 1, and of the records of 2 and 3."""
+    names = ("runs", "results")
+    return tuple(shutil.copytree(made / name, tmp_path / name) for name in names)
 
 
 def gathered(runs, results):
