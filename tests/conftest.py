@@ -7,6 +7,7 @@ import pytest
 
 # Tests speak of CPUs: what they hold to the bit is promised there.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else it announces what it does not find
 
 
 def pytest_collection_finish(session):

@@ -6,6 +6,7 @@ Runs are stood in for by small programs that talk as `repro run --progress json`
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -57,6 +58,11 @@ def repro(*arguments: str) -> subprocess.CompletedProcess:
         ("run lenet5-mnst", ("'lenet5-mnst'", "did you mean lenet5-mnist")),
         ("run lenet5-mnist --scale papr", ("'papr'", "did you mean paper")),
         ("run lenet5-mnist --seed three", ("--seed three", "a whole number from 0")),
+        ("run lenet5-mnist --seed 4294967296", ("4294967296", "from 0 to 4,294,967,295")),
+        (f"run lenet5-mnist --seed {'9' * 30}", ("99999...", "from 0 to 4,294,967,295")),
+        ("run lenet5-mnist --seeds 999999999", ("999999999", "from 1 to 1,000")),
+        ("claims --run --seeds 1001", ("1001", "from 2 to 1,000")),
+        ("run lenet5-mnist --seed \u0663", ("\u0663", "a whole number from 0")),
         ("run lenet5-mnist --seed -1", ("--seed -1", "a whole number from 0")),
         ("run lenet5-mnist --seeds 0", ("--seeds 0", "a whole number from 1")),
         ("run lenet5-mnist --seeds", ("--seeds",)),
@@ -324,8 +330,8 @@ def test_a_seed_that_had_finished_before_is_said_not_to_count(trained, capsys):
         leave_run(seed, 0.95)
     again = leave_run(1, 1.2, finished="2026-01-02T00:00:00")
     assert trained(again) == (0, {})
-    out, error = capsys.readouterr()
-    assert "seed 1: this run does not count" in error and "2026-01-01T00:00:01" in error
+    out = capsys.readouterr().out
+    assert "seed 1: this run does not count" in out and "2026-01-01T00:00:01" in out
     assert "0.950 ± 0.000 (n=3)" in out
 
 
@@ -507,6 +513,156 @@ def test_a_broken_record_is_named_and_blocks_nothing(capsys):
         assert len(warnings) == 1 and "lenet5-mnist/broken.json" in warnings[0]
 
 
+# ---------------------------------------------------------------------------- the last lines
+
+
+def test_a_run_at_paper_scale_says_what_would_settle_it(trained, capsys):
+    assert trained(leave_run(0, 0.95))[0] == 0
+    out = capsys.readouterr().out
+    assert "inconclusive: 1 seed of the 3" in out
+    nexts = [line for line in out.splitlines() if line.startswith("next: ")]
+    assert nexts == [
+        "next: repro run lenet5-mnist --seed 1",
+        "next: repro run lenet5-mnist --seed 2",
+    ]
+
+
+@pytest.mark.parametrize(("error", "place", "code"), [(1.8, "inside", 0), (9.0, "OUTSIDE", 1)])
+def test_a_short_run_says_where_it_lies_and_where_the_mean_of_the_seeds_does(
+    error, place, code, trained, capsys
+):
+    leave_run(1, 1.7, "short")
+    assert trained(leave_run(0, error, "short"), scale="short")[0] == code
+    out = capsys.readouterr().out
+    assert f"test error {error:.3f} % (seed 0 alone) is {place} the band" in out
+    assert f"{(error + 1.7) / 2:.3f} % (mean of 2 seeds)" in out
+    assert out.splitlines()[-1] == "next: repro run lenet5-mnist --scale paper"
+
+
+@pytest.mark.parametrize(("error", "chance"), [(90.0, True), (89.8, True), (85.0, False)])
+def test_an_error_at_chance_is_called_so(error, chance, trained, capsys):
+    trained(leave_run(0, error, "smoke"), scale="smoke")
+    assert ("is chance for 10 classes" in capsys.readouterr().out) is chance
+
+
+def test_the_result_is_printed_before_anything_that_may_fail(trained, capsys, monkeypatch):
+    from repro.judging import verdict
+
+    def breaks(*_):
+        raise ZeroDivisionError("a fault in the statistics")
+
+    monkeypatch.setattr(verdict, "table", breaks)
+    folder = leave_run(0, 0.95)
+    assert trained(folder)[0] == 0
+    out, error = capsys.readouterr()
+    assert folder in out.splitlines()[1] and "0.95" in out.splitlines()[1]
+    (warning,) = [line for line in error.splitlines() if line.startswith("warning: ")]
+    assert "a fault in the statistics" in warning
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("runs/detector/exp1/result.json", '{"acc": 1}'),
+        ("runs/detector/exp1/result.json", "[[[["),
+        ("runs/lenet5-mnist/mine/failure.json", "null"),
+        ("runs/lenet5-mnist/paper-seed7-x/result.json", "{}"),
+    ],
+)
+def test_what_is_foreign_among_the_runs_is_one_warning(file, content, trained, capsys):
+    foreign = Path(file)
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text(content)
+    folder = leave_run(0, 0.95)
+    assert trained(folder, options=("--json",))[0] == 0
+    out, error = capsys.readouterr()
+    assert json.loads(out)["run_dir"] == folder
+    assert error.count(str(foreign.parent)) == 1 and "warning: " in error
+
+
+@pytest.mark.parametrize("torn", ["{", "[]", '{"mlflow_run_id": 3}', "\x00"])
+def test_a_torn_file_of_mlflow_costs_a_finished_run_nothing(torn):
+    from repro.running import conclude
+
+    folder = leave_run(0, 0.95)
+    Path(folder, "mlflow.json").write_text(torn)
+    result = json.loads(Path(folder, "result.json").read_text()) | {"run_dir": folder}
+    outcome = children.Outcome(0, 0, folder, result)
+    experiment = catalog.experiment("lenet5-mnist")
+    made = conclude.conclude(experiment, "paper", Path("runs"), [outcome])
+    assert outcome.result["mlflow_run_id"] is None and made.rows
+
+
+# ---------------------------------------------------------------------------- which records
+
+
+def test_the_records_of_the_program_are_found_in_any_folder(monkeypatch, capsys, tmp_path):
+    leave_record(record(0, 0.95), "paper-seed0-x")
+    monkeypatch.setattr(reading, "committed", lambda: tmp_path / "results")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(elsewhere)
+    for command in ("list", "verdict lenet5-mnist", "claims", "show lenet5-mnist"):
+        assert cli.main(command.split()) == 0
+        assert f"read: 1 record from {tmp_path / 'results'}" in capsys.readouterr().err
+    assert cli.main(["list", "--run", "--json"]) == 0
+    assert [row["experiment"] for row in json.loads(capsys.readouterr().out)] == ["lenet5-mnist"]
+
+
+@pytest.mark.parametrize("command", ["list", "verdict", "claims", "show lenet5-mnist", "results"])
+def test_no_records_are_said_to_be_none(command, capsys, tmp_path):
+    assert cli.main(command.split()) == 0
+    out, error = capsys.readouterr()
+    assert "no records" in out + error and str(tmp_path / "runs") in out + error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_of_somebody_else_stay(capsys):
+    leave_run(0, 0.95)
+    Path("results").mkdir()
+    Path("results/README.md").write_text("my own page")
+    assert cli.main(["results"]) == 2
+    assert "results/README.md" in capsys.readouterr().err
+    assert Path("results/README.md").read_text() == "my own page"
+
+
+def test_the_name_of_a_paper_stands_for_its_headline(capsys):
+    for paper in catalog.papers():
+        assert cli.main(["show", paper.name, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["name"] == paper.experiments[0].name
+    assert cli.main(["verdict", "resnet", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["experiment"] for row in rows} == {
+        experiment.name for experiment in catalog.paper("resnet").experiments
+    }
+
+
+def test_a_number_by_another_protocol_says_so(capsys):
+    assert cli.main(["list", "--paper", "vgg"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "27 (dense, not judged)" in lines["vgg-d-imagenet"]  # Simonyan 2014, Table 3
+    assert "none" in lines["vgg-a-imagenette"]
+    assert cli.main(["list", "--paper", "alexnet"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "40.7 (10-crop)" in lines["alexnet-imagenet"]  # Krizhevsky 2012, Table 2
+
+
+def test_parts_lists_what_the_papers_use(capsys):
+    """Every loss, augmentation and preprocessing that an experiment here is made of."""
+    assert cli.main(["parts", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    listed = {kind: {row["name"] for row in rows if row["kind"] == kind} for kind in KINDS}
+    for experiment in catalog.experiments():
+        recipe = experiment.recipe
+        assert type(recipe.loss).__name__ in listed["loss"]
+        assert type(recipe.optimizer).__name__ in listed["optimizer"]
+        assert {type(step).__name__ for step in recipe.preprocessing} <= listed["preprocessing"]
+        if recipe.augmentation:
+            assert type(recipe.augmentation).__name__ in listed["augmentation"]
+    assert all(row["says"] for row in rows)
+
+
+KINDS = ("loss", "optimizer", "preprocessing", "augmentation")
+
 # ---------------------------------------------------------------------------- what is seen
 
 ON_TERMINAL = {"TERM": "xterm", "COLUMNS": "80"}
@@ -535,8 +691,100 @@ def test_long_work_is_silent_where_nobody_looks():
 
 def test_make_ui_points_to_the_page_of_a_server():
     make = ["make", "-s", "-C", str(Path(cli.__file__).parents[1]), "ui"]
-    make += ["READY=Makefile", "VENV=/nowhere"]
+    make += ["-o", "setup", "VENV=/nowhere"]
     server = {"MLFLOW_TRACKING_URI": "https://me:secret@mlflow.example/team"}
     done = subprocess.run(make, capture_output=True, text=True, env=os.environ | server)
     assert done.returncode == 0, done.stderr
     assert "https://mlflow.example/team" in done.stdout and "secret" not in done.stdout
+
+
+def on_terminal(*arguments: str, columns: int = 80, **environment: str) -> list[str]:
+    """The lines of a command whose standard output is a terminal, without its colours."""
+    terminal, end = os.openpty()
+    command = [sys.executable, "-m", "repro", *arguments]
+    environment = os.environ | ON_TERMINAL | {"COLUMNS": str(columns)} | environment
+    started = subprocess.Popen(command, stdout=end, stderr=subprocess.DEVNULL, env=environment)
+    os.close(end)
+    shown = b""
+    try:
+        while part := os.read(terminal, 65_536):
+            shown += part
+    except OSError:  # the other end is closed
+        pass
+    assert started.wait() in (0, 1)
+    os.close(terminal)
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("command", "candidates"),
+    [
+        ("list", catalog.experiments),
+        ("verdict", catalog.experiments),
+        ("claims", catalog.claims),
+    ],
+)
+@pytest.mark.parametrize("columns", [80, 60])
+def test_a_narrow_terminal_breaks_no_name(command, candidates, columns):
+    lines = on_terminal(*command.split(), columns=columns)
+    words = {word for line in lines for word in line.split()}
+    assert {candidate.name for candidate in candidates()} <= words
+    assert max(map(len, lines)) <= columns
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"COLUMNS": "0"}, {"TERM": "dumb"}, {"NO_COLOR": "1"}, {"COLUMNS": "many"}],
+    ids=lambda environment: next(iter(environment)),
+)
+def test_odd_terminals_get_whole_names(environment):
+    lines = on_terminal("list", "--paper", "densenet", **environment)
+    assert any("densenet-bc100-k12-cifar10-unaugmented" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LC_ALL": "C"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+        {"FORCE_COLOR": "1", "COLUMNS": "40"},
+    ],
+    ids=str,
+)
+def test_a_pipe_gets_whole_lines_in_any_encoding(environment):
+    command = [sys.executable, "-m", "repro", "list", "--paper", "lenet5"]
+    there = {"cwd": Path(cli.__file__).parents[1], "env": os.environ | environment}
+    done = subprocess.run(command, capture_output=True, **there)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    line = next(x for x in done.stdout.splitlines() if x.split()[:1] == [b"lenet5-mnist"])
+    assert b"0.95" in line and b"\x1b" not in line and b"n=5" in line
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_end_nothing(closed):
+    command = f"{sys.executable} -m repro results {closed}; echo $?"
+    leave_run(0, 0.95)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "0"
+    assert Path("results/README.md").read_text().startswith("#")
+
+
+def test_a_working_folder_that_is_gone_is_one_line(tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = f"rmdir {gone}; {sys.executable} -P -m repro list"
+    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    done = subprocess.run(
+        command, shell=True, cwd=gone, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == ["error: the working folder is gone; go to one that exists"]
+
+
+def test_windows_is_told_what_runs_instead(monkeypatch, capsys):
+    monkeypatch.setattr(cli.os, "name", "nt")
+    code = cli.main(["list"])
+    monkeypatch.undo()
+    assert code == 2
+    assert "WSL" in capsys.readouterr().err

@@ -1,5 +1,8 @@
 """The doctor tells what is wrong and goes on looking."""
 
+import json
+import os
+import platform
 import shutil
 import socket
 from collections import namedtuple
@@ -8,14 +11,17 @@ from importlib import metadata
 import pytest
 
 from repro import backends, doctor
+from repro.records import reading
 
 
 @pytest.fixture
-def surroundings(tmp_path, monkeypatch):
+def surroundings(tmp_path, tmp_path_factory, monkeypatch):
     """A working directory of its own, without data and with the default tracking store."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setattr(reading, "committed", lambda: None)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
 
@@ -97,3 +103,78 @@ def test_a_missing_package_does_not_end_the_report(surroundings, monkeypatch):
     checks = by_name(doctor.report())
     assert checks["no-such-package"]["detail"] == "not installed; do: pip install no-such-package"
     assert checks["disk"]["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("name", "fate"),
+    [
+        ("MPLBACKEND", "ignored"),
+        ("GIT_DIR", "ignored"),
+        ("KERAS_HOME", "ignored"),
+        ("JAX_ENABLE_X64", "ignored"),
+        ("TF_ENABLE_ONEDNN_OPTS", "ignored"),
+        ("PYTHONWARNINGS", "ignored"),
+        ("KERAS_BACKEND", "used"),
+        ("OMP_NUM_THREADS", "used"),
+    ],
+)
+def test_what_is_set_on_the_machine_is_told_with_what_becomes_of_it(name, fate, surroundings):
+    (row,) = doctor.settings({name: "something", "SHELL": "/bin/sh"})
+    assert (row["name"], row["ok"]) == (f"set: {name}", None)
+    assert "something" in row["detail"] and fate in row["detail"]
+
+
+def test_keras_own_file_of_settings_is_told_where_it_differs(surroundings):
+    """Keras writes the file itself, with its defaults: then there is nothing to tell."""
+    file = surroundings / "keras.json"
+    usual = {"floatx": "float32", "epsilon": 1e-07, "backend": "tensorflow"}
+    home = {"KERAS_HOME": str(surroundings)}
+    for changed, words in (
+        ({}, None),
+        ({"image_data_format": "channels_first"}, "channels_first (ignored"),
+        ({"floatx": "float16"}, "float16 (ignored"),
+        ({"backend": "jax"}, "jax (used"),
+    ):
+        file.write_text(json.dumps({**usual, "image_data_format": "channels_last", **changed}))
+        told = [row["detail"] for row in doctor.settings(home) if row["name"].startswith("file")]
+        assert len(told) == (words is not None)
+        assert all(words in line for line in told)
+    for broken in ("{", "[]", "3", "null", "\x00"):
+        file.write_text(broken)
+        assert any("cannot be read" in row["detail"] for row in doctor.settings(home)), broken
+
+
+def test_a_broken_record_is_not_ok(surroundings):
+    folder = surroundings / "results" / "runs" / "lenet5-mnist"
+    folder.mkdir(parents=True)
+    (folder / "paper-seed0-x.json").write_text("{")
+    check = by_name(doctor.report())["records"]
+    assert check["ok"] is False and "paper-seed0-x.json" in check["detail"]
+
+
+def test_what_a_killed_preparation_left_is_removed(surroundings):
+    left = surroundings / "data" / "mnist-3.0.1.preparing-abcdefgh"
+    left.mkdir(parents=True)
+    (left / "train-images.npy").write_bytes(b"half")
+    long_ago = 1_000_000_000
+    for path in (left / "train-images.npy", left):
+        os.utime(path, (long_ago, long_ago))
+    check = by_name(doctor.report())["leftovers"]
+    assert str(left) in check["detail"] and not left.exists()
+    assert by_name(doctor.report())["leftovers"]["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("system", "processor", "ok"),
+    [
+        ("Linux", "x86_64", True),
+        ("Linux", "aarch64", True),
+        ("Darwin", "arm64", True),
+        ("Linux", "riscv64", None),
+        ("FreeBSD", "amd64", None),
+    ],
+)
+def test_which_systems_are_meant(system, processor, ok, monkeypatch):
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "machine", lambda: processor)
+    assert doctor._system()[0] is ok
