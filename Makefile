@@ -52,7 +52,7 @@ results: setup  ## results/ again, from the records of the runs
 	$(VENV)/bin/repro results
 
 bench: setup  ## speed beside Keras and PyTorch, 20 minutes; BENCH=--help
-	$(VENV)/bin/python -m repro.bench $(BENCH)
+	$(VENV)/bin/python -P -m repro.bench $(BENCH)
 
 ui: setup  ## MLflow's page on the runs, http://localhost:5000 (PORT=)
 	@case "$${MLFLOW_TRACKING_URI:-}" in \

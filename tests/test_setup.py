@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -293,3 +294,25 @@ def test_the_lock_holds_what_the_project_needs_and_what_builds_it():
 def test_the_project_accepts_the_pythons_that_the_set_up_does():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["requires-python"] == ">=3.11,<3.14"
+
+
+@pytest.mark.parametrize("built", ["build_wheel('out')", "build_sdist('out')"])
+def test_the_committed_records_and_the_templates_travel_with_the_package(tmp_path, built):
+    for name in ("repro", "papers", "results"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    build = [sys.executable, "-c", f"from setuptools import build_meta as b; b.{built}"]
+    subprocess.run(build, cwd=tmp_path, check=True, capture_output=True)
+    (archive,) = (tmp_path / "out").iterdir()
+    shutil.unpack_archive(archive, tmp_path / "in", "zip" if archive.suffix == ".whl" else "gztar")
+
+    def files(folder, pattern):
+        return {path.relative_to(folder) for path in folder.rglob(pattern)}
+
+    wheel = archive.suffix == ".whl"
+    inside = tmp_path / "in" if wheel else next((tmp_path / "in").iterdir())
+    records = inside / ("repro/committed/runs" if wheel else "results/runs")
+    assert files(records, "*.json") == files(ROOT / "results/runs", "*.json") != set()
+    for pattern in ("*.py", "*.j2"):
+        assert files(inside / "repro", pattern) == files(ROOT / "repro", pattern) != set()
