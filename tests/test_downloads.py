@@ -247,15 +247,11 @@ def test_a_port_where_nobody_listens():
 
 def test_a_connection_that_breaks_off():
     with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def hang_up():
-            for _ in range(2):
-                server.accept()[0].close()
-
-        thread = threading.Thread(target=hang_up, daemon=True)
+        thread = threading.Thread(target=lambda: server.accept()[0].close())
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/file.tar"
         assert "the connection to 127.0.0.1 broke off: try again" in refusal(url)
+        thread.join()
 
 
 # ---------------------------------------------------------------------------- later, and all of it
