@@ -40,7 +40,7 @@ def regenerate(
 ) -> dict:
     """Adds the runs of `runs_root` that ended to the records and writes results/ anew from all.
 
-    `kept`: another folder of results, whose records are copied here first; it stays as it is.
+    `kept`: another folder of results, whose records (and benchmark) are copied here first.
     Writes README.md, one page per paper, results.csv and, if wanted, the figures. `papers` are
     the catalog's unless given. What is broken is left out and named by `warn`: a record, a run
     directory, filters.npy, bench.json. Returns {"records": count, "added": [paths], "written":
@@ -51,11 +51,12 @@ def regenerate(
     runs_root, root = Path(runs_root).absolute(), Path(results_root)
     papers = catalog.papers() if papers is None else papers
     warn = _once(warn)
-    copied = list(recorded(kept, warn)) if kept and not _same(kept, root) else []
+    copied = [path for path, _ in recorded(kept, warn)] if kept and not _same(kept, root) else []
     if not copied and not gather(root, runs_root, warn=warn):
         return {"records": 0, "added": [], "written": []}
     refuse_foreign(_places(papers, root, figures))
-    for path, _ in copied:
+    measured = [Path(kept, bench_page.JSON)] if copied else []
+    for path in (*copied, *filter(Path.is_file, measured)):
         target = root / path.relative_to(kept)
         if not os.path.lexists(target):
             put(target, read_bytes(path))
