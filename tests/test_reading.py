@@ -76,9 +76,11 @@ def test_a_foreign_folder_among_the_runs_is_named(roots, text, name, both):
         lambda path: path.write_bytes(path.read_bytes()[:40] + b"\n"),
         lambda path: path.write_bytes(b"\xff" + path.read_bytes()),
         lambda path: (path.rename(path.with_name("other")), path.symlink_to("other")),
+        lambda path: (path.unlink(), path.symlink_to(path.name)),
+        lambda path: (path.unlink(), path.symlink_to("nowhere")),
         lambda path: (path.unlink(), path.mkdir()),
     ],
-    ids=["empty", "cut", "not UTF-8", "a link", "a folder"],
+    ids=["empty", "cut", "not UTF-8", "a link", "a link to itself", "a dangling link", "a folder"],
 )
 def test_a_damaged_run_is_named_and_the_others_count(roots, name, damage):
     damage(roots[0] / "toy" / NAME.format(0) / name)

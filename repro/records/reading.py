@@ -155,7 +155,11 @@ def _run_below(folder: Path, warn: Warn) -> dict | None:
 def _ended(runs_root: str | os.PathLike) -> list[Path]:
     """The run directories that have a result or a failure; one that was interrupted has neither."""
     files = ("result.json", "failure.json")
-    return sorted({path.parent for name in files for path in Path(runs_root).glob(f"*/*/{name}")})
+    return sorted(
+        folder
+        for folder in Path(runs_root).glob("*/*")
+        if any(os.path.lexists(folder / name) for name in files)  # a link that leads nowhere too
+    )
 
 
 def _newer(record: dict, present: dict) -> bool:
