@@ -6,8 +6,7 @@ cd "$(dirname "$0")"
 
 asked=${1:-}
 here=$(pwd -P)
-ready=.venv/.ready            # holds the folder that .venv was made in; the programs there name it
-unfinished=.venv/.unfinished  # as long as it is there, half a package may be there too
+ready=.venv/.ready # holds the folder that .venv was made in; the programs there name it
 
 say() { printf '%s\n' "setup: $*"; }
 
@@ -42,7 +41,11 @@ choose() { # sets python and number: the first of "$@" that can make the environ
         "make PYTHON=/path/to/python3.12"
 }
 
-check() { # that .venv, which has Python $1, is of the one that is asked for
+check() { # that .venv, which has Python $1, is of this folder and of the Python asked for
+    made_in=$(cat $ready 2>/dev/null) || true
+    [ "${made_in:-$here}" = "$here" ] ||
+        stop ".venv was made in $made_in, and its programs are that folder's;" \
+            "remove it (rm -r .venv) and run make again"
     if ! accepted "$1"; then
         stop ".venv has Python $1, and 3.11, 3.12 or 3.13 is needed;" \
             "remove it (rm -r .venv) and run make again"
@@ -81,34 +84,39 @@ tell() { # of all that pip says, how far it is
     return 1
 }
 
-made_in=$(cat $ready 2>/dev/null) || true
-if [ ! -e $unfinished ] && [ "${made_in:-$here}" = "$here" ] && has=$(version .venv/bin/python); then
+packages=$(grep '^[a-z]' requirements.lock | grep -vc "== 'win32'")
+if has=$(version .venv/bin/python); then
     check "$has"
     if [ $ready -nt requirements.lock ] && [ $ready -nt pyproject.toml ]; then exit; fi
+    say "bringing .venv up to date with requirements.lock"
 else
-    if [ -n "$asked" ]; then choose "$asked"; else choose python3.12 python3.11 python3.13 python3; fi
-    [ ! -e .venv ] || say "starting .venv anew: it is unfinished, or was moved, or its Python is gone"
+    [ -n "$asked" ] || set -- python3.12 python3.11 python3.13 python3
+    choose "$@"
+    [ ! -L .venv/bin/python ] || say "the Python of .venv is gone; starting anew"
     say "making .venv with Python $number ($(command -v "$python"))"
     "$python" -m venv --clear --without-pip .venv
+    say "installing $packages packages: 1 GB to fetch, 3.5 GB on disk, three to five minutes"
 fi
-touch $unfinished
-of_venv -m pip --version >/dev/null 2>&1 || of_venv -m ensurepip --default-pip >/dev/null
 
-packages=$(grep '^[a-z]' requirements.lock | grep -vc "== 'win32'")
-say "installing $packages packages: 1 GB to fetch, 3.5 GB on disk, three to five minutes"
+# What an interrupted pip left by half has no INSTALLER yet; pip would take it for installed.
+for package in .venv/lib/*/site-packages/*.dist-info; do
+    [ -e "$package/INSTALLER" ] || rm -rf "$package"
+done
+rm -rf .venv/lib/*/site-packages/~*
+set -- .venv/lib/*/site-packages/pip-*/INSTALLER
+[ -e "$1" ] || of_venv -m ensurepip --default-pip >/dev/null
+
 # One of them has to be built: by what the lock names, not by the newest that there is.
 install --quiet $(grep -E '^(setuptools|wheel)==' requirements.lock)
 if [ -t 1 ]; then
     install --use-pep517 -r requirements.lock
 else
     { install --use-pep517 -r requirements.lock && echo "pip is done"; } | tell
-fi || stop "pip could not install the packages and says why above; make starts again from what" \
-    "is already fetched"
+fi || stop "pip could not install the packages and says why above; mend that, and run make again"
 install --quiet --no-deps --editable .
 files=$(find .venv/lib -name '*.py' | wc -l)
 say "compiling $((files)) files: about a minute"
 of_venv -m compileall -j 0 .venv/lib 2>/dev/null |
     awk '/^Compiling/ && ++n % 4000 == 0 { print "setup:   " n; fflush() }'
-rm $unfinished
 echo "$here" >$ready
 say "done"

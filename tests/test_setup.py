@@ -23,8 +23,10 @@ echo "$0 PIP_USER=$PIP_USER PIP_TARGET=$PIP_TARGET $*" >>"$CALLS"
 case "$*" in
 *version_info*) echo NUMBER ;;
 *"import ensurepip"*) exit ENSUREPIP ;;
-*"-m venv"*) rm -rf .venv && mkdir -p .venv/bin .venv/lib && cat "$0" >.venv/bin/python &&
-    chmod +x .venv/bin/python ;;
+*"-m venv"*) rm -rf .venv && mkdir -p .venv/bin .venv/lib/python/site-packages &&
+    cat "$0" >.venv/bin/python && chmod +x .venv/bin/python ;;
+*ensurepip*) mkdir .venv/lib/python/site-packages/pip-26.dist-info &&
+    touch .venv/lib/python/site-packages/pip-26.dist-info/INSTALLER ;;
 *"-r requirements.lock"*) cat pip.says; exit PIP ;;
 esac
 """
@@ -172,41 +174,54 @@ def test_a_changed_lock_is_installed_into_the_environment_that_is_there(clone):
     assert "-m pip install" in calls(clone) and "-m venv" not in calls(clone)
 
 
-def unfinished(clone):
-    (clone / ".venv/.unfinished").touch()
-
-
-def python_removed(clone):
-    (clone / ".venv/bin/python").unlink()
-    (clone / ".venv/bin/python").symlink_to("/nowhere/python3.12")
-
-
-def moved(clone):
-    (clone / ".venv/.ready").write_text("/home/me/before\n")
-
-
-@pytest.mark.parametrize("upset", [unfinished, python_removed, moved])
-def test_an_environment_that_cannot_be_trusted_is_made_anew_with_a_word(clone, upset):
+def test_an_environment_whose_python_is_gone_is_made_anew_with_a_word(clone):
     python(clone, "python3.12", "3.12")
     make(clone, "setup")
-    upset(clone)
+    (clone / ".venv/bin/python").unlink()
+    (clone / ".venv/bin/python").symlink_to("/nowhere/python3.12")
     done = make(clone, "setup")
     assert done.returncode == 0
-    assert "starting .venv anew" in done.stdout and "setup: done\n" in done.stdout
+    assert "the Python of .venv is gone" in done.stdout and "setup: done\n" in done.stdout
     assert make(clone, "-s", "setup").stdout == ""
+
+
+def test_a_clone_that_was_copied_or_moved_does_not_run_the_code_of_the_former_place(clone):
+    python(clone, "python3.12", "3.12")
+    make(clone, "setup")
+    copied = clone.parent / "copied"
+    shutil.copytree(clone, copied, symlinks=True)
+    refused = make(copied, "test")
+    assert refused.returncode == 2
+    assert f".venv was made in {clone}" in refused.stderr and "-m pytest" not in refused.stdout
+    shutil.rmtree(copied / ".venv")  # what the message says to do
+    assert make(copied, "setup").returncode == 0
 
 
 @pytest.mark.parametrize("at", ["-m venv", "-m ensurepip", "-r requirements.lock", "compileall"])
 def test_an_interrupted_set_up_is_finished_by_the_next_make(clone, at):
     stand_in = python(clone, "python3.12", "3.12")
     whole = stand_in.read_text()
-    killed = f'case "$*" in *"-m pip --version"*) exit 1 ;; *"{at}"*) kill -9 0 ;; esac\n'
-    stand_in.write_text(whole.replace("case", f"{killed}case", 1))
+    stand_in.write_text(whole.replace("case", f'case "$*" in *"{at}"*) kill -9 0 ;; esac\ncase', 1))
     assert make(clone, "setup").returncode == -9
-    stand_in.write_text(whole)
+    for interrupted in (stand_in, clone / ".venv/bin/python"):
+        if interrupted.exists():
+            interrupted.write_text(whole)
     done = make(clone, "setup")
     assert done.returncode == 0 and "setup: done\n" in done.stdout
     assert make(clone, "-s", "setup").stdout == ""
+
+
+def test_what_pip_left_by_half_is_installed_again_and_the_rest_stays(clone):
+    python(clone, "python3.12", "3.12")
+    make(clone, "setup")
+    packages = clone / ".venv/lib/python/site-packages"
+    for name in ("whole-1.dist-info", "half-1.dist-info", "~alf"):
+        (packages / name).mkdir()
+        (packages / name / "METADATA").touch()
+    (packages / "whole-1.dist-info/INSTALLER").touch()
+    (clone / ".venv/.ready").unlink()
+    make(clone, "setup")
+    assert sorted(os.listdir(packages)) == ["pip-26.dist-info", "whole-1.dist-info"]
 
 
 def test_another_python_than_that_of_the_environment_is_noticed(clone):
@@ -236,7 +251,7 @@ def test_a_failing_pip_ends_the_set_up_and_the_next_make_tries_again(clone):
     failed = make(clone, "test")
     assert failed.returncode == 2 and "pip could not install" in failed.stderr
     assert "-m pytest" not in failed.stdout
-    python(clone, "python3.12", "3.12")
+    shutil.copy(python(clone, "python3.12", "3.12"), clone / ".venv/bin/python")
     assert "setup: done\n" in make(clone, "setup").stdout
 
 
