@@ -134,8 +134,22 @@ def test_nothing_after_the_result_hides_it(behaviour, monkeypatch):
     (outcome,) = children.run([0], programs(behaviour), 1, lambda _, event: shown.append(event))
     assert time.monotonic() - begin < 10
     assert (outcome.exit_code, outcome.result) == (0, {"seed": 0, "run_dir": "runs/0"})
-    assert len(outcome.warnings) == 1 and "repro sync runs/0" in outcome.warnings[0]
+    assert len(outcome.warnings) == 1 and "repro resume runs/0" in outcome.warnings[0]
     assert shown[-1]["text"] == outcome.warnings[0]
+
+
+def test_results_are_handed_over_before_what_follows_a_run(monkeypatch):
+    """The program hangs after its result; when that is over, the result has long been printed."""
+    monkeypatch.setattr(children, "SECONDS_AFTER_RESULT", 1.0)
+    monkeypatch.setattr(children, "SECONDS_TO_DIE", 0.2)
+    handed, begin = [], time.monotonic()
+
+    def finished(results):
+        handed.append((time.monotonic() - begin, [result["run_dir"] for result in results]))
+
+    train.in_processes([0], 1, programs("hangs after"), finished)
+    ((when, run_dirs),) = handed
+    assert run_dirs == ["runs/0"] and when + 1.0 <= time.monotonic() - begin
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,5 +1,6 @@
 """`run`, `resume`, `evaluate`, `export`: what trains, and what uses what was trained."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -66,8 +67,9 @@ def run(
         if as_written.note:
             terminal.say(as_written.note)
     wanted = train.Options(scale, tuple(overrides or ()), strategy, precision, str(out))
-    outcomes = train.train(resolved, range(seeds) if seeds else [seed or 0], wanted)
-    return _conclude(as_written, scale, out, outcomes, json, several=bool(seeds))
+    printed = Printed(json)
+    outcomes = train.train(resolved, range(seeds) if seeds else [seed or 0], wanted, printed)
+    return _conclude(as_written, scale, out, outcomes, printed, several=bool(seeds))
 
 
 def resume(run_dir: RunDir, json: Json = False):
@@ -77,9 +79,22 @@ def resume(run_dir: RunDir, json: Json = False):
 
     facts = journal.Journal.open(run_dir).run()
     experiment = catalog.experiment(facts["experiment"])
-    outcomes = train.resume(str(run_dir), facts["seed"])
+    printed = Printed(json)
+    outcomes = train.resume(str(run_dir), facts["seed"], printed)
     out = run_dir.resolve().parent.parent
-    return _conclude(experiment, facts["scale"], out, outcomes, json)
+    return _conclude(experiment, facts["scale"], out, outcomes, printed)
+
+
+class Printed:
+    """Prints results for people once, as soon as they are there; JSON is printed at the end."""
+
+    def __init__(self, json: bool):
+        self.json, self.done = json, json
+
+    def __call__(self, results: Sequence[dict]) -> None:
+        if not self.done:
+            _print_results(results)
+        self.done = True
 
 
 def _conclude(
@@ -87,7 +102,7 @@ def _conclude(
     scale: str,
     out: Path,
     outcomes: Sequence,
-    json: bool,
+    printed: Printed,
     several: bool = False,
 ) -> bool:
     """Prints finished runs, then what they come to; true when they fell short.
@@ -98,16 +113,14 @@ def _conclude(
     from repro.commands import judge
     from repro.running import conclude
 
-    results = [outcome.result for outcome in outcomes]
-    if not json:
-        _print_results(results)
+    printed([outcome.result for outcome in outcomes])
     made = conclude.conclude(experiment, scale, out, outcomes)
-    if not json:
+    if not printed.json:
         judge.print_verdicts(made.rows)
         for line in made.lines:
             terminal.tell(line)
     conclude.tell_mlflow(made)
-    if json:
+    if printed.json:
         document = [{**o.result, "warnings": o.warnings + made.warnings} for o in outcomes]
         terminal.print_json(document if several else document[0])
     for warning in dict.fromkeys(made.warnings):
@@ -131,6 +144,7 @@ def _print_results(results: Sequence[dict]) -> None:
             rows.append((result["seed"], protocol, *values, speed, result["run_dir"]))
     names = [key.replace("_", " ") + unit(key) for key in shown]
     terminal.print_table(("seed", "protocol", *names, "images/s", "run directory"), rows)
+    sys.stdout.flush()
 
 
 def _is_bookkeeping(metric: str) -> bool:

@@ -18,7 +18,7 @@ from repro.errors import Interrupted, ReproError
 from repro.jsonable import as_json
 from repro.running.background import Background, Observer
 
-SECONDS_TO_LEAVE = 8.0  # after the first signal, before the parent kills the process
+SECONDS_TO_LEAVE = 7.0  # after the first signal, before the parent kills the process
 
 
 def main(request: str) -> int:
@@ -109,7 +109,7 @@ def _observed(train: Callable[..., dict], tell: Channel, *what: Any, **options: 
 
 
 def _log(asked: dict, tell: Observer) -> None:
-    """Observers MLflow the verdicts on finished runs; what it cannot log is a warning."""
+    """Tells MLflow the verdicts on finished runs; what it cannot log is a warning."""
     from repro.records import tracking
 
     for run_dir, verdict in asked["verdicts"].items():
@@ -122,8 +122,7 @@ def _log(asked: dict, tell: Observer) -> None:
 
 def _observers() -> tuple[Observer, ...]:
     """Figures come first: they are logged too."""
-    from repro.records import tracking
     from repro.report.run_figures import Figures
-    from repro.running import following
+    from repro.running.following import Follower
 
-    return Figures(), getattr(tracking, "Follower", following.Follower)()
+    return Figures(), Follower()

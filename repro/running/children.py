@@ -18,13 +18,13 @@ from repro.machine import cores, has_gpu
 from repro.running import isolation
 from repro.spec import Experiment
 
-SECONDS_TO_STOP = 9.0  # a run that was asked to stop is killed after so many
+SECONDS_TO_STOP = 8.0  # a run that was asked to stop is killed after so many
 SECONDS_AFTER_RESULT = 60.0  # figures and MLflow have so many
 SECONDS_TO_DIE = 2.0
 SECONDS_BETWEEN_LOOKS = 0.2  # a signal that comes just before a wait does not end it
 Show = Callable[[int | None, dict], None]  # of a seed, or of all
 WHAT_FOLLOWS_A_RUN = (
-    "the result is kept; its figures and MLflow were not brought to an end: repro sync {}"
+    "the result is kept; its figures or MLflow are not up to date; do: repro resume {}"
 )
 STOPPING = "stopping at the next checkpoint; Ctrl-C once more to kill"
 

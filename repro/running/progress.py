@@ -66,7 +66,12 @@ class Bars:
         return self
 
     def __exit__(self, *_):
+        self.stop()
+
+    def stop(self) -> None:
+        """No bars from now on; what comes is told in lines."""
         self._progress.stop()
+        self._live = False
 
     def show(self, label: str | None, event: dict) -> None:
         """Draws one event; unknown kinds are passed over."""

@@ -10,6 +10,7 @@ from repro.running.children import Outcome
 from repro.running.progress import Bars
 from repro.terminal import Counter, say
 
+Finished = Callable[[list[dict]], None]
 BUG = "(a bug; please report it)"
 
 
@@ -32,21 +33,30 @@ def prepare(dataset: str) -> None:
         datasets.prepare(dataset, counter)
 
 
-def train(experiment: spec.Experiment, seeds: Sequence[int], options: Options) -> list[Outcome]:
-    """Trains the seeds, side by side where that is faster. Raises as `in_processes` does.
+def train(
+    experiment: spec.Experiment,
+    seeds: Sequence[int],
+    options: Options,
+    finished: Finished | None = None,
+) -> list[Outcome]:
+    """Trains the seeds, side by side where that is faster; see `in_processes`.
 
     experiment: with the overrides of `options` applied.
     """
     prepare(experiment.recipe.data.dataset)
     asked = {"do": "train", "experiment": experiment.name, **asdict(options)}
     jobs = min(len(seeds), children.jobs(experiment))
-    return in_processes(seeds, jobs, lambda seed: children.command({**asked, "seed": seed}))
+
+    def command(seed: int) -> list[str]:
+        return children.command({**asked, "seed": seed})
+
+    return in_processes(seeds, jobs, command, finished)
 
 
-def resume(run_dir: str, seed: int) -> list[Outcome]:
-    """Resumes one run; raises as `in_processes` does."""
+def resume(run_dir: str, seed: int, finished: Finished | None = None) -> list[Outcome]:
+    """Resumes one run; see `in_processes`."""
     asked = {"do": "resume", "run_dir": run_dir}
-    return in_processes([seed], 1, lambda _: children.command(asked))
+    return in_processes([seed], 1, lambda _: children.command(asked), finished)
 
 
 def train_missing(wanted: Mapping[str, Sequence[int]], options: Options) -> list[str]:
@@ -71,20 +81,29 @@ def train_missing(wanted: Mapping[str, Sequence[int]], options: Options) -> list
 
 
 def in_processes(
-    seeds: Sequence[int], jobs: int, command: Callable[[int], list[str]]
+    seeds: Sequence[int],
+    jobs: int,
+    command: Callable[[int], list[str]],
+    finished: Finished | None = None,
 ) -> list[Outcome]:
     """How `command(seed)` ended for all seeds, with a progress bar each; all have finished.
 
+    finished: takes the results as soon as the last is there; figures and MLflow may come later.
     Raises the error of the first that failed, or Interrupted, and says what can be resumed.
     """
     label = "seed {}".format
+    results: dict[int, dict] = {}
     with Bars([label(seed) for seed in seeds]) as bars:
-        outcomes = children.run(
-            seeds,
-            command,
-            jobs,
-            lambda seed, event: bars.show(None if seed is None else label(seed), event),
-        )
+
+        def show(seed: int | None, event: dict) -> None:
+            bars.show(None if seed is None else label(seed), event)
+            if event["event"] == "done" and seed not in results:
+                results[seed] = event
+                if len(results) == len(seeds) and finished:
+                    bars.stop()
+                    finished([results[seed] for seed in seeds])
+
+        outcomes = children.run(seeds, command, jobs, show)
     bad = [outcome for outcome in outcomes if not outcome.result]
     if not bad:
         return outcomes
