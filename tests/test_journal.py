@@ -107,8 +107,8 @@ def test_a_failed_run_that_is_taken_up_again_has_not_failed(journal):
     journal.fail({"reason": "the loss is not finite"})
     assert Journal(journal.path).failure() == {"reason": "the loss is not finite"}
     assert journal.result() is None
-    journal.going_on()
-    journal.going_on()
+    journal.resumed()
+    journal.resumed()
     assert journal.failure() is None
     result = record(TOY, 3, 9.0)["result"]
     journal.finish(result)
@@ -118,9 +118,9 @@ def test_a_failed_run_that_is_taken_up_again_has_not_failed(journal):
 def test_what_cannot_be_removed_is_named_and_removing_it_helps(journal):
     (journal.path / "failure.json").mkdir()
     with pytest.raises(RunError, match=r"failure\.json.*remove it, then resume"):
-        journal.going_on()
+        journal.resumed()
     (journal.path / "failure.json").rmdir()
-    journal.going_on()
+    journal.resumed()
 
 
 def test_a_link_is_named_and_putting_the_file_there_helps(journal, tmp_path):

@@ -1,4 +1,4 @@
-"""A run goes on from a checkpoint of its own, whatever became of the files around it."""
+"""A run is resumed from a checkpoint of its own, whatever became of the files around it."""
 
 import hashlib
 import io
@@ -146,7 +146,7 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_anew(tmp_path
 def test_a_run_that_lost_its_checkpoints_does_not_start_anew_unasked(journal):
     shutil.rmtree(journal.checkpoints)
     before = (journal.path / "metrics.jsonl").read_bytes()
-    with pytest.raises(RunError, match="no checkpoint to go on from"):
+    with pytest.raises(RunError, match="no checkpoint to resume from"):
         restored(journal)
     assert (journal.path / "metrics.jsonl").read_bytes() == before
 

@@ -161,7 +161,7 @@ class Journal:
         append_text(self.path / "metrics.jsonl", text + "\n", within=self.path)
 
     def write_passes(self, lines: list[dict]) -> None:
-        """Writes all lines anew: a resumed run goes on from those that its checkpoint knows."""
+        """Writes all lines anew: a resumed run has those that its checkpoint knows."""
         text = "".join(json.dumps(as_json(line), allow_nan=False) + "\n" for line in lines)
         write_text(self.path / "metrics.jsonl", text, within=self.path)
 
@@ -178,7 +178,7 @@ class Journal:
         """Why the run failed. Raises RunError where failure.json is damaged."""
         return self._ending("failure.json", documents.FAILURE)
 
-    def going_on(self) -> None:
+    def resumed(self) -> None:
         """A run that failed has been taken up again. Raises RunError."""
         try:
             (self.path / "failure.json").unlink(missing_ok=True)

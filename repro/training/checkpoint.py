@@ -2,7 +2,7 @@
 
 The order of examples and every random draw are functions of (seed, pass, example), so a state is
 the variables of model and optimizer, plus how far the run is. A checkpoint also says which run it
-is of, and holds the lines of metrics.jsonl so far: a run goes on from a checkpoint alone.
+is of, and holds the lines of metrics.jsonl so far: a run is resumed from a checkpoint alone.
 """
 
 import hashlib

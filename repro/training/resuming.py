@@ -141,7 +141,7 @@ def _hold_variable(value: np.ndarray, variable: Any) -> None:
 
 
 def restore(fitting: Fitting) -> tuple[list[np.ndarray], dict, list[str]]:
-    """Finds the state to go on from and writes metrics.jsonl as it was then.
+    """Finds the state to resume from and writes metrics.jsonl as it was then.
 
     Returns variables, progress and warnings about what was passed over. Both are empty for a run
     that was stopped before its first checkpoint. A run that has trained for longer is never begun
@@ -154,7 +154,7 @@ def restore(fitting: Fitting) -> tuple[list[np.ndarray], dict, list[str]]:
         if not progress:
             _refuse_to_begin(journal, warnings)
             journal.write_passes([])
-            return [], {}, ["no checkpoint to go on from: the run starts at its first update"]
+            return [], {}, ["no checkpoint to resume from: the run starts at its first update"]
         kept = f"it is kept as *{REFUSED}, and the checkpoint before it is used"
         warnings = [f"{warning}; {kept}" for warning in warnings]
         if "run" not in progress:
@@ -188,7 +188,7 @@ def _refuse_to_begin(journal: Journal, warnings: list[str]) -> None:
         raise RunError(f"cannot use {count}: {'; '.join(warnings)}; {_anew(journal)}")
     if len(journal.passes()) > 1:
         raise RunError(
-            f"{journal.path} has trained, but there is no checkpoint to go on from; put it back, "
+            f"{journal.path} has trained, but there is no checkpoint to resume from; put it back, "
             f"or {_anew(journal)}"
         )
 

@@ -81,7 +81,7 @@ def resume(
             with stop.at_once():
                 training = Training(experiment, request, observers, stop)
                 training.reopen(journal)
-            journal.going_on()
+            journal.resumed()
             return training.train()
 
 
