@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from repro import catalog, cli, machine, settings
-from repro.running import background, child, children, isolation, progress
+from repro.running import background, child, children, isolation, progress, train
 
 
 @pytest.fixture(autouse=True)
