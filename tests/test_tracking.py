@@ -161,7 +161,7 @@ def test_a_finished_run_is_logged_whole(client, tmp_path):
     assert tracking.logged_run_id(run_dir) == answer["mlflow_run_id"]
 
     run = client.get_run(answer["mlflow_run_id"])
-    assert run.info.run_name == "toy-digits · paper · seed 3"
+    assert run.info.run_name == "toy-digits #3"
     assert run.info.status == "FINISHED"
     assert run.info.end_time - run.info.start_time == 5000
     assert client.get_experiment(run.info.experiment_id).name == "toy"
@@ -565,7 +565,7 @@ def test_a_record_is_logged_like_the_run_directory_it_was_made_from(client, tmp_
     journal = tracking.Journal.open(run_dir)
     record = {"run": journal.run(), "passes": journal.passes(), "result": journal.result()}
     (answer,) = tracking.sync_records([record], {record["run"]["id"]: "better"})
-    assert answer["run"] == "toy-digits · paper · seed 3"
+    assert answer["run"] == "toy-digits #3"
     assert answer["points"] == CURVE_POINTS + FINAL_POINTS
     run = client.get_run(answer["mlflow_run_id"])
     assert (run.info.status, run.data.tags["verdict"]) == ("FINISHED", "better")

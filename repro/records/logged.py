@@ -11,7 +11,8 @@ TAG_LENGTH = 5000
 
 
 def run_name(run: Mapping[str, Any]) -> str:
-    return f"{run['experiment']} · {run['scale']} · seed {run['seed']}"
+    """Short, since the run table cuts names; scale and seed have columns of their own."""
+    return f"{run['experiment']} #{run['seed']}"
 
 
 def tags(run: Mapping[str, Any]) -> dict[str, str]:
@@ -126,7 +127,10 @@ def _against_the_paper(run: Mapping[str, Any], result: Mapping[str, Any]) -> dic
         return {}
     measured = result["metrics"].get(reported[0]["protocol"], {}).get(reported[0]["metric"])
     value = reported[0]["value"]
-    return {"reported": value} | ({"difference": measured - value} if _is_number(measured) else {})
+    told = {"reported": value}
+    if _is_number(measured):
+        told["difference"] = round(measured - value, 6)  # the page shows all digits that there are
+    return told
 
 
 def _metric_name(protocol: str, metric: str) -> str:
