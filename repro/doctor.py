@@ -42,6 +42,8 @@ VARIABLES = {
     "TF_ENABLE_ONEDNN_OPTS": IGNORED,
     "TF_USE_LEGACY_KERAS": IGNORED,
     "NVIDIA_TF32_OVERRIDE": IGNORED,
+    "KERAS_HOME": f"{USED} for the backend alone",
+    "KERAS_TORCH_DEVICE": USED,
     "KERAS_*": IGNORED,
     "JAX_ENABLE_X64": IGNORED,
     "PYTHONPATH": f"{USED}, less the folder that a command runs in",

@@ -110,7 +110,7 @@ def test_a_missing_package_does_not_end_the_report(surroundings, monkeypatch):
     [
         ("MPLBACKEND", "ignored"),
         ("GIT_DIR", "ignored"),
-        ("KERAS_HOME", "ignored"),
+        ("KERAS_NNX_ENABLED", "ignored"),
         ("JAX_ENABLE_X64", "ignored"),
         ("TF_ENABLE_ONEDNN_OPTS", "ignored"),
         ("PYTHONWARNINGS", "ignored"),

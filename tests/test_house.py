@@ -7,9 +7,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # In the order in which a run walks through them; a room imports only from itself and those before.
-VOCABULARY = ("errors", "limits", "lazy", "files", "machine", "terminal", "jsonable")
+VOCABULARY = ("errors", "limits", "lazy", "files", "machine", "terminal", "jsonable", "streams")
 VOCABULARY += ("spec", "settings", "catalog", "plain_matplotlib", "locks")
 ROOMS = ("data", "networks", "backends", "records", "training", "judging", "report", "bench")
+ROOMS += ("running", "doctor", "commands")
 LONGEST = 400
 
 FILES = sorted((ROOT / "repro").rglob("*.py"))
@@ -17,7 +18,7 @@ FILES = sorted((ROOT / "repro").rglob("*.py"))
 
 def room_of(module: str) -> str:
     """ "data" of "repro.data.sets", "front" of "repro.cli", "vocabulary" of "repro.spec"."""
-    first = (module.split(".") + [""])[1]
+    first = [*module.split("."), ""][1]
     if first in VOCABULARY or first == "":
         return "vocabulary"
     return first if first in ROOMS else "front"

@@ -92,7 +92,7 @@ def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = F
             *([("probes", ", ".join(resolved.probes))] if resolved.probes else []),
             ("reported", [texts.reported(r) for r in resolved.reported] or "nothing"),
             ("bands", [texts.band(b) for b in resolved.bands] or "none"),
-            ("differs", [f"- {d}" for d in resolved.differs] or "in nothing that is known"),
+            ("differs", [f"- {d}" for d in resolved.differs] or "nothing known"),
             *([("chosen here", [f"- {d}" for d in resolved.chosen])] if resolved.chosen else []),
             *([("note", resolved.note)] if resolved.note else []),
             ("cost", texts.cost(takes)),

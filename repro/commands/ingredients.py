@@ -36,7 +36,7 @@ def all_of_them() -> list[dict[str, str]]:
 
     plain = [("protocol", name, protocol.text) for name, protocol in PROTOCOLS.items()]
     plain += [("probe", name, _first_line(probe)) for name, probe in PROBES.items()]
-    plain += [("dataset", name, known.title) for name, known in DATASETS.items()]
+    plain += [("dataset", name, dataset.title) for name, dataset in DATASETS.items()]
     return rows + [dict(kind=k, name=n, takes="", says=s) for k, n, s in plain]
 
 
