@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from programs.families import FAMILIES, UPDATED
-from test_training import timeless
+from small_runs import timeless
 
 from repro import backends
 from repro.errors import UsageError

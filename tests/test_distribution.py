@@ -6,7 +6,7 @@ import pytest
 from repro import backends, spec
 from repro.backends import distribution
 from repro.errors import UsageError
-from repro.networks import optimizers
+from repro.networks import losses, optimizers
 
 
 @pytest.mark.parametrize("name", ["many", "mirored", "", "Single"])
@@ -158,9 +158,66 @@ def test_threads_are_left_alone_for_whole_batches(two_devices):
     assert threading.get_intra_op_parallelism_threads() == before
 
 
+def dense(inputs: int, outputs: int):
+    import keras
+
+    return keras.Sequential([keras.Input((inputs,)), keras.layers.Dense(outputs)])
+
+
 def test_what_is_compiled_by_xla(two_devices):
-    """FIELD's M5: not under a strategy, and not for whole batches on a CPU."""
+    """Not under a strategy, and not where operations take longer than to call them: for whole
+    batches, and for networks larger than LeNet-5, which has 340,908 connections."""
     single, mirrored = (distribution.choose(s, 32) for s in ("single", "mirrored"))
-    assert single.compiler(1) == "xla"
-    assert single.compiler(128) == "graph"
-    assert mirrored.compiler(2) == "graph"
+    small, large = dense(100, 3400), dense(1000, 41_000)  # as LeNet-5, and as ResNet-20
+    assert single.compiler(1, small) == "xla"
+    assert single.compiler(15, small) == "xla"
+    assert single.compiler(16, small) == "graph"
+    assert mirrored.compiler(2, small) == "graph"
+    assert single.compiler(1, large) == "graph"
+
+
+def test_networks_of_1998_are_compiled_by_xla_and_photographs_are_not():
+    """By what the papers print, or what follows from their tables."""
+    from repro import catalog
+    from repro.networks import work
+
+    devices = distribution.choose("single", 1)
+    for name in ("lenet5", "lenet1", "fully-connected-300-100", "lenet5-modern"):
+        network = catalog.network(name)
+        model = network.build(**network.options)
+        assert devices.compiler(1, model) == "xla", name
+    for name, options in (("vgg-a", {"classes": 10, "side": 32}), ("resnet20", {})):
+        network = catalog.network(name)
+        model = network.build(**{**network.options, **options})
+        assert devices.compiler(1, model) == "graph", name
+        assert work.multiply_adds(model) > 30e6
+
+
+@pytest.mark.parametrize("parts", [(7,), (1, 6), (2, 2, 3)])
+@pytest.mark.parametrize("batch", [4, 32])  # compiled by XLA, and not
+def test_a_chunk_in_several_calls_gives_the_bits_of_one(two_devices, batch, parts):
+    """The sum of the losses is carried on in float32, as within one call."""
+    import keras
+
+    draw = np.random.default_rng(1)
+    images = draw.normal(size=(7, batch, 6)).astype("float32")
+    labels = draw.integers(0, 3, (7, batch)).astype("int32")
+
+    def trained(parts):
+        keras.utils.set_random_seed(2)
+        model = dense(6, 3)
+        sgd = optimizers.build(spec.SGD(rate=0.1, momentum=0.9))
+        sgd.build(model.trainable_variables)
+        sgd.set_rate(0.1)
+        devices = distribution.choose("single", batch)
+        loop = devices.loop(model, sgd, losses.SoftmaxCrossEntropy(), batch, 7)
+        total, first, wrong = 0.0, 0, 0
+        for updates in parts:
+            part = slice(first, first + updates)
+            total, more = loop(images[part], labels[part], total)
+            first, wrong = first + updates, wrong + more
+        return total, wrong, [backends.as_numpy(v) for v in (*model.variables, *sgd.variables)]
+
+    whole, cut = trained((7,)), trained(parts)
+    assert cut[:2] == whole[:2]
+    assert all(np.array_equal(a, b) for a, b in zip(cut[2], whole[2], strict=True))

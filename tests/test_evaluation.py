@@ -1,5 +1,6 @@
 """Every image is scored once, and the numbers are those of the definition."""
 
+import dataclasses
 import json
 import shutil
 
@@ -7,10 +8,11 @@ import numpy as np
 import pytest
 
 from repro import catalog
+from repro.data import datasets, inputs, preprocessing
 from repro.errors import RunError, UsageError
 from repro.networks import losses
 from repro.records.journal import Journal
-from repro.training import evaluation, runner, training
+from repro.training import evaluation, runner
 
 B = evaluation.BATCH
 
@@ -23,7 +25,7 @@ def recording(seen):
         seen.extend(int(i) for i in images[:, 0])
         return images[:, 0].astype("float32") / 2, images[:, 0].astype("int64") % 10
 
-    return score
+    return evaluation.Scorer(score, B)
 
 
 @pytest.mark.parametrize("n", [1, B - 1, B, B + 1, 2 * B, 2 * B + 3])
@@ -32,8 +34,10 @@ def test_every_image_is_scored_once(n):
     labels = (np.arange(n) % 10).astype("int32")
     wrong = np.unique([0, n // 2, n - 1])  # the last one too, which a dropped remainder would miss
     labels[wrong] = (labels[wrong] + 1) % 10
-    found = evaluation.evaluate(recording(seen), images, labels)
+    told = []
+    found = evaluation.evaluate(recording(seen), images, labels, lambda *done: told.append(done))
     assert seen == list(range(n))
+    assert told == [(min(done, n), n) for done in range(B, n + B, B)]
     assert found == {
         "error": pytest.approx(100 * len(wrong) / n),
         "loss": pytest.approx((n - 1) / 4),  # the mean of i/2 over all images, not over batches
@@ -48,7 +52,9 @@ def test_a_scorer_that_drops_an_image_is_found_out():
         return np.zeros(len(images) - 1), np.zeros(len(images) - 1)
 
     with pytest.raises(AssertionError, match="9 images were scored, there are 10"):
-        evaluation.evaluate(dropping, np.zeros((10, 1)), np.zeros(10, "int32"))
+        evaluation.evaluate(
+            evaluation.Scorer(dropping, B), np.zeros((10, 1)), np.zeros(10, "int32")
+        )
 
 
 def test_a_network_is_scored_in_the_mode_for_testing():
@@ -161,13 +167,10 @@ def test_what_is_no_run_cannot_be_evaluated(tmp_path):
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory):
-    """A few updates on scikit-learn's digits, not tracked."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.Training, "_track", lambda self: None)
-        patch.setattr(training.Training, "_draw", lambda self: None)
-        experiment = catalog.experiment("lenet5-digits")
-        out = tmp_path_factory.mktemp("runs")
-        return runner.run(experiment, scale="smoke", overrides=["recipe.batch=16"], out=out)
+    """A few updates on scikit-learn's digits."""
+    experiment = catalog.experiment("lenet5-digits")
+    out = tmp_path_factory.mktemp("runs")
+    return runner.run(experiment, scale="smoke", overrides=["recipe.batch=16"], out=out)
 
 
 @pytest.fixture
@@ -188,9 +191,50 @@ def test_evaluating_a_finished_run_gives_its_result_and_changes_nothing(finished
     metrics, journal = finished
     files = {p: p.read_bytes() for p in journal.path.rglob("*") if p.is_file()}
     found = runner.evaluate(journal.path, "single-view")
-    assert found["metrics"] == metrics["single-view"]
+    reached = metrics["single-view"].items()
+    assert found["metrics"] == {k: v for k, v in reached if not k.startswith("training_")}
     assert found["metrics"]["test_count"] == 360
+    assert (found["update"], found["finished"]) == (40, True)
     assert {p: p.read_bytes() for p in journal.path.rglob("*") if p.is_file()} == files
+
+
+def test_to_evaluate_takes_neither_training_images_nor_an_optimizer(finished, monkeypatch):
+    from repro.networks import optimizers
+
+    def load(name, split):
+        assert split == "test"
+        return read(name, split)
+
+    read = datasets.load
+    monkeypatch.setattr(datasets, "load", load)
+    monkeypatch.setattr(optimizers, "build", None)
+    metrics, journal = finished
+    found = runner.evaluate(journal.path, "single-view")
+    assert found["metrics"]["test_wrong"] == metrics["single-view"]["test_wrong"]
+
+
+def test_preprocessing_that_learns_sees_the_training_images_alone():
+    """The mean of each pixel is that of the training images (He et al. 2015, section 4.2)."""
+    recipe = dataclasses.replace(
+        catalog.experiment("lenet5-digits").recipe,
+        preprocessing=(preprocessing.PerPixelMean(),),
+        augmentation=None,
+    )
+    images, labels = inputs.of_test(recipe)
+    train, test = (datasets.load("digits", split).images for split in ("train", "test"))
+    expected = (test - train.mean(axis=0, dtype="float64")) / 255
+    np.testing.assert_allclose(images, expected, atol=1e-6)
+    assert len(labels) == 360
+
+
+def test_large_networks_are_scored_by_fewer_images_at_once(monkeypatch):
+    """96 multiply-adds an image: a call of so many is short, and a signal need not wait long."""
+    monkeypatch.setattr(evaluation, "BATCH_WORK", 96 * 25)
+    model, loss = looking(4), losses.SoftmaxCrossEntropy()  # 4 * 4 * 2 * 3 = 96 multiply-adds
+    assert evaluation.scorer(model, loss).batch == 25
+    assert evaluation.scorer(model, loss, "10-crop").batch == 2  # of ten views each
+    monkeypatch.setattr(evaluation, "BATCH_WORK", 1.0)
+    assert evaluation.scorer(model, loss, "10-crop").batch == 1
 
 
 def test_without_a_readable_checkpoint_there_is_nothing_to_evaluate(finished):
@@ -222,7 +266,9 @@ def test_ten_views_are_scored_in_parts_and_surely_wrong_ones_stay_finite(monkeyp
     images = np.random.default_rng(11).normal(size=(7, 6, 6, 2)).astype("float32")
     labels = np.full(7, 2, "int32")
     score = evaluation.scorer(model, losses.SoftmaxCrossEntropy(), "10-crop")
-    seen, predictions = score(images, labels)
+    parts = [score(images[i : i + score.batch], labels[i : i + score.batch]) for i in (0, 3, 6)]
+    seen, predictions = (np.concatenate(part) for part in zip(*parts, strict=True))
+    assert score.batch == 3
     assert len(seen) == len(predictions) == 7 and np.isfinite(seen).all() and np.min(seen) > 9e4
     kernel, bias = model.layers[-1].get_weights()
     each = np.stack([c.reshape(7, -1) @ kernel + bias for c in crops_of_six_to_four(images)])

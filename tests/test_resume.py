@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from test_training import timeless
+from small_runs import timeless
 
 from repro.records.journal import Journal
 from repro.training import checkpoint

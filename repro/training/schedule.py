@@ -94,22 +94,25 @@ def pass_ends(recipe: spec.Recipe, size: int, scale: str) -> list[int]:
     by the pass there are as many as at paper scale, and each is shorter. At smoke scale
     `repro.training.smoke` decides. Raises UsageError for a schedule that is empty or too long.
     """
-    updates = (recipe.pass_examples or size) / recipe.batch
+    in_a_pass = recipe.pass_examples or size
+    if recipe.batch > in_a_pass:
+        raise UsageError(
+            f"recipe.batch={recipe.batch}: more than the {in_a_pass:,} examples of a pass; "
+            f"accepted is up to {in_a_pass}"
+        )
+    updates = in_a_pass / recipe.batch
     total = recipe.iterations or updates * recipe.passes
     factor = recipe.short_factor if scale == "short" else 1
-    if recipe.optimizer.by_the_pass:
-        updates /= factor
+    of_a_pass = recipe.optimizer.by_the_pass
+    most = int(updates if of_a_pass else total)
+    if factor > most:
+        raise UsageError(
+            f"recipe.short_factor={factor}: more than the {most:,} updates of "
+            f"{'a pass' if of_a_pass else 'the training'}; accepted is up to {most}"
+        )
     last = round(total / factor)
-    if last < 1:
-        raise UsageError(
-            f"recipe.short_factor={factor}: more than the {round(total)} updates of the training; "
-            f"accepted is up to {round(total)}"
-        )
-    if updates < 1:
-        raise UsageError(
-            f"recipe.batch={recipe.batch}: more than the {recipe.pass_examples or size} examples "
-            f"of a pass at scale {scale}; accepted is up to {int(updates * recipe.batch)}"
-        )
+    if of_a_pass:
+        updates /= factor
     if last > MOST_UPDATES:
         raise UsageError(
             f"{_length(recipe)} with batches of {recipe.batch}: {last:,} updates; accepted are up "

@@ -23,7 +23,7 @@ from repro.data.preprocessing import Contrast, Enlarge, PadTo
 from repro.errors import Interrupted, UsageError
 from repro.lazy import keras, layers
 from repro.networks import losses, optimizers
-from repro.training import evaluation, runner, schedule, training
+from repro.training import evaluation, runner, schedule
 
 FOLDER, STRATEGY, JOBS = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
 BATCH, UPDATES = 16, 10
@@ -145,7 +145,7 @@ def runs(found: dict) -> None:
 
     runner.run(one, out=whole, strategy=STRATEGY)
     try:
-        runner.run(one, out=cut, strategy=STRATEGY, progress=stop)
+        runner.run(one, out=cut, strategy=STRATEGY, observers=[stop])
     except Interrupted:
         random.seed(99)  # the state of the process decides nothing
         np.random.seed(99)
@@ -161,7 +161,6 @@ def failing(shape: tuple) -> bool:
     raise AssertionError("it was computed")
 
 
-training.Training._track = lambda self: None
 arrays: dict = {}
 for job in JOBS:
     {"outputs": outputs, "updates": updates, "runs": runs}[job](arrays)
