@@ -87,12 +87,16 @@ def _unpack(content: bytes) -> dict[str, np.ndarray]:
 
 def states(folder: Path) -> list[Path]:
     """The files that have the name of a checkpoint, the newest last. Raises RunError for a link."""
+    _refuse_link(folder)
+    named = [path for path in ordinary(folder, "update-*.ckpt") if _update(path) is not None]
+    return sorted(named, key=_update)
+
+
+def _refuse_link(folder: Path) -> None:
     if folder.is_symlink():
         raise RunError(
             f"{folder} is a symbolic link, which is not followed: put the folder itself there"
         )
-    named = [path for path in ordinary(folder, "update-*.ckpt") if _update(path) is not None]
-    return sorted(named, key=_update)
 
 
 def _update(path: Path) -> int | None:
@@ -102,8 +106,10 @@ def _update(path: Path) -> int | None:
 
 
 def newest(folder: Path) -> Path | None:
-    """The file of the newest state, readable or not."""
-    return max(states(folder), key=_update, default=None)
+    """What has the name of the newest state, readable or not, be it a link or a folder."""
+    _refuse_link(folder)
+    named = [path for path in folder.glob("update-*.ckpt") if _update(path) is not None]
+    return max(named, key=_update, default=None)
 
 
 def set_aside_after(folder: Path, update: int) -> None:
