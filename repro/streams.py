@@ -19,6 +19,9 @@ def prepare() -> None:
             mode = "r" if name == "stdin" else "w"
             nowhere = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 - until the end
             setattr(sys, name, nowhere)
+    for name in ("COLUMNS", "LINES", "TERMINAL_WIDTH"):  # of no columns nothing would be seen
+        if not os.environ.get(name, "1").isdecimal() or int(os.environ.get(name, "1")) < 1:
+            del os.environ[name]
     codecs.register_error("plain", _plain)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

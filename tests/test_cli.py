@@ -788,3 +788,11 @@ def test_windows_is_told_what_runs_instead(monkeypatch, capsys):
     monkeypatch.undo()
     assert code == 2
     assert "WSL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("width", [{"COLUMNS": "0"}, {"TERMINAL_WIDTH": "abc"}, {"COLUMNS": "-1"}])
+def test_help_is_seen_whatever_the_width_is_set_to(width):
+    command = [sys.executable, "-m", "repro", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | width)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "verdict" in done.stdout and "Measured against reported." in done.stdout

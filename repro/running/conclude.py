@@ -173,7 +173,9 @@ def _next(
 ) -> list[str]:
     """Where to look, and the command that comes next."""
     figures = [Path(outcome.result["run_dir"], "figures") for outcome in outcomes]
-    lines = [f"figures: {folder}" for folder in figures if any(folder.glob("*.svg"))]
+    drawn = [folder for folder in figures if any(folder.glob("*.svg"))]
+    others = ", and those of the other seeds" if drawn[1:] else ""
+    lines = [f"figures: {folder}{others}" for folder in drawn[:1]]
     lines.append(f"the runs in MLflow: {'make ui' if Path('Makefile').exists() else 'mlflow ui'}")
     changes = "".join(f" --set {text}" for text in mine[0]["run"].get("overrides", ()))
     command = f"repro run {experiment.name}"

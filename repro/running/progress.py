@@ -86,6 +86,7 @@ class Bars:
             self._line(label, str(event.get("run_dir", "")))
         elif kind == "progress":
             self._last[label] = event
+            self._said_at.pop(label, None)
             number, error = self._tested.get(label, (0, None))
             # the test error of the pass before says more than the running one
             recent = number == event["pass"] - 1
