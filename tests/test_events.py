@@ -80,4 +80,6 @@ def test_the_time_left_counts_updates_and_tests_to_come():
     assert pace.left(5, 100) == pytest.approx(5 * 3.0 + 100 * 3.0 / 10 / 3)
     pace.tested(50, 1.0)
     assert pace.left(5, 100) == pytest.approx(5 * 3.0 + 100 * 0.02)
+    pace.tested(1, 600.0)  # one that waited for a compiler: no image costs more than in training
+    assert pace.left(5, 100) == pytest.approx(5 * 3.0 + 100 * 0.3)
     assert pace.updates_in(2.0) == 1 and pace.updates_in(7.0) == 2

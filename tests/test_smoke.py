@@ -11,7 +11,8 @@ from repro.training import runner, smoke, telling
 from repro.training.evaluation import PROTOCOLS
 
 # Multiply-adds of an example, in millions: of the papers, or counted by tests/test_anatomy.py.
-LENET, RESNET20, NIN, GOOGLENET, VGG_A, VGG_E = 0.34, 41, 223, 1_600, 7_600, 19_600
+LENET, RESNET20, DENSENET, NIN = 0.34, 41, 265, 223
+GOOGLENET, VGG_A, VGG_E = 1_600, 7_600, 19_600
 
 
 def cut(name: str, millions: float, replicas: int = 1) -> smoke.Smoke:
@@ -20,7 +21,7 @@ def cut(name: str, millions: float, replicas: int = 1) -> smoke.Smoke:
 
 @pytest.mark.parametrize(
     ("name", "millions"),
-    [("lenet5-mnist", LENET), ("resnet20-cifar10", RESNET20), ("nin-cifar10", NIN)],
+    [("lenet5-mnist", LENET), ("resnet20-cifar10", RESNET20), ("densenet40-k12-cifar10", DENSENET)],
 )
 def test_what_is_cheap_makes_forty_updates_and_scores_a_thousand_images(name, millions):
     batch = catalog.experiment(name).recipe.batch
@@ -30,18 +31,23 @@ def test_what_is_cheap_makes_forty_updates_and_scores_a_thousand_images(name, mi
 
 @pytest.mark.parametrize(
     ("name", "millions"),
-    [("googlenet-imagenette", GOOGLENET), ("vgg-a-imagenet", VGG_A), ("vgg-e-imagenet", VGG_E)],
+    [
+        ("nin-cifar10", NIN),
+        ("googlenet-imagenette", GOOGLENET),
+        ("vgg-a-imagenet", VGG_A),
+        ("vgg-e-imagenet", VGG_E),
+    ],
 )
 def test_what_is_expensive_stays_within_the_budget(name, millions):
-    """4 and 2 millions of millions of multiply-adds, of which two cores make 1e11 a second."""
+    """2.5e12 and 1e12 multiply-adds, of which two cores make 5e10 a second or more."""
     experiment, made = catalog.experiment(name), cut(name, millions)
     assert made.updates >= 2 and made.test_subset >= 10
     assert made.batch <= experiment.recipe.batch
-    assert 3 * millions * 1e6 * made.batch * made.pass_ends[-1] <= 4e12
+    assert 3 * millions * 1e6 * made.batch * made.pass_ends[-1] <= 2.5e12
     views = sum(PROTOCOLS[protocol].views for protocol in experiment.protocols)
     views += 2 * PROTOCOLS[experiment.protocols[0]].views  # one test after each pass
-    assert made.test_subset * views * millions * 1e6 <= 2e12 or made.test_subset == 10
-    assert made.test_subset <= 100  # ten crops
+    assert made.test_subset * views * millions * 1e6 <= 1e12 or made.test_subset == 10
+    assert made.test_subset <= (100 if "10-crop" in experiment.protocols else 1000)
 
 
 def test_the_batch_stays_whole_as_long_as_two_updates_of_it_are_affordable():

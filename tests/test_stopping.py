@@ -167,12 +167,12 @@ def test_handlers_are_as_they_were_afterwards():
 
 
 STUCK = """
-import ctypes, sys
+import hashlib, sys, time
 from repro.training.stop import Stop
 with Stop(leave_within=0.5) as stop:
     stop.leaving = lambda: print("leaving", flush=True)
     if "silent" in sys.argv:
-        stop.leaving = lambda: ctypes.CDLL(None).sleep(60)
+        stop.leaving = lambda: time.sleep(60)
     print("stuck", flush=True)
     {body}
     print("was not stuck", flush=True)
@@ -183,23 +183,20 @@ with Stop(leave_within=0.5) as stop:
     ("body", "arguments", "code", "words"),
     [
         # an operation that does not return to Python, as of a compiler
-        ("ctypes.CDLL(None).sleep(60)", [], 130, ["stuck", "leaving"]),
-        ("ctypes.CDLL(None).sleep(60)", ["silent"], 130, ["stuck"]),
+        ("hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)", [], 130, ["stuck", "leaving"]),
+        ("hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)", ["silent"], 130, ["stuck"]),
         ("while not stop.is_set: pass", [], 0, ["stuck", "was not stuck"]),
     ],
 )
 def test_a_process_that_is_stuck_leaves_all_the_same(body, arguments, code, words):
-    process = subprocess.Popen(
-        [sys.executable, "-c", STUCK.format(body=body), *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-    )
-    first = process.stdout.readline().strip()
-    began = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    rest = process.stdout.read().split("\n")
-    assert process.wait() == code
+    command = [sys.executable, "-c", STUCK.format(body=body), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        first = process.stdout.readline().strip()
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        rest = process.stdout.read().split("\n")
+        assert process.wait() == code
     assert [first, *filter(None, rest)] == words
     assert time.monotonic() - began < 10
 

@@ -1,5 +1,7 @@
 """How long a run still takes, from how fast it has been."""
 
+import math
+
 from repro.training.smoke import FORTH_AND_BACK
 
 
@@ -36,10 +38,11 @@ class Pace:
 
     def left(self, updates: int, views: int) -> float | None:
         """Seconds that so many updates, and views of images to be scored, take."""
-        if self._views:
-            view = self._testing / self._views
-        elif self.update is not None:
-            view = self.update / self._batch / FORTH_AND_BACK
+        trained = None if self.update is None else self.update / self._batch
+        if self._views:  # the first of them waited for a compiler
+            view = min(self._testing / self._views, trained or math.inf)
+        elif trained is not None:
+            view = trained / FORTH_AND_BACK
         else:
             return None
         return updates * (self.update or 0.0) + views * view

@@ -13,8 +13,8 @@ from repro.training.evaluation import PROTOCOLS
 PASSES = 2
 UPDATES = (2, 20)  # of a pass, at least and at most
 IMAGES, IMAGES_OF_TEN_CROPS, FEWEST_IMAGES = 1000, 100, 10
-# Multiply-adds, of which two cores of 2020 make some 100 to 200 billion a second.
-TRAINING, TESTING = 4e12, 2e12
+# Multiply-adds, of which two cores make some 50 to 200 billion a second.
+TRAINING, TESTING = 2.5e12, 1e12
 FORTH_AND_BACK = 3  # what a training update costs, in forward computations
 
 
