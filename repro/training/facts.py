@@ -102,3 +102,13 @@ def check_data(journal: Journal, facts: Mapping[str, Any]) -> None:
     """Raises RunError where the data, as `datasets.facts` tells, is not that of the run."""
     if facts["digest"] != journal.run()["data"]["digest"]:
         raise RunError(f"{journal.path}: the data is not what this run began with")
+
+
+def outcome(journal: Journal, run: Mapping[str, Any], result: Mapping[str, Any]) -> dict:
+    """What is returned, and told, of a finished run."""
+    keys = ("metrics", "seconds", "images_per_second")
+    return {
+        "run_dir": str(journal.path),
+        **{key: run[key] for key in ("experiment", "scale", "seed")},
+        **{key: result[key] for key in keys},
+    }

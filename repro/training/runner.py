@@ -16,7 +16,7 @@ from repro.training.keeping import load_weights
 from repro.training.scoring import Scoring
 from repro.training.stop import AtOnce, Stop
 from repro.training.trainee import build
-from repro.training.training import Training, outcome
+from repro.training.training import Training
 
 
 def run(
@@ -72,10 +72,10 @@ def resume(
     for text in resuming.mend(journal):
         Observers(observers).tell("message", text=text)
     if result := journal.result():
-        return outcome(journal, journal.run(), result)
+        return facts.outcome(journal, journal.run(), result)
     with journal.alone():
         if result := journal.result():  # another process has just finished it
-            return outcome(journal, journal.run(), result)
+            return facts.outcome(journal, journal.run(), result)
         experiment, request = facts.experiment_of(journal), facts.request_of(journal.run())
         with _stoppable(leave_within, f"resume with: repro resume {run_dir}") as stop:
             with stop.at_once():

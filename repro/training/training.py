@@ -18,10 +18,10 @@ import numpy as np
 from repro import backends, spec
 from repro.backends import distribution
 from repro.data import inputs
-from repro.errors import Interrupted, ReproError, RunError
+from repro.errors import Interrupted, RunError
 from repro.records.journal import Journal
 from repro.records.provenance import now
-from repro.training import facts, probes, smoke
+from repro.training import facts, failures, probes, smoke
 from repro.training.events import Observer
 from repro.training.keeping import Keeper
 from repro.training.schedule import Schedule
@@ -84,6 +84,8 @@ class Training:
         """Takes a new run directory and writes down what is about to be trained."""
         self.journal, self.keeper = journal, Keeper(journal, self.trainee)
         journal.write_run(self.facts)
+        if why := self.facts.get("commit_unknown"):
+            self.teller.tell("message", text=f"the record will name no commit: {why}")
 
     def reopen(self, journal: Journal) -> None:
         """Takes the directory of a run, and its state from the newest readable checkpoint."""
@@ -118,9 +120,11 @@ class Training:
         except Interrupted:
             raise
         except Exception as error:
-            raise self._failed(error) from error
+            if (raised := self._failed(error)) is error:
+                raise
+            raise raised from error
         self._keep_filters()
-        done = outcome(self.journal, self.facts, result)
+        done = facts.outcome(self.journal, self.facts, result)
         self.teller.tell("done", **done)
         return done
 
@@ -231,29 +235,10 @@ class Training:
 
     def _failed(self, error: Exception) -> Exception:
         """Writes down why the run failed; the error to be raised."""
-        reason, raised = str(error), error
-        if isinstance(error, MemoryError) or backends.here().out_of_memory(error):
-            reason, batch = "out of memory", self.schedule.batch
-            raised = RunError(
-                f"{self.journal.path}: out of memory at a batch of {batch}; use more devices, or "
-                "--set recipe.batch=... (no longer the paper's recipe)"
-            )
-        elif isinstance(error, OSError):
-            raised = RunError(f"{self.journal.path}: {error}")
-        elif not isinstance(error, ReproError):
-            reason = f"{type(error).__name__}: {error}"
+        path, batch = self.journal.path, self.schedule.batch
+        reason, raised = failures.explained(error, path, batch)
         failure = {"reason": reason, "update": self.state.update, "at": now()}
         with contextlib.suppress(OSError):
             self.journal.fail(failure)
         self.teller.failed(reason)
         return raised
-
-
-def outcome(journal: Journal, run: Mapping[str, Any], result: Mapping[str, Any]) -> dict:
-    """What is returned, and told, of a finished run."""
-    keys = ("metrics", "seconds", "images_per_second")
-    return {
-        "run_dir": str(journal.path),
-        **{key: run[key] for key in ("experiment", "scale", "seed")},
-        **{key: result[key] for key in keys},
-    }
