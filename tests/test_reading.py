@@ -68,6 +68,21 @@ def test_a_foreign_folder_among_the_runs_is_named(roots, text, name, both):
     assert len(added) == 2
 
 
+@pytest.mark.parametrize("text", FOREIGN)
+def test_a_foreign_folder_that_has_not_even_ended_is_named(roots, text):
+    folder = roots[0] / "detector" / "exp1"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(text)
+    seeds, (warning,) = gathered(*roots)
+    assert seeds == [0, 1, 2, 3] and str(folder) in warning
+
+
+def test_a_run_that_goes_on_is_no_reason_for_a_warning(roots):
+    (roots[0] / "toy" / NAME.format(0) / "result.json").unlink()
+    (roots[0] / "toy" / "short-seed7-20261121-120000" / "checkpoints").mkdir(parents=True)
+    assert gathered(*roots) == ([1, 2, 3], [])
+
+
 @pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "result.json"])
 @pytest.mark.parametrize(
     "damage",

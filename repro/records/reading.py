@@ -76,6 +76,7 @@ def gather(
         places.append((len(merged), "record", Path(results_root).absolute()))
     for root in dict.fromkeys(Path(root).absolute() for root in runs_roots):
         before = len(merged)
+        _name_broken(root, warn)
         for folder in _ended(root):
             record = _run_below(folder, warn)
             if record is None or record["run"]["scale"] not in KEPT_SCALES:
@@ -160,6 +161,17 @@ def _ended(runs_root: str | os.PathLike) -> list[Path]:
         for folder in Path(runs_root).glob("*/*")
         if any(os.path.lexists(folder / name) for name in files)  # a link that leads nowhere too
     )
+
+
+def _name_broken(runs_root: Path, warn: Warn) -> None:
+    """Warns of directories that look like a run that has not ended, and are none."""
+    ended = set(_ended(runs_root))
+    for folder in sorted(set(Path(runs_root).glob("*/*")) - ended):
+        if os.path.lexists(folder / "run.json"):
+            try:
+                Journal.open(folder)
+            except ReproError as error:
+                warn(f"left out: {error}")
 
 
 def _newer(record: dict, present: dict) -> bool:
