@@ -55,11 +55,4 @@ bench: setup  ## speed beside Keras and PyTorch, 20 minutes; BENCH=--help
 	$(VENV)/bin/python -P -m repro.bench $(BENCH)
 
 ui: setup  ## MLflow's page on the runs, http://localhost:5000 (PORT=)
-	@case "$${MLFLOW_TRACKING_URI:-}" in \
-	http://*|https://*) \
-		echo "the runs are on a server, which has its own page; open MLFLOW_TRACKING_URI:" ; \
-		echo "$$MLFLOW_TRACKING_URI" | sed 's,//[^/@]*@,//,' ;; \
-	*) \
-		exec $(VENV)/bin/mlflow ui --port $(PORT) \
-			--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
-	esac
+	@$(VENV)/bin/repro ui --port $(PORT)

@@ -42,6 +42,7 @@ app.command()(judge.verdict)
 app.command()(judge.claims)
 app.command()(judge.results)
 app.command()(surroundings.sync)
+app.command()(surroundings.ui)
 app.command()(surroundings.data)
 app.command()(surroundings.doctor)
 

@@ -16,6 +16,7 @@ import time
 
 import pytest
 
+from repro import cli
 from repro.errors import RunError, UsageError
 from repro.records import stores, tracking
 
@@ -435,6 +436,7 @@ def test_a_server_that_answers_byte_by_byte_is_given_up(tmp_path, monkeypatch):
 
         threading.Thread(target=drip, daemon=True).start()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        monkeypatch.setattr(stores, "LONGEST_ANSWER", 2.0)
         start = time.monotonic()
         with pytest.raises(stores.TrackingError, match="did not end it within 2 seconds"):
             tracking.sync(run_dir, timeout=1)
@@ -572,3 +574,34 @@ def test_a_record_is_logged_like_the_run_directory_it_was_made_from(client, tmp_
     assert [f.path for f in client.list_artifacts(run.info.run_id)] == ["record.json"]
     assert [a["points"] for a in tracking.sync_records([record], {})] == [0]
     assert tracking.sync(run_dir)["mlflow_run_id"] == answer["mlflow_run_id"]
+
+
+def test_the_page_has_a_link_for_each_paper(client, store, tmp_path, monkeypatch, capsys):
+    answer = tracking.sync(write_run(tmp_path / "toy-digits-page"))
+    with pytest.raises(SystemExit), monkeypatch.context() as patch:
+        started = []
+        patch.setattr(os, "execve", lambda *what: started.append(what) or sys.exit())
+        cli.main(["ui", "--port", str(closed_port())])
+    assert "workflowType=machine_learning&viewStateShareKey=repro" in capsys.readouterr().out
+    ((_, command, environment),) = started
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == f"sqlite:///{store / 'mlflow.db'}"
+    assert not [word for word in command if "mlflow.db" in word]
+    assert stores.papers(stores.uri()) == {"toy": answer["mlflow_experiment_id"]}
+
+
+def test_the_page_of_a_server_is_named_without_its_password(monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:se/cret@host:8080/runs")
+    assert cli.main(["ui"]) == 0
+    assert "open its page: https://host:8080/runs" in capsys.readouterr().out
+
+
+def test_a_port_in_use_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'none.db'}")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert cli.main(["ui", "--port", str(port)]) == 2
+    told = capsys.readouterr()
+    assert f"--port {port}: " in told.err and "accepted is a free port" in told.err
+    assert "repro sync --records" in told.out
+    assert cli.main(["ui", "--port", "0"]) == 2
+    assert "from 1 to 65,535" in capsys.readouterr().err

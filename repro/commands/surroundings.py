@@ -1,5 +1,8 @@
-"""`sync`, `data`, `doctor`: what the runs lean on."""
+"""`sync`, `ui`, `data`, `doctor`: what the runs lean on."""
 
+import os
+import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -82,6 +85,36 @@ def _kept() -> tuple[list[dict], dict[str, str]]:
     verdicts = verdict.of_runs(verdict.table(here.gather(), catalog.experiments()))
     root = here.kept_in()
     return (reading.records(root) if root else []), verdicts
+
+
+def ui(
+    port: Annotated[
+        int | None, options.number("--port", 1, 65_535, metavar="N", help="Default: 5000.")
+    ] = None,
+):
+    """MLflow's page on the logged runs, with a link to the runs of each paper."""
+    from repro import terminal
+    from repro.records import stores
+
+    stores.installed()
+    target, port = stores.uri(), port or 5000
+    if target.startswith(("http://", "https://")):
+        return terminal.tell(f"the runs are on a server; open its page: {stores.shown(target)}")
+    if not (papers := stores.papers(target)):
+        terminal.tell("no runs are logged yet; `repro sync --records` logs the kept records")
+    for paper, number in papers.items():
+        page = f"http://localhost:{port}/#/experiments/{number}/runs"
+        terminal.tell(f"{paper}: {page}?{stores.VIEW_QUERY}")
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            free.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UsageError(f"--port {port}: {error.strerror}; accepted is a free port") from None
+    # In the environment: others can read what stands in a command.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": target}
+    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--port", str(port)]
+    os.execve(sys.executable, command, environment)
 
 
 def data(

@@ -19,8 +19,10 @@ from repro.errors import RunError
 from repro.locks import Held, locked
 
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+VIEW = "repro"  # what MLflow's run table shows of a paper
+VIEW_QUERY = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
 ARTIFACTS = "mlartifacts"  # beside a SQLite file: what runs keep with MLflow
-LONGEST_STEP = 2.5  # times the time-out: a server that sends a byte now and then never times out
+LONGEST_ANSWER = 20.0  # seconds: a server that sends a byte now and then never times out
 
 
 class TrackingError(RunError):
@@ -138,6 +140,20 @@ def sqlite_path(target: str) -> Path | None:
     return Path(unquote(target.removeprefix("sqlite:///").partition("?")[0])).absolute()
 
 
+def papers(target: str) -> dict[str, str]:
+    """The papers with logged runs in a SQLite store, each with the number of its page."""
+    path = sqlite_path(target)
+    if path is None or not path.exists():
+        return {}
+    with as_tracking_errors(target), contextlib.closing(sqlite3.connect(path)) as database:
+        if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
+            ours = "SELECT e.name, e.experiment_id FROM experiments e JOIN experiment_tags t USING"
+            ours += " (experiment_id) WHERE t.key = ? AND e.lifecycle_stage = 'active'"
+            rows = database.execute(ours, (f"mlflow.sharedViewState.{VIEW}",)).fetchall()
+            return {name: str(number) for name, number in rows}
+    return {}
+
+
 def _reachable(target: str, timeout: float) -> None:
     """Fails at once for a database that MLflow would try to open for two minutes.
 
@@ -179,13 +195,12 @@ def answering(target: str, work: Callable[[Callable[[Any], Any]], Any]) -> Any:
 
     thread = threading.Thread(target=do, name="repro-mlflow", daemon=True)
     thread.start()
-    longest = LONGEST_STEP * float(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT", 8))
     while thread.is_alive():
         thread.join(0.05)
-        if time.monotonic() - watched.began > longest and not ended:
+        if watched.seconds() > LONGEST_ANSWER and not ended:
             raise TrackingError(
                 f"MLflow at {shown(target)} failed: it began an answer and did not end it within "
-                f"{longest:.0f} seconds"
+                f"{LONGEST_ANSWER:.0f} seconds"
             )
     well, outcome = ended[0]
     if well:
@@ -194,18 +209,28 @@ def answering(target: str, work: Callable[[Callable[[Any], Any]], Any]) -> Any:
 
 
 class _Watched:
-    """Remembers when the call began that a client is in."""
+    """For how long a client has been in its present call."""
 
     def __init__(self) -> None:
-        self.began = time.monotonic()
+        self._began: float | None = None
+
+    def seconds(self) -> float:
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
 
     def wrap(self, client: Any) -> Any:
         watch = self
 
         class Client:
-            def __getattr__(self, name: str) -> Any:
-                watch.began = time.monotonic()
-                return getattr(client, name)
+            def __getattr__(self, name: str) -> Callable:
+                def call(*arguments: Any, **keywords: Any) -> Any:
+                    watch._began = time.monotonic()
+                    try:
+                        return getattr(client, name)(*arguments, **keywords)
+                    finally:
+                        watch._began = None
+
+                return call
 
         return Client()
 

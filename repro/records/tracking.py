@@ -22,8 +22,7 @@ LOGGED = "mlflow.json"  # in the run directory: where the run stands in MLflow
 ARTIFACTS = (".json", ".jsonl", ".svg", ".png", ".txt")
 BATCH = 90  # MLflow takes at most 100 parameters or tags, and 1000 metrics, at a time
 SECONDS_BETWEEN_SYNCS = 30.0  # of a run that trains, at least
-# What MLflow's run table shows of a paper: the view that `make ui` opens.
-VIEW = "repro"
+# The columns of the view that `repro ui` opens.
 COLUMNS = ("metrics.test_error", "metrics.reported", "metrics.difference")
 COLUMNS += ("tags.verdict", "tags.seed", "tags.scale")
 
@@ -189,7 +188,7 @@ def _experiment(client: Any, target: str, paper: str) -> str:
         )
     view = {
         "mlflow.experimentKind": "custom_model_development",
-        f"mlflow.sharedViewState.{VIEW}": json.dumps({"selectedColumns": _columns()}),
+        f"mlflow.sharedViewState.{stores.VIEW}": json.dumps({"selectedColumns": _columns()}),
     }
     for key, value in view.items():
         if experiment.tags.get(key) != value:
