@@ -306,6 +306,13 @@ def test_weights_to_be_tested_are_the_newest_or_none(journal, change):
     assert "\n" not in str(raised.value)
 
 
+def test_weights_to_be_tested_are_of_the_update_that_they_say(journal):
+    newest = checkpoint.newest(journal.checkpoints)
+    shutil.copy(newest, newest.with_name("update-000000041.ckpt"))
+    with pytest.raises(RunError, match="another update than its name says"):
+        resuming.only_newest(fitting(journal))
+
+
 def test_weights_to_be_tested_need_no_optimizer(journal):
     weights = resuming.Fitting(journal, variables()[:1])
     values, progress = resuming.only_newest(weights)

@@ -105,6 +105,12 @@ def _update(path: Path) -> int | None:
     return int(fits[1]) if ours else None
 
 
+def hold_to_name(progress: object, path: Path) -> None:
+    """Raises Damaged where a checkpoint has the name of one after another update."""
+    if isinstance(progress, dict) and progress.get("update") != _update(path):
+        raise Damaged("is of another update than its name says")
+
+
 def newest(folder: Path) -> Path | None:
     """What has the name of the newest state, readable or not, be it a link or a folder."""
     _refuse_link(folder)
@@ -132,8 +138,7 @@ def latest(
         try:
             variables, progress = load(path, largest)
             if accept:
-                if isinstance(progress, dict) and progress.get("update") != _update(path):
-                    raise Damaged("is of another update than its name says")
+                hold_to_name(progress, path)
                 accept(variables, progress)
         except RunError as error:
             warnings.append(str(error))

@@ -33,6 +33,7 @@ from repro.records.shape import (
 )
 from repro.training.checkpoint import (
     REFUSED,
+    hold_to_name,
     latest,
     load,
     newest,
@@ -249,6 +250,7 @@ def only_newest(fitting: Fitting) -> tuple[list[np.ndarray], dict]:
         raise RunError(f"{fitting.journal.path}: no checkpoint, so no weights to evaluate")
     values, progress = load(path, fitting.largest)
     try:
+        hold_to_name(progress, path)
         fitting(values, progress)
     except Damaged as error:
         raise RunError(f"{path} {error}") from None
