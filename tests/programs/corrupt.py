@@ -62,7 +62,10 @@ class Apart(io.TextIOBase):
         return len(text)
 
     def take(self) -> str:
-        return "".join(self.texts.pop(threading.get_ident(), []))
+        """What this thread wrote; the main one takes what its helpers wrote too."""
+        main = threading.current_thread() is threading.main_thread()
+        threads = list(self.texts) if main else [threading.get_ident()]
+        return "".join(text for thread in threads for text in self.texts.pop(thread, []))
 
 
 @dataclass

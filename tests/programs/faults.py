@@ -354,13 +354,12 @@ def cases(places: dict[str, Path], draw: random.Random) -> Iterator[Case]:
         damage = lambda path, values=values: np.save(path, values)  # noqa: E731
         yield Case("another array", str(values.dtype), places["paper"], path, damage, ("results",))
     for text in FOREIGN:
+        path = Path("runs/detector/foreign")
         for name in ("result.json", "failure.json", "run.json"):
-            path = Path("runs/detector/foreign")
-            both = {"run.json": text, name: text}
-            for texts in ({name: text}, both):
-                yield Case(
-                    "a foreign folder", f"{name} {text[:9]}", path, path, files(texts), RECORDED
-                )
+            commands = ("sync all",) if name == "run.json" else RECORDED  # it has not ended
+            for texts in ({name: text}, {"run.json": text, name: text}):
+                detail = f"{name} {text[:9]}"
+                yield Case("a foreign folder", detail, path, path, files(texts), commands)
     for text in FOREIGN_RECORDS:
         path = Path("results/runs/detector")
         damage = files({"foreign.json": text})
