@@ -659,6 +659,10 @@ def test_parts_lists_what_the_papers_use(capsys):
         if recipe.augmentation:
             assert type(recipe.augmentation).__name__ in listed["augmentation"]
     assert all(row["says"] for row in rows)
+    # What others make when they have learnt is never written in a recipe.
+    assert not listed["augmentation"] & {"ColourShift", "Preprocessed", "Augmentation"}
+    takes = {row["name"]: row["takes"] for row in rows}
+    assert takes["CropAndFlip"] == "(pad=4, flip=True, outside=0.0)"
 
 
 KINDS = ("loss", "optimizer", "preprocessing", "augmentation")

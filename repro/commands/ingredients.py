@@ -1,23 +1,15 @@
-"""What a recipe can be made of, as the modules themselves say it."""
+"""What a recipe can be made of, as the parts themselves say it."""
 
 import inspect
-from importlib import import_module
-from types import ModuleType
+from collections.abc import Callable
 
-# Where a paper module imports each kind from.
-MODULES = {
-    "loss": ("repro.networks.losses",),
-    "augmentation": ("repro.data.augmentation", "repro.data.crops", "repro.data.distortion"),
-    "preprocessing": ("repro.data.preprocessing", "repro.data.crops"),
-    "optimizer": ("repro.spec",),
-    "falling rate": ("repro.spec",),
-}
-NAMED = {
-    "optimizer": ("SGD", "StochasticDiagonalLM"),
-    "falling rate": ("Divided", "Decreased", "Steps"),
-}
+# Where a paper module takes each kind from.
 WHERE = {
-    **{kind: ", ".join(modules) for kind, modules in MODULES.items()},
+    "loss": "repro.networks.losses",
+    "augmentation": "repro.data.augmentation, repro.data.crops, repro.data.distortion",
+    "preprocessing": "repro.data.preprocessing, repro.data.crops",
+    "optimizer": "repro.spec",
+    "falling rate": "repro.spec",
     "protocol": "protocols of an experiment",
     "probe": "probes of an experiment",
     "dataset": "recipe.data; repro data",
@@ -26,43 +18,36 @@ WHERE = {
 
 def all_of_them() -> list[dict[str, str]]:
     """A row for each: kind, name, takes (its parameters with their defaults), says."""
-    rows = []
-    for kind, modules in MODULES.items():
-        for module in map(import_module, modules):
-            rows += [_described(kind, part) for part in _parts(kind, module)]
+    from repro import spec
+    from repro.data import parts
     from repro.data.sets import DATASETS
+    from repro.networks import losses
     from repro.training.evaluation import PROTOCOLS
     from repro.training.probes import PROBES
 
-    plain = [("protocol", name, protocol.text) for name, protocol in PROTOCOLS.items()]
-    plain += [("probe", name, _first_line(probe)) for name, probe in PROBES.items()]
-    plain += [("dataset", name, dataset.title) for name, dataset in DATASETS.items()]
-    return rows + [dict(kind=k, name=n, takes="", says=s) for k, n, s in plain]
+    classes = {
+        "loss": [x for x in vars(losses).values() if inspect.isclass(x) and hasattr(x, "predict")],
+        "augmentation": parts.AUGMENTATIONS,
+        "preprocessing": parts.PREPROCESSINGS,
+        "optimizer": (spec.SGD, spec.StochasticDiagonalLM),
+        "falling rate": (spec.Divided, spec.Decreased, spec.Steps),
+    }
+    rows = [
+        (kind, part.__name__, _takes(part), _first_line(part))
+        for kind, made_of in classes.items()
+        for part in made_of
+    ]
+    rows += [("protocol", name, "", protocol.text) for name, protocol in PROTOCOLS.items()]
+    rows += [("probe", name, "", _first_line(probe)) for name, probe in PROBES.items()]
+    rows += [("dataset", name, "", dataset.title) for name, dataset in DATASETS.items()]
+    return [dict(zip(("kind", "name", "takes", "says"), row, strict=True)) for row in rows]
 
 
-def _parts(kind: str, module: ModuleType) -> list[type]:
-    own = [part for part in vars(module).values() if inspect.isclass(part)]
-    own = [part for part in own if part.__module__ == module.__name__ and part.__doc__]
-    if kind in NAMED:
-        return [part for part in own if part.__name__ in NAMED[kind]]
-    return [part for part in own if _is(kind, part)]
+def _takes(part: type) -> str:
+    """Its parameters with their defaults, without their types."""
+    bare = [p.replace(annotation=p.empty) for p in inspect.signature(part).parameters.values()]
+    return f"({', '.join(map(str, bare))})"
 
 
-def _is(kind: str, part: type) -> bool:
-    from repro.data.augmentation import Augmentation, Chain
-
-    if kind == "augmentation":
-        return part is Chain or (issubclass(part, Augmentation) and part is not Augmentation)
-    if kind == "preprocessing":
-        return not issubclass(part, Augmentation | Chain)
-    return callable(getattr(part, "predict", None))
-
-
-def _described(kind: str, part: type) -> dict[str, str]:
-    takes = [p.replace(annotation=p.empty) for p in inspect.signature(part).parameters.values()]
-    listed = ", ".join(str(parameter) for parameter in takes)
-    return {"kind": kind, "name": part.__name__, "takes": f"({listed})", "says": _first_line(part)}
-
-
-def _first_line(part) -> str:
+def _first_line(part: Callable) -> str:
     return (inspect.getdoc(part) or "").partition("\n")[0]

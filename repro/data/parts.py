@@ -1,7 +1,4 @@
-"""What a recipe may do to images: every preprocessing and augmentation, with what it does."""
-
-import dataclasses
-from typing import Any
+"""What a recipe may do to images: every preprocessing and augmentation."""
 
 from repro.data import augmentation, crops, distortion, preprocessing
 
@@ -28,26 +25,3 @@ AUGMENTATIONS = (
     crops.PhotometricDistortions,
     augmentation.Chain,
 )
-
-
-def preprocessings() -> list[dict[str, Any]]:
-    """Every preprocessing; needs no NumPy. For the keys see `described`."""
-    return [described(part) for part in PREPROCESSINGS]
-
-
-def augmentations() -> list[dict[str, Any]]:
-    """Every augmentation; needs no NumPy. For the keys see `described`."""
-    return [described(part) for part in AUGMENTATIONS]
-
-
-def described(part: type) -> dict[str, Any]:
-    """A dataclass that recipes are made of: `name`, `does` (a sentence), `module`, `fields`.
-
-    fields: name to default, None for one that has to be given.
-    """
-    fields = {
-        f.name: None if f.default is dataclasses.MISSING else f.default
-        for f in dataclasses.fields(part)
-    }
-    does = (part.__doc__ or "").strip().splitlines()[0]
-    return {"name": part.__name__, "does": does, "module": part.__module__, "fields": fields}
