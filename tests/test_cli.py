@@ -174,7 +174,7 @@ def test_show_with_a_change_costs_what_the_change_costs(capsys):
     assert cli.main(["show", "lenet5-mnist", "--json", *changes]) == 0
     shown = json.loads(capsys.readouterr().out)
     work = {"updates": 2_000, "images": 20_000, "passes": 20}
-    cost = {**work, "minutes": None, "measured": 0, "estimated": False}
+    cost = {**work, "minutes": None, "measured": 0, "estimated": False, "path": ""}
     assert shown["cost"] == cost
 
 
@@ -200,12 +200,21 @@ def test_only_errors_are_printed_in_per_cent():
     )
 
 
+def test_short_runs_that_do_not_speak_for_the_experiment_are_not_counted_in_the_list(capsys):
+    leave_run(0, 1.8, scale="short")
+    leave_run(0, 1.8, scale="short")  # the same seed again
+    leave_run(1, 1.8, scale="short", overrides=["recipe.batch=10"])
+    assert cli.main(["list", "--paper", "lenet5"]) == 0
+    assert "short scale alone (n=1)" in capsys.readouterr().out
+
+
 def test_show_tells_the_minutes_that_were_measured_here(capsys):
     for seed, seconds in enumerate((300, 360, 1200)):
         leave_run(seed, 0.95, seconds=seconds)
     leave_run(0, 0.95, scale="short", seconds=6)
     assert cli.main(["show", "lenet5-mnist"]) == 0
-    assert "6.0 minutes as measured here (3 runs)" in capsys.readouterr().out
+    said = "6.0 minutes as measured here (3 runs, tensorflow single on CPU)"
+    assert said in capsys.readouterr().out
     assert cli.main(["show", "lenet5-mnist", "--set", "recipe.batch=10"]) == 0
     assert "not measured" in capsys.readouterr().out
 

@@ -196,12 +196,26 @@ def test_the_minutes_of_a_run_are_the_median_of_those_measured():
         "images": 120_000,
         "passes": 2.0,
     }  # two passes over MNIST, one by one
-    measured = {"minutes": 2.0, "measured": 3, "estimated": False}
-    nothing = {"minutes": None, "measured": 0, "estimated": False}
+    path = "tensorflow single on CPU"
+    measured = {"minutes": 2.0, "measured": 3, "estimated": False, "path": path}
+    nothing = {"minutes": None, "measured": 0, "estimated": False, "path": ""}
     assert cost.cost(TOY, found) == {**work, **measured}
     assert cost.cost(TOY, runs)["minutes"] == 6.0
     assert cost.cost(TOY, []) == {**work, **nothing}
     assert cost.cost(TOY, found, changed=True) == {**work, **nothing}
+
+
+def test_minutes_on_a_gpu_do_not_shorten_those_on_a_cpu():
+    """Runs of another code path have no part in the median; that with most seeds is told."""
+    slow = [record(TOY, seed, 1.0) for seed in range(3)]
+    fast = [record(TOY, seed, 1.0, devices=["GPU:0"]) for seed in range(2)]
+    for run in slow:
+        run["result"]["seconds"] = 6000
+    for run in fast:
+        run["result"]["seconds"] = 60
+    takes = cost.cost(TOY, slow + fast)
+    assert (takes["minutes"], takes["measured"]) == (100, 3)
+    assert takes["path"] == "tensorflow single on CPU"
 
 
 def test_without_a_run_at_paper_scale_the_minutes_go_by_the_speed_of_short_ones():
@@ -218,7 +232,8 @@ def test_a_recipe_that_counts_iterations_costs_so_many():
     toy = counting_iterations(TOY)
     found = cost.cost(toy, [record(toy, 0, 1.0)])
     work = {"updates": 64_000, "images": 8_192_000, "passes": 163.84}
-    assert found == {**work, "minutes": 6.0, "measured": 1, "estimated": False}
+    measured = {"minutes": 6.0, "measured": 1, "estimated": False}
+    assert found == {**work, **measured, "path": "tensorflow single on CPU"}
 
 
 # ---------------------------------------------------------------------------- pages

@@ -1,6 +1,5 @@
 """`list`, `show`, `anatomy`, `parts`: what there is, before anything is trained."""
 
-from collections import Counter
 from typing import Annotated
 
 import typer
@@ -22,13 +21,12 @@ def list_(
     """The experiments: what the papers report, and what was measured."""
     from repro import terminal
     from repro.commands import texts
-    from repro.judging import verdict
+    from repro.judging import groups, verdict
     from repro.records import here
 
     papers = [catalog.paper(paper)] if paper else catalog.papers()
     records = here.gather()
     ran = {record["run"]["experiment"] for record in records}
-    shorts = Counter(r["run"]["experiment"] for r in records if r["run"]["scale"] == "short")
     rows = []
     for one in papers:
         table = verdict.table(records, one.experiments)
@@ -49,7 +47,8 @@ def list_(
         [
             (r.experiment, p, e.recipe.data.dataset, texts.papers_number(r, e), measured, r.verdict)
             for r, p, e in rows
-            for measured in [texts.measured(r) or texts.short_alone(shorts[e.name])]
+            for shorts in [groups.speaking(records, e, "short")]
+            for measured in [texts.measured(r) or texts.short_alone(len(shorts))]
         ],
         narrow=("experiment", "reported", "measured", "verdict"),
     )

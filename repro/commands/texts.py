@@ -16,7 +16,7 @@ def measured(row: VerdictRow) -> str:
 
 
 def short_alone(runs: int) -> str:
-    """What stands in the place of a measured number where only short-scale runs were made."""
+    """What stands in the place of a measured number where only short-scale runs speak."""
     return f"short scale alone (n={runs})" if runs else ""
 
 
@@ -80,9 +80,9 @@ def flat(tree: dict, prefix: str = ""):
 
 def cost(cost: dict) -> str:
     minutes, runs = cost["minutes"], cost["measured"]
-    source = f"as measured here ({runs} run{'' if runs == 1 else 's'})"
+    source = f"as measured here ({runs} run{'' if runs == 1 else 's'}, {cost['path']})"
     if cost["estimated"]:
-        source = "by the speed of short-scale runs here"
+        source = f"by the speed of short-scale runs here ({cost['path']})"
     spent = "not measured"
     if minutes is not None:
         spent = f"{minutes:,.{0 if minutes >= 10 else 1}f} minutes {source}"

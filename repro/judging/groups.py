@@ -86,6 +86,12 @@ def stacks(
     return by_stack
 
 
+def speaking(records: Iterable[dict], experiment: spec.Experiment, scale: str) -> list[dict]:
+    """The runs that speak for `experiment` at `scale`: the first plain group; none without one."""
+    first = next(iter(groups(records, experiment, scale).items()), None)
+    return first[1] if first and first[0].plain else []
+
+
 def failed(
     records: Iterable[dict], experiment: spec.Experiment, scale: str
 ) -> dict[Group, list[dict]]:

@@ -5,15 +5,15 @@ from statistics import median
 
 from repro import spec
 from repro.judging import groups
-from repro.records.reading import KEPT_SCALES
 
 
 def cost(experiment: spec.Experiment, records: Sequence[dict], changed: bool = False) -> dict:
-    """What one run at paper scale takes: updates, images, passes, minutes, measured, estimated.
+    """What one run at paper scale takes: updates, images, passes, minutes.
 
-    `minutes` is the median over the `measured` plain runs among the `records`. Without any
-    it is `estimated` from the speed of plain short-scale runs, and None without those or
-    where the recipe was `changed` by `--set`. Raises UsageError for an unknown split.
+    `minutes` is the median over the `measured` runs that speak for the experiment. Without any it
+    is `estimated` from the speed of those at short scale, and None without those or where the
+    recipe was `changed` by `--set`. `path`: the code path of these runs, which all share. Raises
+    UsageError for an unknown split.
     """
     recipe = experiment.recipe
     images = examples(recipe.data)["train"]
@@ -21,23 +21,17 @@ def cost(experiment: spec.Experiment, records: Sequence[dict], changed: bool = F
         images = recipe.augmentation.size(images)
     in_a_pass = recipe.pass_examples or images
     total = recipe.iterations * recipe.batch or in_a_pass * recipe.passes
-    minutes, measured, estimated = None, 0, False
+    minutes, measured, estimated, path = None, 0, False, ""
     if not changed:
-        plain = {
-            scale: [
-                run
-                for group, runs in groups.groups(records, experiment, scale).items()
-                if group.plain
-                for run in runs
-            ]
-            for scale in KEPT_SCALES
-        }
-        spent = [m for m in map(minutes_of, plain["paper"]) if m is not None]
-        speeds = [s for s in map(speed_of, plain["short"]) if s]
+        paper, short = (groups.speaking(records, experiment, scale) for scale in ("paper", "short"))
+        spent = [m for m in map(minutes_of, paper) if m is not None]
+        speeds = [s for s in map(speed_of, short) if s]
         if spent:
             minutes, measured = median(spent), len(spent)
+            path = groups.code_path(paper[0]["run"])
         elif speeds:
             minutes, estimated = total / median(speeds) / 60, True
+            path = groups.code_path(short[0]["run"])
     return {
         "updates": total // recipe.batch,
         "images": total,
@@ -45,6 +39,7 @@ def cost(experiment: spec.Experiment, records: Sequence[dict], changed: bool = F
         "minutes": minutes,
         "measured": measured,
         "estimated": estimated,
+        "path": path,
     }
 
 

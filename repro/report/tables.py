@@ -50,8 +50,7 @@ def verdict_table(rows: list[VerdictRow], group: bool = False, cost: tuple | Non
             line.append(str(row.failed))
         if cost:
             experiment = next(e for e in cost[1] if e.name == row.experiment)
-            grouped = groups.groups(cost[0], experiment, "paper")
-            runs = next((r for g, r in grouped.items() if g.plain), [])
+            runs = groups.speaking(cost[0], experiment, "paper")
             line += [mean_of(minutes_of(r) for r in runs), mean_of(speed_of(r) for r in runs)]
         lines.append(line)
     numeric = {"n", "difference", "failed", "minutes a run", "images/s"}

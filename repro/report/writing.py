@@ -187,8 +187,5 @@ def _draw_filters(
 
 def _shown(experiment: spec.Experiment, records: Sequence[dict]) -> list[dict]:
     """The runs that stand for an experiment in figures: paper scale, or else short, plain."""
-    for scale in ("paper", "short"):
-        for group, runs in groups.groups(records, experiment, scale).items():
-            if group.plain:
-                return runs
-    return []
+    paper, short = (groups.speaking(records, experiment, scale) for scale in ("paper", "short"))
+    return paper or short
