@@ -54,7 +54,7 @@ def test_without_gpus_one_device_is_taken(two_devices, strategy):
     ("batch", "name", "replicas"), [(128, "mirrored", 2), (127, "single", 1), (1, "single", 1)]
 )
 def test_auto_takes_all_gpus_where_the_batch_can_be_divided(monkeypatch, batch, name, replicas):
-    monkeypatch.setattr(backends.here(), "found", lambda: ["GPU:0", "GPU:1"])
+    monkeypatch.setattr(backends.here(), "devices", lambda: ["GPU:0", "GPU:1"])
     devices = distribution.choose("auto", batch)
     assert (devices.name, devices.replicas) == (name, replicas)
 
@@ -130,7 +130,7 @@ def test_each_replica_drops_other_units(two_devices):
         images = keras.Input((1000,))
         summed = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
         model = keras.Model(images, summed(keras.layers.Dropout(0.5)(images)))
-        sgd = optimizers.build(spec.SGD(0.0))
+        sgd = optimizers.build(spec.SGD(1.0))  # the rate is 0 until it is set
         sgd.build(model.trainable_variables)
     before = [v.numpy() for v in model.non_trainable_variables]
     loop = devices.loop(model, sgd, Difference(), 4, 1)

@@ -4,7 +4,7 @@ Each module has the same names:
 
 configure(batch)      the number of threads, settled before the backend starts; None for all cores;
                       full precision for float32, whatever the machine is set to
-found()               the devices that a run may take: all GPUs, or else the CPUs
+devices()             the devices that a run may take: all GPUs, or else the CPUs
 gpus()                what kinds of GPU there are
 Devices               the devices of one run, and the compiled loop over the updates of a chunk
 scorer(model, loss)   a compiled function images [n, ...], labels [n] -> (losses [n], predictions)

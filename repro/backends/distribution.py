@@ -10,7 +10,7 @@ STRATEGIES = ("auto", "single", "mirrored")
 
 
 def check_strategy(strategy: str) -> None:
-    """Raises UsageError for a strategy that there is not; imports nothing slow."""
+    """Raises UsageError for an unknown strategy; imports nothing slow."""
     if strategy == "multi-worker":
         raise UsageError("--strategy multi-worker: not there yet; accepted: auto, single, mirrored")
     if strategy not in STRATEGIES:
@@ -25,20 +25,20 @@ def choose(strategy: str, batch: int) -> backends.Devices:
     """
     check_strategy(strategy)
     backend = backends.here()
-    found = backend.found()
+    devices = backend.devices()
     if strategy == "auto":
-        several_gpus = len(found) > 1 and found[0].startswith("GPU")
-        strategy = "mirrored" if several_gpus and batch % len(found) == 0 else "single"
+        several_gpus = len(devices) > 1 and devices[0].startswith("GPU")
+        strategy = "mirrored" if several_gpus and batch % len(devices) == 0 else "single"
     if strategy == "single":
-        return backend.Devices("single", tuple(found[:1]))
-    if len(found) < 2:
+        return backend.Devices("single", tuple(devices[:1]))
+    if len(devices) < 2:
         raise UsageError(
-            f"--strategy mirrored needs two devices or more, {backends.name()} takes {found[0]} "
+            f"--strategy mirrored needs two devices or more, {backends.name()} takes {devices[0]} "
             "alone here; accepted here: auto, single"
         )
-    if batch % len(found):
+    if batch % len(devices):
         raise UsageError(
-            f"--strategy mirrored: a batch of {batch} cannot be divided between {len(found)} "
+            f"--strategy mirrored: a batch of {batch} cannot be divided between {len(devices)} "
             "devices; accepted is a multiple, or --strategy single"
         )
-    return backend.Devices("mirrored", tuple(found))
+    return backend.Devices("mirrored", tuple(devices))

@@ -34,7 +34,7 @@ def configure(batch: int) -> None:
         jax.config.update(option, value)
 
 
-def found() -> list[str]:
+def devices() -> list[str]:
     return [f"{device.platform.upper()}:{device.id}" for device in jax.local_devices()]
 
 

@@ -29,7 +29,7 @@ def configure(batch: int) -> int | None:
     return tf.config.threading.get_intra_op_parallelism_threads() or None
 
 
-def found() -> list[str]:
+def devices() -> list[str]:
     all_of = tf.config.list_logical_devices
     return [d.name.removeprefix("/device:") for d in all_of("GPU") or all_of("CPU")]
 

@@ -25,7 +25,7 @@ def configure(batch: int) -> int | None:
     return 1
 
 
-def found() -> list[str]:
+def devices() -> list[str]:
     """The one device that Keras takes."""
     kind = keras.ops.zeros(()).device.type
     return ["GPU:0" if kind == "cuda" else f"{kind.upper()}:0"]

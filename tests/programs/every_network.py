@@ -38,7 +38,7 @@ def check(name: str) -> dict:
     rate = 3e-5 if grey_levels else 3e-4 if name.startswith("nin") else 1e-3
     optimizer = keras.optimizers.Adam(rate)
     optimizer.build(model.trainable_variables)
-    devices = backends.here().Devices("single", tuple(backends.here().found()[:1]))
+    devices = backends.here().Devices("single", tuple(backends.here().devices()[:1]))
     draw = np.random.default_rng(0)
     images = draw.normal(size=(IMAGES, *model.input_shape[1:])).astype("float32")
     if grey_levels:
