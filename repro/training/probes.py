@@ -16,7 +16,7 @@ BATCH = 200
 
 
 def check(name: str) -> None:
-    """Raises UsageError for a probe that there is not."""
+    """Raises UsageError for an unknown probe."""
     if name not in PROBES:
         raise unknown("probe", name, PROBES)
 
@@ -31,9 +31,9 @@ def measure(names: Sequence[str], model: Any, images: np.ndarray) -> dict[str, l
     return {name: PROBES[name](model, images) for name in names}
 
 
-def means(found: dict[str, list[float]]) -> dict[str, float]:
+def means(measured: dict[str, list[float]]) -> dict[str, float]:
     """The metric that stands for each probe: the mean over the layers."""
-    return {name: fmean(values) for name, values in found.items()}
+    return {name: fmean(values) for name, values in measured.items()}
 
 
 def layer_response(model: Any, images: np.ndarray) -> list[float]:
@@ -69,17 +69,17 @@ def responses(model: Any) -> list[Any]:
 
     single = [layer for layer in model.layers if not isinstance(layer.output, list | tuple)]
     makers = {id(layer.output): layer for layer in single}
-    found = []
+    outputs = []
     for layer in single:
         if isinstance(layer, keras.layers.BatchNormalization):
             before = makers.get(id(layer.input))
             if tuple(getattr(before, "kernel_size", ())) == (3, 3):
-                found.append(layer.output)
-    if not found:
+                outputs.append(layer.output)
+    if not outputs:
         raise UsageError(
             f"layer_response: {model.name} has no batch normalisation after a 3x3 convolution"
         )
-    return found
+    return outputs
 
 
 def _with_moments(model: Any, outputs: Sequence[Any]) -> Any:

@@ -46,8 +46,3 @@ def cut(experiment: spec.Experiment, multiply_adds: int, replicas: int = 1) -> S
     scored = PASSES * views[0] + sum(views) + len(experiment.probes)
     images = int(TESTING / (max(1, multiply_adds) * scored))
     return Smoke(batch, updates, max(FEWEST_IMAGES, min(at_most, images)))
-
-
-def scored_images(experiment: spec.Experiment, record: dict | None, whole: int) -> int:
-    """How many of the `whole` test set a run scores, by what its run.json says under "smoke"."""
-    return min(whole, record["test_subset"]) if record else whole
