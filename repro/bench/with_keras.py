@@ -1,7 +1,7 @@
 """What `repro.bench` times on Keras and TensorFlow: one function per contender, one per process.
 
 Each takes the seconds to be timed, after a warm-up of its own, and returns a sample (see
-`repro.bench.Contender`). On a machine with a GPU all of them use the first one.
+`repro.bench.contenders`). On a machine with a GPU all of them use the first one.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ def arrays() -> tuple[np.ndarray, np.ndarray]:
 def harness(seconds: float, precision: str, experiment: str = EXPERIMENT) -> dict:
     """A training as `repro run` makes it, stopped when its time is over; then what a pass costs.
 
-    Beside `rate`, `training` and the `costs` of `repro.bench.combined_rate`.
+    Beside `rate`, `training` and the `costs` of `repro.bench.summary.combined_rate`.
     """
     from repro.bench import place, summary
 
@@ -112,7 +112,7 @@ def stopping(clock: Clock, batch: int) -> Callable[[dict], None]:
 
 
 def costs_of_a_pass(trained: training.Training) -> dict[str, float]:
-    """What comes to the training itself: see `repro.bench.combined_rate`."""
+    """What a pass costs beside its updates: see `repro.bench.summary.combined_rate`."""
     images, labels = trained.inputs.test_images[:4000], trained.inputs.test_labels[:4000]
     score, schedule = trained.scoring.scorer(trained.experiment.protocols[0]), trained.schedule
     evaluation.evaluate(score, images[:400], labels[:400])  # compiles

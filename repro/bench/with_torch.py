@@ -56,7 +56,7 @@ class ResNet20(nn.Module):
 
 
 def train(seconds: float, precision: str, channels_last: bool) -> dict:
-    """Training on arrays in memory, a new order in each pass; a sample (see `repro.bench`)."""
+    """Training on arrays in memory, a new order in each pass; a sample (see `contenders`)."""
     torch.set_num_threads(cores())
     torch_backend.configure(BATCH)  # float32 in full precision, also on a GPU
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
