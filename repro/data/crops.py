@@ -35,9 +35,9 @@ class Square(Limited):
     def __call__(self, photographs: Sequence[np.ndarray]) -> np.ndarray:
         squares = np.empty((len(photographs), self.side, self.side, 3), np.uint8)
 
-        def fill(number: int) -> None:  # decodes too, so that few are held at a time
-            image = rescale(photographs[number], self.side, self.interpolation)
-            squares[number] = centre_crop(image, self.side)
+        def fill(row: int) -> None:  # decodes too, so that few are held at a time
+            image = rescale(photographs[row], self.side, self.interpolation)
+            squares[row] = centre_crop(image, self.side)
 
         for _ in threads().map(fill, range(len(photographs))):
             pass  # raises what a thread raised

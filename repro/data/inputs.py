@@ -23,7 +23,7 @@ def in_memory(recipe: spec.Recipe, train: np.ndarray, test: np.ndarray) -> tuple
     return train, test, train, {"augmentation": learnt, "fill": float(black.flat[0])}
 
 
-def prepared(recipe: Any, train: Photographs, test: Photographs) -> tuple:
+def prepared(recipe: spec.Recipe, train: Photographs, test: Photographs) -> tuple:
     """The training and the test images, preprocessed as they are asked for; what `Batches` takes.
 
     Where the augmentation of the recipe cuts its crops out of whole photographs, they take the

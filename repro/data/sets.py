@@ -7,7 +7,7 @@ import numpy as np
 
 from repro.data.photographs import Photographs
 
-# What is told while something long goes on: how much is done, of how much.
+# Takes how much of something long is done, and of how much.
 Progress = Callable[[int, int], None]
 
 
