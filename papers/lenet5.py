@@ -9,7 +9,7 @@ lowers the error (Figure 6). LeNet-5 is compared with a linear classifier (12.0 
 networks (4.7 and 3.05 %) and LeNet-1 (1.7 %).
 
 `make reproduce-lenet5` trains it by the method and the schedule of 1998, one example per update,
-for twenty passes, in four minutes on one CPU core. `repro show lenet5-mnist` lists what differs
+for twenty passes, in four minutes on two CPU cores. `repro show lenet5-mnist` lists what differs
 from the paper; the scale of the output layer's penalties matters most.
 """
 

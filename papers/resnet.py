@@ -11,8 +11,8 @@ layers' responses) are held to the order of their curves. The ImageNet networks 
 counted here, with the numbers of Tables 2 to 5; how they are trained and tested is not here.
 
 `make reproduce-resnet` trains ResNet-20 on CIFAR-10 as the paper does: 64,000 updates, 164 passes
-over 50,000 images; results/ says how long that took on what (three hours on two cores, beside other
-work).
+over 50,000 images; results/ says how long that took on what (three hours on two CPU cores that had
+other work too, ten minutes on a GPU).
 """
 
 from dataclasses import replace
