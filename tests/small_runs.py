@@ -20,12 +20,12 @@ def digits(scale="smoke", **options) -> dict:
 def modern_on_digits(**changes) -> spec.Experiment:
     """The modern variant with batches of 128; `changes` to its recipe."""
     modern = catalog.experiment("lenet5-modern-mnist")
-    recipe = dataclasses.replace(
-        modern.recipe,
-        data=spec.Data("digits"),
-        preprocessing=(Enlarge(20), PadTo(32), Contrast(-0.1, 1.175)),
-        **{"passes": 6, **changes},
-    )
+    fitted = {
+        "data": spec.Data("digits"),
+        "preprocessing": (Enlarge(20), PadTo(32), Contrast(-0.1, 1.175)),
+        "passes": 6,
+    }
+    recipe = dataclasses.replace(modern.recipe, **{**fitted, **changes})
     return dataclasses.replace(modern, recipe=recipe)
 
 
