@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from repro import catalog
-from repro.judging import groups, verdict
+from repro.judging import bands, groups
 from repro.records import reading
 from repro.report import writing
 
@@ -26,7 +26,7 @@ def test_every_record_can_be_read():
 
 @with_records
 def test_every_recorded_mean_lies_in_its_band():
-    assert verdict.check_bands(RECORDS, catalog.experiments()) == []
+    assert [c for c in bands.checks(RECORDS, catalog.experiments()) if not c.inside] == []
 
 
 @with_records

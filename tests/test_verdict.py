@@ -8,7 +8,7 @@ from run_records import experiment, failed, record
 
 from repro.errors import DataError
 from repro.jsonable import as_json
-from repro.judging import groups, statistics, verdict
+from repro.judging import bands, explain, groups, statistics, verdict
 from repro.spec import Band, Reported
 
 FIVE = [0.94, 0.95, 0.96, 0.97, 0.98]  # mean 0.96; squares 0.0010, so s = sqrt(0.00025)
@@ -347,38 +347,44 @@ def banded(low, high, scale="paper"):
     return experiment(bands=(Band(scale, "test_error", low, high, "five seeds here"),))
 
 
+def outside(records, toy):
+    return [check for check in bands.checks(records, [toy]) if not check.inside]
+
+
 @pytest.mark.parametrize(("low", "high", "problems"), [(0.9, 1.1, 0), (0.9, 0.99, 1), (1.01, 2, 1)])
 def test_a_mean_outside_its_band_is_a_problem(low, high, problems):
     toy = banded(low, high)
-    found = verdict.check_bands([record(toy, 0, 0.95), record(toy, 1, 1.05)], [toy])
-    assert len(found) == problems
-    assert all("toy" in line and "1.000" in line and "five seeds here" in line for line in found)
+    checks = outside([record(toy, 0, 0.95), record(toy, 1, 1.05)], toy)
+    assert len(checks) == problems
+    for check in checks:
+        assert check.experiment == "toy" and check.mean == pytest.approx(1.0)
+        assert check.band.source == "five seeds here"
 
 
 def test_a_band_is_for_plain_runs_of_its_scale():
     toy = banded(0.9, 1.1, scale="short")
     others = [record(toy, 0, 9.0), record(toy, 0, 9.0, scale="short", overrides=["recipe.batch=8"])]
-    assert verdict.check_bands(others, [toy]) == []
-    assert len(verdict.check_bands([record(toy, 0, 9.0, scale="short")], [toy])) == 1
+    assert outside(others, toy) == []
+    assert len(outside([record(toy, 0, 9.0, scale="short")], toy)) == 1
 
 
 def test_each_code_path_must_lie_in_the_band():
     toy = banded(0.9, 1.1)
     records = [record(toy, 0, 1.0), record(toy, 0, 1.5, strategy="mirrored")]
-    (problem,) = verdict.check_bands(records, [toy])
-    assert "mirrored" in problem
+    (check,) = outside(records, toy)
+    assert "mirrored" in check.group
 
 
 @pytest.mark.parametrize(
     ("metric", "said"),
     [
-        ("test_error", "2.000 % over 1 run (tensorflow single on CPU), outside 0.5 to 1 %"),
-        ("layer_response", "2.000 over 1 run (tensorflow single on CPU), outside 0.5 to 1 "),
+        ("test_error", "2.000 % (seed 0 alone) is OUTSIDE the band 0.5 to 1 % ("),
+        ("layer_response", "2.000 (seed 0 alone) is OUTSIDE the band 0.5 to 1 ("),
     ],
 )
 def test_only_errors_are_in_per_cent(metric, said):
     toy = experiment(bands=(Band("paper", metric, 0.5, 1.0, "five seeds here"),))
     run = record(toy, 0, 2.0)
     run["result"]["metrics"]["single-view"] = {metric: 2.0}
-    (problem,) = verdict.check_bands([run], [toy])
-    assert said in problem
+    (check,) = outside([run], toy)
+    assert said in explain.band(check)

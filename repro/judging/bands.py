@@ -6,7 +6,7 @@ from statistics import fmean
 
 from repro import spec
 from repro.judging.groups import groups
-from repro.judging.measures import measured, unit
+from repro.judging.measures import measured
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,6 @@ class BandCheck:
     @property
     def inside(self) -> bool:
         return self.band.low <= self.mean <= self.band.high
-
-    def __str__(self) -> str:
-        band, sign, n = self.band, unit(self.band.metric), len(self.runs)
-        where = "inside" if self.inside else "outside"
-        return (
-            f"{self.experiment}: {band.metric} at {band.scale} scale is {self.mean:.3f}{sign} "
-            f"over {n} run{'s' * (n > 1)} ({self.group}), {where} {band.low:g} to "
-            f"{band.high:g}{sign} ({band.source})"
-        )
 
 
 def checks(records: Sequence[dict], experiments: Iterable[spec.Experiment]) -> list[BandCheck]:

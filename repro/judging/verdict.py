@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
 from repro import spec
-from repro.judging import bands
 from repro.judging.groups import failed, groups
 from repro.judging.measures import measured
 from repro.judging.statistics import ROUNDING, prediction_half_width, welch_half_width
@@ -197,8 +196,3 @@ def of_runs(rows: Iterable[VerdictRow]) -> dict[str, str]:
         if row.main:
             first.setdefault(row.experiment, row)
     return {run: row.verdict for row in first.values() for run in row.runs}
-
-
-def check_bands(records: Sequence[dict], experiments: Iterable[spec.Experiment]) -> list[str]:
-    """One line for each mean of plain runs that lies outside a band of its experiment."""
-    return [str(check) for check in bands.checks(records, experiments) if not check.inside]
