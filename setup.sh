@@ -106,7 +106,7 @@ rm -rf .venv/lib/*/site-packages/~*
 set -- .venv/lib/*/site-packages/pip-*/INSTALLER
 [ -e "$1" ] || of_venv -m ensurepip --default-pip >/dev/null
 
-# One of them has to be built: by what the lock names, not by the newest that there is.
+# One of them has to be built: by what the lock names, not by the newest release.
 install --quiet $(grep -E '^(setuptools|wheel)==' requirements.lock)
 if [ -t 1 ]; then
     install --use-pep517 -r requirements.lock
