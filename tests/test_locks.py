@@ -52,9 +52,8 @@ def test_a_folder_is_held_by_one_at_a_time(tmp_path, file_system):
         with pytest.raises(Held), locked(tmp_path):
             pass
         other.communicate()
-    with locked(tmp_path):
-        with pytest.raises(Held), locked(tmp_path):
-            pass
+    with locked(tmp_path), pytest.raises(Held), locked(tmp_path):
+        pass
     with locked(tmp_path):
         pass
 
