@@ -39,9 +39,7 @@ def test_weight_decay_goes_through_the_momentum():
 
 
 def test_kernels_alone_decay_where_the_recipe_says_so():
-    sgd = optimizers.build(
-        spec.SGD(0.1, momentum=0.0, weight_decay=0.5, decayed="kernels")
-    )
+    sgd = optimizers.build(spec.SGD(0.1, momentum=0.0, weight_decay=0.5, decayed="kernels"))
     kernel, bias = keras.Variable([[2.0]], name="kernel"), keras.Variable([2.0], name="bias")
     sgd.build([kernel, bias])
     sgd.learning_rate.assign(0.1)
@@ -98,9 +96,7 @@ def test_groups_of_variables_have_their_own_rate_and_decay():
         spec.ParameterGroup("conv1/*", weight_decay=0.0),
         spec.ParameterGroup("fc/kernel", rate=0.5, weight_decay=1.0),
     )
-    sgd = optimizers.build(
-        spec.SGD(0.1, weight_decay=0.5, decayed="kernels", groups=groups)
-    )
+    sgd = optimizers.build(spec.SGD(0.1, weight_decay=0.5, decayed="kernels", groups=groups))
     model = keras.Sequential(
         [
             keras.Input((4, 4, 1)),
