@@ -49,3 +49,7 @@ HE_BY_FAN_IN = (
     "Weights, those of the last layer too, are drawn by the fan-in form of the initialisation that "
     "the paper refers to; the paper does not say by which form."
 )
+SCALED_DROPOUT = (
+    "Dropout divides what it keeps by the share that it keeps, in training; the paper does not say "
+    "whether it scales in training or in tests."
+)

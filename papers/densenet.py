@@ -27,6 +27,7 @@ from papers.common import (
     HE_BY_FAN_IN,
     MOMENTUM,
     MOVING_AVERAGES,
+    SCALED_DROPOUT,
     SHUFFLED,
     STATISTICS_OF_A_BATCH,
     UNBIASED,
@@ -284,7 +285,7 @@ def on_cifar10(network: Network, data: str) -> Experiment:
         recipe=AUGMENTED_RECIPE if augmented else PLAIN_RECIPE,
         reported=(TABLE_2[printed][data],),
         bands=AT_SHORT_SCALE.get(name, ()),
-        chosen=(*DENSENET_CHOSEN, *(SHIFTED_CHOSEN if augmented else ())),
+        chosen=(*DENSENET_CHOSEN, *(SHIFTED_CHOSEN if augmented else (SCALED_DROPOUT,))),
     )
 
 

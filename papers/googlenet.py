@@ -22,7 +22,7 @@ printed ones are those of a separable convolution of depth multiplier 8), 4c (46
 
 from dataclasses import replace
 
-from papers.common import SHUFFLED
+from papers.common import SCALED_DROPOUT, SHUFFLED
 from repro.data.augmentation import Chain
 from repro.data.crops import InceptionCrop, PhotometricDistortions, Square
 from repro.data.preprocessing import ChannelMean
@@ -251,6 +251,7 @@ GOOGLENET_DIFFERS = (
     "separable one.",
 )
 GOOGLENET_CHOSEN = (
+    SCALED_DROPOUT,
     "The rate to begin with, the batch, the weight decay and the number of passes are those of a "
     "replication in Caffe (0.01, 32, 0.0002, 250). Weights are drawn by Glorot's fan-in and "
     "fan-out, the replication's by fan-in alone. The paper gives none of the five.",

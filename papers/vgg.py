@@ -22,7 +22,7 @@ the first leaves out the full layers (15.35 without them, 15.47 with them), the 
 import math
 from dataclasses import replace
 
-from papers.common import ALL_DECAYED, RESCALED, SHUFFLED, top1_and_top5
+from papers.common import ALL_DECAYED, RESCALED, SCALED_DROPOUT, SHUFFLED, top1_and_top5
 from repro.data.augmentation import Chain, PCAColour
 from repro.data.crops import ScaleJitter, Square
 from repro.data.preprocessing import ChannelMean
@@ -302,6 +302,7 @@ VGG_DIFFERS = (
 VGG_CHOSEN = (
     ALL_DECAYED,
     RESCALED,
+    SCALED_DROPOUT,
     SHUFFLED,
     "The colour shift is that of Krizhevsky et al. 2012, in units of white; the paper refers to "
     "them, who give no unit.",
