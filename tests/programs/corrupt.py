@@ -34,7 +34,7 @@ from typing import ClassVar
 from faults import READERS, RECORDED, Case, cases
 from hand_made import EXPERIMENT, SECRET, derive_record, derive_run, lines, marked, newest, remove
 
-SECONDS = 60  # for one call
+SECONDS = 150  # for one call; machines may be busy
 PLACES = {
     **{"done": "runs/*/smoke-seed11-*", "late": "runs/*/smoke-seed12-*"},
     **{"early": "runs/*/smoke-seed13-*", "paper": "runs/*/paper-seed21-*"},
