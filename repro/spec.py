@@ -103,7 +103,7 @@ class Decreased(Limited):
     """The rate is decreased by `per_cent` of what it is, after `every` so many."""
 
     per_cent: float = number(0, 100, below=True)
-    every: float = number(0, 1e9, above=True)
+    every: float = number(0.1, 1e9)
 
     def stretches(self, rate: float, total: float) -> list[tuple[float, float]]:
         """The (start, rate) of each stretch with one rate, of `total` in all."""
