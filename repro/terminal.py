@@ -111,7 +111,7 @@ def _print_stacked(columns: Sequence[str], rows: Sequence[tuple], title: str, ro
     if title:
         print(title)
     for row in rows:
-        print(_cell(row[0]))
+        tell(_cell(row[0]))
         named = zip(columns[1:], row[1:], strict=True)
         line = ""
         for part in [f"{name}: {_cell(value)}" for name, value in named if _cell(value)]:
