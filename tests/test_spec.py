@@ -48,7 +48,7 @@ def test_a_rate_decreased_by_four_per_cent_every_eight_passes():
     stretches = SGD(rate=0.01, falls=Decreased(per_cent=4, every=8)).stretches(20)
     assert [start for start, _ in stretches] == [0, 8, 16]
     assert [rate for _, rate in stretches] == pytest.approx([0.01, 0.0096, 0.009216])
-    with pytest.raises(UsageError, match="every=1e-09: accepted is a number from 0.1"):
+    with pytest.raises(UsageError, match=r"every=1e-09: accepted is a number from 0\.1"):
         Decreased(per_cent=4, every=1e-9)
 
 
