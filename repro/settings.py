@@ -200,12 +200,13 @@ def override(experiment: Experiment, assignments: Mapping[str, str] | list[str])
 
 
 LONGEST_NUMBER = 40  # characters
+PLAIN_NUMBER = r"(?=.{1,40}\Z)-?[0-9.]+(e[+-]?[0-9]+)?|-?(inf|nan)"  # no 1_000, +5, ٣ or space
 
 
 def _typed(key: str, text: str, present: Any) -> Any:
     kind = type(present)
     try:
-        if kind in (int, float) and len(text) > LONGEST_NUMBER:
+        if kind in (int, float) and not re.fullmatch(PLAIN_NUMBER, text):
             raise ValueError
         value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):

@@ -254,7 +254,7 @@ def test_a_tuple_with_its_comma_forgotten_is_refused():
             dataclasses.replace(EXPERIMENT, **{name: ("One sentence.")})
 
 
-ABSURD = ("9" * 30, "-" + "9" * 30, "1e999", "-1e300", "nan", "9" * 5000)
+ABSURD = ("9" * 30, "-" + "9" * 30, "1e999", "-1e300", "nan", "9" * 5000, "1_0", "+5", "٣", " 7")
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS_BY_NAME.values(), ids=EXPERIMENTS_BY_NAME)

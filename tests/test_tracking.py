@@ -605,3 +605,22 @@ def test_a_port_in_use_is_named(tmp_path, monkeypatch, capsys):
     assert "repro sync --records" in told.out
     assert cli.main(["ui", "--port", "0"]) == 2
     assert "from 1 to 65,535" in capsys.readouterr().err
+
+
+def test_one_damaged_run_keeps_no_other_from_being_logged(
+    client, store, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "toy-digits").mkdir(parents=True)
+    for name in ("paper-seed3-1", "paper-seed3-2", "paper-seed3-3", "paper-seed3-4"):
+        write_run(tmp_path / "runs" / "toy-digits" / name)
+    folder = tmp_path / "runs" / "toy-digits"
+    (folder / "paper-seed3-1" / "metrics.jsonl").write_text("[]\n")
+    (folder / "paper-seed3-2" / "result.json").write_text('{"metrics": 7}')
+    (folder / "paper-seed3-3" / "metrics.jsonl").unlink()
+    (folder / "paper-seed3-3" / "metrics.jsonl").mkdir()
+    assert cli.main(["sync"]) == 0
+    told = capsys.readouterr()
+    assert "paper-seed3-4: 26 points added" in told.out
+    assert told.err.count("left out") == 3
+    assert cli.main(["sync", str(folder / "paper-seed3-1")]) == 4  # asked for by name

@@ -28,7 +28,7 @@ def sync(
 ):
     """Bring MLflow up to date with the runs; what is there already is not added."""
     from repro import terminal
-    from repro.records import tracking
+    from repro.records import stores, tracking
 
     rows = []
 
@@ -38,8 +38,16 @@ def sync(
             terminal.tell(f"{name}: {answer['points']:,} points added")
 
     for path, verdict in _to_log(run_dirs):
-        with terminal.working(f"logging {path}"):
-            answer = tracking.sync(path, verdict=verdict)
+        try:
+            with terminal.working(f"logging {path}"):
+                answer = tracking.sync(path, verdict=verdict)
+        except stores.TrackingError:
+            raise  # it would fail for the others too
+        except ReproError as error:
+            if path in (run_dirs or ()):
+                raise
+            terminal.say(f"warning: {error}; left out")
+            continue
         told(str(path), {"run_dir": str(path), **answer})
     if records:
         kept, verdicts = _kept()
@@ -71,7 +79,8 @@ def _to_log(run_dirs: list[Path] | None) -> Iterator[tuple[Path, str]]:
     verdicts = {}
     if any((path / "result.json").exists() for path in ids):
         roots = dict.fromkeys(path.resolve().parent.parent for path in ids)
-        records = reading.gather(None, RUNS, *roots)
+        # What is broken among them is named when it is its turn to be logged.
+        records = reading.gather(None, RUNS, *roots, warn=lambda text: None)
         verdicts = verdict.of_runs(verdict.table(records, catalog.experiments()))
     for path, run_id in ids.items():
         yield path, verdicts.get(run_id, "")
