@@ -1,16 +1,19 @@
 """Files are whole or not there, of the size and kind that they should be, and where they belong."""
 
 import errno
+import io
 import json
 import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from repro import files
 from repro.errors import RunError
 from repro.files import append_text, parse_json, put, read_bytes, read_json, write_bytes, write_json
+from repro.records.arrays import array_of
 
 
 def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path, monkeypatch):
@@ -217,3 +220,14 @@ def test_a_document_comes_back_to_the_bit(tmp_path):
 def test_numbers_that_json_does_not_have_are_written_as_null(tmp_path):
     write_json(tmp_path / "a.json", {"loss": float("nan"), "more": (float("inf"), 1.0)})
     assert read_json(tmp_path / "a.json") == {"loss": None, "more": [None, 1.0]}
+
+
+@pytest.mark.parametrize("kind", ["<U0", "|S0", "|V0"])
+@pytest.mark.parametrize("count", [10, 10**12])
+def test_values_without_a_size_are_no_array(kind, count):
+    """Their bytes always add up to what is there; NumPy would make room for all, or read beyond."""
+    file = io.BytesIO()
+    header = {"descr": kind, "fortran_order": False, "shape": (count,)}
+    np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(ValueError, match="without a size"):
+        array_of(file.getvalue())

@@ -18,6 +18,7 @@ import pytest
 
 from repro import cli
 from repro.errors import RunError, UsageError
+from repro.locks import locked
 from repro.records import stores, tracking
 
 SEEN = {"running_error": 50.0, "images_per_second": 66.6}
@@ -279,6 +280,19 @@ def test_a_run_is_followed_pass_by_pass(client, tmp_path):
     assert client.get_run(answer["mlflow_run_id"]).info.status == "FINISHED"
 
 
+def test_a_run_that_finishes_while_a_sync_waits_for_another_stays_finished(client, tmp_path):
+    run_dir = write_run(tmp_path / "toy-digits-waiting", result=None)
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(tracking.sync(run_dir)))
+    with locked(run_dir, ".sync.lock"):
+        waiting.start()
+        time.sleep(0.5)  # it has read the directory, if it reads before it waits
+        (run_dir / "result.json").write_text(json.dumps(RESULT))
+    waiting.join()
+    assert answers[0]["status"] == "FINISHED"
+    assert client.get_run(answers[0]["mlflow_run_id"]).info.status == "FINISHED"
+
+
 def test_what_a_refusing_server_missed_is_logged_later(client, store, tmp_path, monkeypatch):
     run_dir = write_run(tmp_path / "toy-digits-refused")
     with monkeypatch.context() as away:
@@ -394,6 +408,7 @@ def test_nothing_is_printed(client, tmp_path, capfd, caplog):
         ("mysql+pymysql://host/db?ssl_key=secret#secret", "mysql+pymysql://host/db"),
         ("https://host/?token=secret", "https://host/"),
         ("sqlite:////home/a/mlflow.db", "sqlite:////home/a/mlflow.db"),
+        ("sqlite:////home/a@work/mlflow.db", "sqlite:////home/a@work/mlflow.db"),
         ("databricks", "databricks"),
     ],
 )

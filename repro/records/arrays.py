@@ -26,6 +26,8 @@ def array_of(content: bytes) -> np.ndarray:
         raise ValueError("has a header that is nested too deeply") from None
     if kind.hasobject:
         raise ValueError("holds Python objects, which are not loaded")
+    if not kind.itemsize:  # any number of them would fit into any file
+        raise ValueError("holds values without a size")
     start = file.tell()
     if min(shape, default=0) < 0 or math.prod(shape) * kind.itemsize != len(content) - start:
         raise ValueError(f"does not hold the {shape} values that it claims")

@@ -129,7 +129,7 @@ def _against_the_paper(run: Mapping[str, Any], result: Mapping[str, Any]) -> dic
     value = reported[0]["value"]
     told = {"reported": value}
     if _is_number(measured):
-        told["difference"] = round(measured - value, 6)  # the page shows all digits that there are
+        told["difference"] = round(measured - value, 6)  # the page shows every digit
     return told
 
 

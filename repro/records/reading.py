@@ -71,7 +71,7 @@ def gather(
     if results_root:
         for path, record in recorded(results_root, warn):
             if record["run"]["id"] in merged:
-                warn(f"{path} is left out: it is of a run that another record is of")
+                warn(f"{path} is left out: another record is of the same run")
             merged.setdefault(record["run"]["id"], record)
         places.append((len(merged), "record", Path(results_root).absolute()))
     for root in dict.fromkeys(Path(root).absolute() for root in runs_roots):

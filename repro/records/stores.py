@@ -52,7 +52,8 @@ def shown(target: str) -> str:
     scheme, separator, rest = target.partition("://")
     if not separator:
         return target
-    rest = rest.rpartition("@")[2]
+    if scheme not in ("sqlite", "file"):  # there an "@" is part of a file's name
+        rest = rest.rpartition("@")[2]
     return f"{scheme}://{re.split('[?#]', rest)[0]}"
 
 

@@ -56,18 +56,15 @@ def sync(
 
     Returns `mlflow_run_id`, `mlflow_experiment_id`, `uri` (without a password), `status` (RUNNING,
     FINISHED or FAILED, as the directory says), and `points`, the number of metric values added.
-    Raises UsageError where `run_dir` is no run directory, TrackingError where MLflow fails.
+    Raises UsageError where `run_dir` is no run directory, RunError where a file of it is damaged,
+    TrackingError where MLflow fails.
     """
     run_dir = Path(run_dir)
     journal = Journal.open(run_dir)
-    run, passes, result = journal.run(), journal.passes(), journal.result()
-    failed = result is None and journal.failure() is not None
-
-    def log_files(client: Any, entry: Any) -> None:
-        _log_files(client, entry, run_dir, everything=bool(result) or failed)
-
-    with _alone(run_dir):  # the trainer and `repro sync` may meet: nothing is added twice
-        answer = _log(_Told(run, passes, result, failed, log_files), timeout, verdict)
+    # The trainer and `repro sync` may meet. Whoever had to wait reads what is there by then: it
+    # adds nothing twice, and does not call a run RUNNING that has finished meanwhile.
+    with _alone(run_dir):
+        answer = _log(_told_by(journal), timeout, verdict)
     kept = {key: answer[key] for key in ("mlflow_run_id", "mlflow_experiment_id", "uri")}
     try:
         if journal.logged() != kept:
@@ -75,6 +72,16 @@ def sync(
     except OSError as error:
         raise TrackingError(f"{run_dir / LOGGED} cannot be written: {error.strerror}") from None
     return answer
+
+
+def _told_by(journal: Journal) -> _Told:
+    run, passes, result = journal.run(), journal.passes(), journal.result()
+    failed = result is None and journal.failure() is not None
+
+    def log_files(client: Any, entry: Any) -> None:
+        _log_files(client, entry, journal.path, everything=bool(result) or failed)
+
+    return _Told(run, passes, result, failed, log_files)
 
 
 def sync_record(
