@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.errors import RunError
-from repro.jsonable import as_json
+from repro.jsonable import as_json, as_text
 
 LARGEST = 64 * 2**20  # bytes of a text that is read
 DEEPEST = 64  # levels of a JSON document
@@ -117,7 +117,7 @@ def ordinary(folder: Path, pattern: str) -> list[Path]:
 
 def write_json(path: Path, value: Any, within: Path | None = None) -> None:
     """Numbers that are not finite are written as null: JSON has no others."""
-    text = json.dumps(as_json(value), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(as_text(as_json(value)), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n", within)
 
 

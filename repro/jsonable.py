@@ -29,3 +29,18 @@ def as_json(value: Any, fields: Callable[[Any], Mapping[str, Any]] = fields_of) 
     if callable(value):
         return getattr(value, "__name__", str(value))
     return value
+
+
+def as_text(value: Any) -> Any:
+    """JSON data with its texts as a file can hold them.
+
+    Names of files and variables of the environment may have bytes that are no characters, which
+    Python keeps as lone surrogates; they are spelt out ("\\udcff").
+    """
+    if isinstance(value, dict):
+        return {as_text(key): as_text(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [as_text(inner) for inner in value]
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    return value

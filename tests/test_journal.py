@@ -12,6 +12,7 @@ from run_records import experiment, failed, line, record, seal_run, write_run
 from repro.errors import RunError, UsageError
 from repro.records import journal as journal_module
 from repro.records.journal import Journal
+from repro.training import facts
 
 TOY = experiment()
 
@@ -57,9 +58,9 @@ def test_a_file_where_the_experiment_goes_is_a_usage_error(tmp_path):
 
 
 def test_what_was_written_is_read(journal):
-    facts = {**record(TOY, 3, 9.0, scale="short")["run"], "title": "LeNet-5 · 0.95 %"}
-    journal.write_run(facts)
-    assert Journal.open(journal.path).run() == facts
+    run = {**record(TOY, 3, 9.0, scale="short")["run"], "title": "LeNet-5 · 0.95 %"}
+    journal.write_run(run)
+    assert Journal.open(journal.path).run() == run
     assert journal.passes() == []
     assert journal.result() is None and journal.failure() is None
     lines = [line(1, 10, 0.1 + 0.2), line(2, 20, 1e-300)]
@@ -153,8 +154,8 @@ def test_a_link_is_named_and_putting_the_file_there_helps(journal, tmp_path):
 )
 def test_a_run_json_that_was_edited_is_refused(tmp_path, key, value):
     folder = seal_run(tmp_path, record(TOY, 3, 9.0, scale="short"))
-    facts = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps({**facts, key: value}))
+    run = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**run, key: value}))
     with pytest.raises(UsageError, match=r"not a run directory .*changed after it was written"):
         Journal.open(folder)
 
@@ -326,6 +327,25 @@ def test_a_disk_that_is_full_from_the_start_leaves_no_directory(tmp_path, monkey
         with pytest.raises(RunError, match="No space left"):
             journal.write_run(record(TOY, 3, 9.0)["run"])
     assert not journal.path.exists()
+
+
+def test_names_that_are_no_text_are_spelt_in_what_is_read_again(journal):
+    """As os.fsdecode gives them: a variable of the environment, a folder in an error."""
+    name = os.fsdecode(b"caf\xe9")
+    run = record(TOY, 3, 9.0, scale="short")["run"]
+    journal.write_run({**run, "environment": {"OMP_NUM_THREADS": name, name: ["1", name]}})
+    spelt = r"caf\udce9"
+    said = Journal.open(journal.path).run()["environment"]
+    assert said == {"OMP_NUM_THREADS": spelt, spelt: ["1", spelt]}
+    journal.fail({"reason": f"{name}/x: no space left", "update": 0, "at": run["started"]})
+    assert journal.record()["failure"]["reason"] == rf"{spelt}/x: no space left"
+
+
+def test_a_run_that_does_not_say_what_data_it_began_with_is_not_taken_up(journal):
+    run = record(TOY, 3, 9.0, scale="short")["run"]
+    journal.write_run({key: value for key, value in run.items() if key != "data"})
+    with pytest.raises(RunError, match="does not say which data"):
+        facts.check_data(journal, {"digest": "any"})
 
 
 def test_a_result_is_written_even_where_the_journal_is_damaged(journal):

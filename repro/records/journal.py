@@ -30,7 +30,7 @@ from repro.files import (
     write_json,
     write_text,
 )
-from repro.jsonable import as_json
+from repro.jsonable import as_json, as_text
 from repro.locks import Held, locked
 from repro.records import documents
 from repro.records.documents import SEAL, RunFacts, seal_of
@@ -116,7 +116,7 @@ class Journal:
 
     def write_run(self, facts: Mapping[str, Any]) -> None:
         """Raises RunError; then no half-made run directory stays behind."""
-        facts = {key: value for key, value in as_json(facts).items() if key != SEAL}
+        facts = {key: value for key, value in as_text(as_json(facts)).items() if key != SEAL}
         try:
             self._write_json("run.json", {**facts, SEAL: seal_of(facts)})
         except OSError as error:
@@ -218,7 +218,7 @@ class Journal:
             return None
 
     def _end(self, name: str, content: Mapping[str, Any]) -> None:
-        content = as_json(content)
+        content = as_text(as_json(content))
         with contextlib.suppress(RunError, UsageError):  # what was reached is written all the same
             record = {"run": self.run(), "passes": self.passes(), "result": None, name: content}
             content = {**content, SEAL: seal_of(record)}

@@ -100,7 +100,10 @@ def experiment_of(journal: Journal) -> spec.Experiment:
 
 def check_data(journal: Journal, facts: Mapping[str, Any]) -> None:
     """Raises RunError where the data, as `datasets.facts` tells, is not that of the run."""
-    if facts["digest"] != journal.run()["data"]["digest"]:
+    began = journal.run().get("data")
+    if began is None:
+        raise RunError(f"{journal.path}: run.json does not say which data this run began with")
+    if facts["digest"] != began["digest"]:
         raise RunError(f"{journal.path}: the data is not what this run began with")
 
 
