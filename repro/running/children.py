@@ -89,9 +89,7 @@ def run(
 class _Family:
     """The running children. Everything is done in one thread, in the order in which it is told."""
 
-    def __init__(
-        self, command: Callable[[int], list[str]], show: Callable[[int | None, dict], None]
-    ):
+    def __init__(self, command: Callable[[int], list[str]], show: Show):
         self.command, self.show = command, show
         self.news: queue.SimpleQueue = queue.SimpleQueue()
         self.running: dict[int, _Child] = {}
@@ -103,13 +101,13 @@ class _Family:
 
     def wait(self) -> None:
         """Until something happens, or a child has had its time."""
+        for child in self.running.values():
+            child.end_in_time()
         deadlines = [child.deadline for child in self.running.values() if child.deadline]
         left = min([SECONDS_BETWEEN_LOOKS, *(d - time.monotonic() for d in deadlines)])
         try:
             seed, event = self.news.get(timeout=max(left, 0))
         except queue.Empty:
-            for child in self.running.values():
-                child.end_in_time()
             return
         if seed is None:
             self._interrupt()

@@ -40,17 +40,15 @@ def conclude(
     made = Conclusion()
     for outcome in outcomes:
         outcome.result["mlflow_run_id"] = None
-        with_id = _mlflow_id(outcome)
-        _attempt(made, "the MLflow run is unknown", with_id)
-    judging = _judging(made, experiment, scale, out, outcomes)
-    _attempt(made, "the runs are not judged", judging)
+        _attempt(made, "the MLflow run is unknown", _look_up, outcome)
+    _attempt(made, "the runs are not judged", _judge, made, experiment, scale, out, outcomes)
     return made
 
 
 def tell_mlflow(made: Conclusion) -> None:
     """Tells MLflow the verdicts, in a process of its own that can be left; never raises."""
     if made.verdicts:
-        _attempt(made, "MLflow was not told the verdict", lambda: _tell(made))
+        _attempt(made, "MLflow was not told the verdict", _tell, made)
 
 
 def _tell(made: Conclusion) -> None:
@@ -59,58 +57,51 @@ def _tell(made: Conclusion) -> None:
     made.warnings += told.warnings or ([told.error] if told.error else [])
 
 
-def _attempt(made: Conclusion, failed: str, step: Callable[[], Any]) -> None:
+def _attempt(made: Conclusion, failed: str, step: Callable[..., None], *arguments: Any) -> None:
     """Whatever fails after a run has finished costs one warning."""
     try:
-        step()
+        step(*arguments)
     except ReproError as error:
         made.warnings.append(f"{failed}: {error}")
     except Exception as error:
         made.warnings.append(f"{failed}: {type(error).__name__}: {error}")
 
 
-def _mlflow_id(outcome: Outcome) -> Callable[[], None]:
-    def read() -> None:
-        run_dir = outcome.result["run_dir"]
-        outcome.result["mlflow_run_id"] = tracking.logged_run_id(run_dir)
-
-    return read
+def _look_up(outcome: Outcome) -> None:
+    outcome.result["mlflow_run_id"] = tracking.logged_run_id(outcome.result["run_dir"])
 
 
-def _judging(
+def _judge(
     made: Conclusion,
     experiment: spec.Experiment,
     scale: str,
     out: Path,
     outcomes: Sequence[Outcome],
-) -> Callable[[], None]:
-    def judge() -> None:
-        mine = [reading.read_run(outcome.result["run_dir"]) for outcome in outcomes]
-        ids = [record["run"]["id"] for record in mine]
-        records = reading.gather(None, out)
-        made.rows = verdict.table(records, [experiment]) if scale == "paper" else []
-        own = bands.checks(mine, [experiment])
-        outside = not all(check.inside for check in own)
-        made.fell_short = verdict.fell_short(made.rows, ids) or outside
-        made.lines += [line for record in mine for line in _chance(record, experiment)]
-        made.lines += _repeated(mine, records, experiment)
-        made.lines += _bands(own, bands.checks(records, [experiment]), ids)
-        made.lines += [
-            f"{row.metric.replace('_', ' ')}: {explain.row(row)}"
-            for row in made.rows
-            if set(row.runs) & set(ids)
-        ]
-        if scale == "smoke":
-            made.lines.append(_smoke(mine))
-        made.lines += _next(experiment, scale, made.rows, mine, outcomes)
-        verdicts = verdict.of_runs(made.rows)
-        made.verdicts = {
-            outcome.result["run_dir"]: verdicts[run_id]
-            for outcome, run_id in zip(outcomes, ids, strict=True)
-            if run_id in verdicts and outcome.result["mlflow_run_id"]
-        }
-
-    return judge
+) -> None:
+    mine = [reading.read_run(outcome.result["run_dir"]) for outcome in outcomes]
+    ids = [record["run"]["id"] for record in mine]
+    records = reading.gather(None, out)
+    made.rows = verdict.table(records, [experiment]) if scale == "paper" else []
+    own = bands.checks(mine, [experiment])
+    outside = not all(check.inside for check in own)
+    made.fell_short = verdict.fell_short(made.rows, ids) or outside
+    made.lines += [line for record in mine for line in _chance(record, experiment)]
+    made.lines += _repeated(mine, records, experiment)
+    made.lines += _bands(own, bands.checks(records, [experiment]), ids)
+    made.lines += [
+        f"{row.metric.replace('_', ' ')}: {explain.row(row)}"
+        for row in made.rows
+        if set(row.runs) & set(ids)
+    ]
+    if scale == "smoke":
+        made.lines.append(_smoke(mine))
+    made.lines += _next(experiment, scale, made.rows, mine, outcomes)
+    verdicts = verdict.of_runs(made.rows)
+    made.verdicts = {
+        outcome.result["run_dir"]: verdicts[run_id]
+        for outcome, run_id in zip(outcomes, ids, strict=True)
+        if run_id in verdicts and outcome.result["mlflow_run_id"]
+    }
 
 
 def _chance(record: dict, experiment: spec.Experiment) -> list[str]:
@@ -176,7 +167,7 @@ def _next(
     drawn = [folder for folder in figures if any(folder.glob("*.svg"))]
     others = ", and those of the other seeds" if drawn[1:] else ""
     lines = [f"figures: {folder}{others}" for folder in drawn[:1]]
-    lines.append(f"the runs in MLflow: {'make ui' if Path('Makefile').exists() else 'mlflow ui'}")
+    lines.append("the runs in MLflow: repro ui")
     changes = "".join(f" --set {text}" for text in mine[0]["run"].get("overrides", ()))
     command = f"repro run {experiment.name}"
     if scale != "paper":

@@ -1,5 +1,6 @@
 """The network of a run as a file that Keras reads."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -20,5 +21,7 @@ def export(run_dir: str | os.PathLike, file: Path) -> None:
         network.save(aside)
         os.replace(aside, file)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise UsageError(f"{file}: cannot be written ({error.strerror or error})") from None
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)

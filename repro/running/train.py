@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from repro import catalog, spec
-from repro.errors import Interrupted, ReproError
+from repro.errors import DataError, Interrupted, ReproError
 from repro.running import children
 from repro.running.children import Outcome
 from repro.running.progress import Bars
@@ -62,10 +62,8 @@ def resume(run_dir: str, seed: int, finished: Finished | None = None) -> list[Ou
 def train_missing(wanted: Mapping[str, Sequence[int]], options: Options) -> list[str]:
     """Trains the seeds that are missing of each experiment; what was left out, in a line each.
 
-    Data that is missing leaves an experiment out: the others can be trained.
+    An experiment without its data is left out: the others can be trained.
     """
-    from repro.errors import DataError
-
     left_out = []
     count = sum(map(len, wanted.values()))
     if count:
