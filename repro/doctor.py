@@ -139,8 +139,11 @@ def _devices() -> tuple[bool | None, str]:
     gpus = backends.here().gpus()
     if gpus:
         return True, f"{cores}, {len(gpus)} GPU{'s' * (len(gpus) > 1)}: {', '.join(gpus)}"
-    if Path("/dev/nvidia0").exists():
-        name = backends.name()
+    name, nvidia = backends.name(), Path("/dev/nvidia0").exists()
+    if nvidia and not machine.has_gpu():
+        hidden = os.environ["CUDA_VISIBLE_DEVICES"]
+        return True, f"{cores}; CUDA_VISIBLE_DEVICES={hidden} hides the GPU"
+    if nvidia:
         return False, (
             f"{cores}; there is an NVIDIA GPU that {name} does not see; do: "
             f'pip install "{WITH_CUDA[name]}"'

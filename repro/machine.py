@@ -14,9 +14,13 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def memory() -> int:
-    """How many bytes of memory there are."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def memory() -> int | None:
+    """How many bytes of memory there are; None where the system does not say."""
+    try:
+        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return None
+    return pages * size if pages > 0 and size > 0 else None
 
 
 def gpu_device() -> str | None:

@@ -167,7 +167,7 @@ def working(text: str) -> Iterator[None]:
     if not is_watched():
         yield
         return
-    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w", errors="replace") as terminal:
         console = Console(file=terminal, highlight=False)
         spinner = Spinner("line", Text(text))
         kept = {"redirect_stdout": False, "redirect_stderr": False}

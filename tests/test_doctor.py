@@ -7,10 +7,12 @@ import shutil
 import socket
 from collections import namedtuple
 from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from repro import backends, doctor
+from repro import backends, doctor, machine
 from repro.records import reading
 
 
@@ -39,6 +41,19 @@ def test_a_fresh_folder_is_well_and_stays_empty(surroundings):
     assert checks["data digits"]["ok"] is True  # they come with scikit-learn
     assert "will be created" in checks["tracking"]["detail"]
     assert list(surroundings.iterdir()) == []
+
+
+@pytest.mark.parametrize(("hidden", "ok"), [("-1", True), ("0", False)])
+def test_a_gpu_that_the_user_hides_needs_no_packages(hidden, ok, monkeypatch):
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda p, **more: str(p) == "/dev/nvidia0" or exists(p))
+    monkeypatch.setattr(machine, "gpu_device", lambda: "/dev/nvidia0")
+    monkeypatch.setattr(backends, "here", lambda: SimpleNamespace(gpus=list))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    well, detail = doctor._devices()
+    assert well is ok
+    assert ("pip install" in detail) is not ok
+    assert (f"CUDA_VISIBLE_DEVICES={hidden} hides" in detail) is ok
 
 
 def test_what_is_not_needed_may_be_missing(surroundings, monkeypatch):

@@ -239,6 +239,17 @@ def test_cores_where_the_system_does_not_say_which_may_be_used(monkeypatch):
     assert machine.cores() == 8
 
 
+@pytest.mark.parametrize("answer", [-1, ValueError("unrecognized name"), OSError(22, "no")])
+def test_a_system_may_not_say_how_much_memory_it_has(answer, monkeypatch):
+    def sysconf(name):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(os, "sysconf", sysconf)
+    assert machine.memory() is None
+
+
 # ---------------------------------------------------------------------------- isolation
 
 

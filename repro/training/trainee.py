@@ -122,6 +122,8 @@ class Trainee:
         A system that runs out of memory ends the process without a word.
         """
         there = machine.memory()
+        if there is None:
+            return
         bytes_of_weights = 4 * sum(math.prod(variable.shape) for variable in self.variables)
         units = sum(
             math.prod(layer.output.shape[1:])
