@@ -1,7 +1,9 @@
-"""What this machine has: cores, GPUs."""
+"""What this machine has: cores, memory, GPUs, an environment."""
 
+import contextlib
 import glob
 import os
+from collections.abc import Iterator, Mapping
 
 # Those of NVIDIA, on Linux, under Windows (WSL) and on Jetson boards; those of AMD.
 GPU_DEVICES = ("/dev/nvidia[0-9]*", "/dev/dxg", "/dev/nvhost-gpu", "/dev/kfd")
@@ -32,3 +34,17 @@ def has_gpu() -> bool:
     """Whether runs would use a GPU, told without importing TensorFlow."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
     return bool(gpu_device()) and not hidden
+
+
+@contextlib.contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Variables of the environment for as long as the block runs; then they are as before."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value

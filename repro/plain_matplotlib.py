@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from repro.machine import environment
+
 
 def load() -> ModuleType:
     """The module `matplotlib`, imported without the user's settings unless it is imported already.
@@ -26,7 +28,8 @@ def load() -> ModuleType:
         raise ImportError("matplotlib is not installed")
     shipped = Path(package.submodule_search_locations[0], "mpl-data")
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # else it tells of its font cache
-    with _environment(shipped), _away_from_a_settings_file(shipped):
+    ours = {"MPLBACKEND": "agg", "MATPLOTLIBRC": str(shipped / "matplotlibrc")}
+    with environment(ours), _away_from_a_settings_file(shipped):
         import matplotlib
 
         # The styles in the user's folder are read when this module is first imported.
@@ -36,21 +39,6 @@ def load() -> ModuleType:
         finally:
             matplotlib.get_configdir = users_folder
     return matplotlib
-
-
-@contextlib.contextmanager
-def _environment(shipped: Path) -> Iterator[None]:
-    ours = {"MPLBACKEND": "agg", "MATPLOTLIBRC": str(shipped / "matplotlibrc")}
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ |= ours
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from importlib import import_module
 from typing import Any
 
-from repro import plain_matplotlib
+from repro import machine, plain_matplotlib
 
 # Read once, when the library is imported. Without them it does what it does everywhere.
 DROPPED = {
@@ -65,15 +65,8 @@ def settle(backend: str) -> None:
     with contextlib.suppress(ImportError):  # Keras imports it wherever it is installed
         plain_matplotlib.load()
     if "keras" not in sys.modules:
-        before = {name: os.environ.get(name) for name in ("KERAS_HOME", "KERAS_BACKEND")}
-        os.environ |= {"KERAS_HOME": NOWHERE, "KERAS_BACKEND": backend}
-        try:
+        with machine.environment({"KERAS_HOME": NOWHERE, "KERAS_BACKEND": backend}):
             import_module("keras")
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name, None)
-                if value is not None:
-                    os.environ[name] = value
     config: Any = sys.modules["keras"].config
     config.set_image_data_format("channels_last")
     config.set_floatx("float32")

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from repro.errors import RunError
 from repro.locks import Held, locked
+from repro.machine import environment
 
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 VIEW = "repro"  # what MLflow's run table shows of a paper
@@ -299,15 +300,10 @@ def quiet(timeout: float) -> Iterator[None]:
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
-    mine = {name: value for name, value in wanted.items() if name not in os.environ}
-    os.environ.update(mine)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for name in mine:
-            os.environ.pop(name, None)
+    unset = {name: value for name, value in wanted.items() if name not in os.environ}
+    with environment(unset), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextlib.contextmanager

@@ -199,7 +199,7 @@ class Training:
         more = {"running_error": passes[-1]["running_error"], **probes.means(measured)}
         subset = self.scoring.subset
         result = {
-            "metrics": {protocol: found | more for protocol, found in metrics.items()},
+            "metrics": {protocol: scored | more for protocol, scored in metrics.items()},
             **{f"{name}s": values for name, values in measured.items()},
             **({"test_subset": subset} if subset else {}),
             "seconds": self.keeper.seconds,
