@@ -133,7 +133,7 @@ def experiment() -> spec.Experiment:
 
 
 def runs(found: dict) -> None:
-    """One run left alone, one stopped by SIGTERM within a pass and gone on with."""
+    """One run left alone, one stopped by SIGTERM within a pass and resumed."""
     schedule.CHUNK_UPDATES = 4
     one = experiment()
     whole, cut = (FOLDER / f"{kind}-{backends.name()}" for kind in ("whole", "cut"))
