@@ -13,6 +13,8 @@ from typing import Any
 
 from repro.errors import UsageError
 
+LARGEST_SEED = 2**32 - 1  # what the random generators of all backends take
+
 
 @dataclass(frozen=True)
 class Limits:

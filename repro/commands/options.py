@@ -11,7 +11,6 @@ import typer
 from repro import catalog, spec
 from repro.errors import UsageError, unknown
 
-LARGEST_SEED = 2**32 - 1  # what the random generators of all backends take
 MOST_SEEDS = 1_000
 
 

@@ -20,6 +20,7 @@ from repro.commands.options import (
     number,
 )
 from repro.errors import UsageError
+from repro.limits import LARGEST_SEED
 from repro.records import RUNS
 
 
@@ -28,7 +29,7 @@ def run(
     scale: Scale = "paper",
     seed: Annotated[
         int | None,
-        number("--seed", 0, options.LARGEST_SEED, metavar="K", help="Default: 0."),
+        number("--seed", 0, LARGEST_SEED, metavar="K", help="Default: 0."),
     ] = None,
     seeds: Annotated[
         int | None,

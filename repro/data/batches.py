@@ -16,8 +16,8 @@ import numpy as np
 
 from repro.data.draws import Draw
 from repro.errors import UsageError
+from repro.limits import LARGEST_SEED
 
-LARGEST_SEED = 2**32 - 1
 # Chunks that are being made or wait while another is trained on.
 AHEAD = 3
 
