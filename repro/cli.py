@@ -18,6 +18,7 @@ import typer
 from repro import __version__, streams
 from repro.commands import browse, judge, surroundings, train
 from repro.errors import Interrupted, ReproError, UsageError
+from repro.machine import on_signals
 from repro.running import isolation
 
 BUG = "(a bug; please report it)"
@@ -78,7 +79,11 @@ def main(arguments: list[str] | None = None) -> int:
         streams.prepare()
         isolation.pin_this_process()
         warnings.simplefilter("ignore")
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with on_signals([signal.SIGTERM], signal.default_int_handler):
+        return _main(arguments)
+
+
+def _main(arguments: list[str]) -> int:
     try:
         code = app(arguments or ["--help"], prog_name="repro", standalone_mode=False)
         sys.stdout.flush()
@@ -98,8 +103,6 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         traceback.print_exc()
         return _fail(f"{type(error).__name__}: {error} {BUG}", ReproError.exit_code)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _drop_output() -> None:

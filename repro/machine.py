@@ -3,7 +3,8 @@
 import contextlib
 import glob
 import os
-from collections.abc import Iterator, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 # Those of NVIDIA, on Linux, under Windows (WSL) and on Jetson boards; those of AMD.
 GPU_DEVICES = ("/dev/nvidia[0-9]*", "/dev/dxg", "/dev/nvhost-gpu", "/dev/kfd")
@@ -48,3 +49,19 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def on_signals(numbers: Sequence[int], handler: Callable) -> Iterator[bool]:
+    """`handler` answers these signals for as long as the block runs.
+
+    Yields False outside of the main thread, where whoever started the thread answers them.
+    """
+    with contextlib.ExitStack() as before:
+        try:
+            for number in numbers:
+                before.callback(signal.signal, number, signal.signal(number, handler))
+        except ValueError:
+            yield False
+        else:
+            yield True

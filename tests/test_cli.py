@@ -487,6 +487,50 @@ def test_claims_trains_the_others_where_the_data_of_some_is_missing(monkeypatch,
     assert "vgg-a-imagenet is left out: imagenet is missing" in capsys.readouterr().err
 
 
+def test_claims_trains_the_others_where_a_run_fails(monkeypatch, capsys):
+    trained = []
+
+    def process(seeds, command, jobs, show):
+        trained.append(json.loads(command(seeds[0])[-1])["experiment"])
+        code = 3 if len(trained) == 1 else 4
+        return [children.Outcome(seed, code, error="no such luck") for seed in seeds]
+
+    monkeypatch.setattr(train, "prepare", lambda dataset: None)
+    monkeypatch.setattr(children, "run", process)
+    assert cli.main(["claims", "resnet-degradation", "--run", "--seeds", "2"]) == 3
+    assert trained == ["plain56-cifar10", "plain20-cifar10"]
+    told = capsys.readouterr()
+    for name in trained:
+        assert f"{name} is left out: seed 0: no such luck" in told.err
+    assert "not run" in told.out
+
+
+@pytest.mark.parametrize("json_asked", [False, True])
+def test_seeds_that_finished_are_told_and_judged_although_another_failed(
+    json_asked, monkeypatch, capsys
+):
+    run_dirs = [leave_run(seed, error) for seed, error in ((0, 0.94), (2, 0.97))]
+
+    def process(seeds, command, jobs, show):
+        results = [json.loads(Path(run_dir, "result.json").read_text()) for run_dir in run_dirs]
+        ended = [
+            children.Outcome(seed, 0, run_dir, {"seed": seed, "run_dir": run_dir} | result)
+            for seed, run_dir, result in zip((0, 2), run_dirs, results, strict=True)
+        ]
+        return [ended[0], children.Outcome(1, 4, error="out of memory"), ended[1]]
+
+    monkeypatch.setattr(train, "prepare", lambda dataset: None)
+    monkeypatch.setattr(children, "run", process)
+    asked = ["run", "lenet5-mnist", "--seeds", "3", *["--json"] * json_asked]
+    assert cli.main(asked) == 4
+    told = capsys.readouterr()
+    assert told.err.splitlines()[-1] == "error: seed 1: out of memory"
+    if json_asked:
+        assert [result["seed"] for result in json.loads(told.out)] == [0, 2]
+    else:
+        assert all(run_dir in told.out for run_dir in run_dirs) and "inconclusive" in told.out
+
+
 @pytest.mark.parametrize(
     ("errors", "verdict", "code"),
     [

@@ -243,6 +243,7 @@ def test_a_result_of_another_run_is_refused(tmp_path):
     [
         lambda made: made["result"]["metrics"]["single-view"].update(test_error=1.0),
         lambda made: made["result"]["metrics"]["single-view"].update(test_wrong=-1),
+        lambda made: made["result"]["metrics"]["single-view"].update(test_count=10_000.5),
         lambda made: made["result"].update(passes=3),
         lambda made: made["result"].update(updates=7),
         lambda made: made["result"].update(metrics={}),

@@ -89,6 +89,22 @@ def test_a_seed_that_fails_does_not_end_the_others():
     assert outcomes[1].error == "the loss is not finite"
 
 
+def test_the_command_line_can_be_called_in_a_thread():
+    """There it cannot answer signals; whoever started the thread does."""
+    codes = []
+    arguments = ["claims", "no-such-claim"]
+    thread = threading.Thread(target=lambda: codes.append(cli.main(arguments)))
+    thread.start()
+    thread.join()
+    assert codes == [2]
+    outcomes = []
+    run = [[0], programs("well"), 1, lambda *_: None]
+    thread = threading.Thread(target=lambda: outcomes.extend(children.run(*run)))
+    thread.start()
+    thread.join()
+    assert outcomes[0].result["run_dir"] == "runs/0"
+
+
 def test_no_further_seed_is_started_after_wrong_usage():
     outcomes = children.run(range(3), programs("usage"), 1, lambda *_: None)
     assert [(o.exit_code, o.run_dir) for o in outcomes] == [(2, "runs/0"), (130, ""), (130, "")]

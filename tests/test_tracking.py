@@ -639,3 +639,36 @@ def test_one_damaged_run_keeps_no_other_from_being_logged(
     assert "paper-seed3-4: 26 points added" in told.out
     assert told.err.count("left out") == 3
     assert cli.main(["sync", str(folder / "paper-seed3-1")]) == 4  # asked for by name
+
+
+def test_a_database_is_made_whole_or_not_at_all(tmp_path, monkeypatch):
+    """MLflow makes some forty tables; a process that ends in the middle leaves no half of them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/m.db")
+    whole, client_of = [], stores.client_of
+
+    def interrupted(target):
+        client_of(target).search_experiments(max_results=1)
+        whole.append(target)
+        raise KeyboardInterrupt
+
+    run_dir = write_run(tmp_path / "toy-digits-interrupted")
+    with monkeypatch.context() as patched:
+        patched.setattr(stores, "client_of", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tracking.sync(run_dir)
+    assert len(whole) == 1 and "m.db" in whole[0]
+    assert (tmp_path / "m.db").stat().st_size == 0
+    assert not list(tmp_path.glob(".m.db.making"))
+    assert tracking.sync(run_dir)["status"] == "FINISHED"
+
+
+def test_a_run_that_failed_in_mlflow_and_finished_later_is_finished_there(client, tmp_path):
+    run_dir = write_run(tmp_path / "toy-digits-mended", passes=PASSES[:1], result=None)
+    (run_dir / "failure.json").write_text('{"reason": "the disk is full"}')
+    assert tracking.sync(run_dir)["status"] == "FAILED"
+    (run_dir / "failure.json").unlink()
+    (run_dir / "metrics.jsonl").write_text("".join(json.dumps(p) + "\n" for p in PASSES))
+    (run_dir / "result.json").write_text(json.dumps(RESULT))
+    answer = tracking.sync(run_dir)
+    assert client.get_run(answer["mlflow_run_id"]).info.status == "FINISHED"

@@ -9,7 +9,7 @@ import typer
 from repro import catalog, spec
 from repro.commands import options
 from repro.commands.options import Json, number
-from repro.errors import DataError, UsageError
+from repro.errors import ReproError, UsageError
 from repro.records import RESULTS, RUNS
 
 
@@ -109,12 +109,12 @@ def claims(
         if claim:
             terminal.tell(explain.claim(rows[0]))
     if left_out:
-        return DataError.exit_code
+        return left_out[0].exit_code
     return any(row.verdict == claims.FAILS and row.scale == "paper" for row in rows)
 
 
-def _train_missing(chosen: Sequence[spec.Claim], scale: str, seeds: int) -> list[str]:
-    """Trains what the claims lack; what was left out, in a line each."""
+def _train_missing(chosen: Sequence[spec.Claim], scale: str, seeds: int) -> list[ReproError]:
+    """Trains what the claims lack; the errors of what was left out."""
     from repro.judging import claims
     from repro.records import here
     from repro.running import train

@@ -70,7 +70,9 @@ def run(
     wanted = train.Options(scale, tuple(overrides or ()), strategy, precision, str(out))
     printed = Printed(json)
     outcomes = train.train(resolved, range(seeds) if seeds else [seed or 0], wanted, printed)
-    return _conclude(as_written, scale, out, outcomes, printed, several=bool(seeds))
+    short = _conclude(as_written, scale, out, outcomes, printed, several=bool(seeds))
+    train.check(outcomes)
+    return short
 
 
 def resume(run_dir: RunDir, json: Json = False):
@@ -82,6 +84,7 @@ def resume(run_dir: RunDir, json: Json = False):
     experiment = catalog.experiment(facts["experiment"])
     printed = Printed(json)
     outcomes = train.resume(str(run_dir), facts["seed"], printed)
+    train.check(outcomes)
     out = run_dir.resolve().parent.parent
     return _conclude(experiment, facts["scale"], out, outcomes, printed)
 
@@ -106,10 +109,13 @@ def _conclude(
     printed: Printed,
     several: bool = False,
 ) -> bool:
-    """Prints finished runs, then what they come to; true when they fell short.
+    """Prints the runs that finished, then what they come to; true when they fell short.
 
-    The result comes first: nothing that fails after it may hide it.
+    The result comes first: nothing that fails after it, or beside it, may hide it.
     """
+    outcomes = [outcome for outcome in outcomes if outcome.result]
+    if not outcomes:
+        return False
     from repro import terminal
     from repro.commands import judge
     from repro.running import conclude

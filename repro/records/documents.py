@@ -247,6 +247,8 @@ def _hold_to_counts(result: Mapping[str, Any], passes: list[dict]) -> None:
             if (
                 not 0 <= wrong <= count
                 or not count
+                or wrong % 1
+                or count % 1
                 or abs(error - 100 * wrong / count) > 51 / count
             ):
                 raise Damaged(f"has a {kind}_error of {error}, but {wrong} of {count} are wrong")

@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import os
 import re
+import shutil
 import socket
 import sqlite3
 import threading
@@ -256,6 +257,8 @@ def creating(target: str, timeout: float) -> Iterator[None]:
     try:
         with locked(path.parent, f".{path.name}.lock", wait=60):
             path.open("ab").close()
+            if not path.stat().st_size:
+                _make_tables(target, path)
             _reachable(target, timeout)
             _moved_along(path)
             yield
@@ -263,6 +266,19 @@ def creating(target: str, timeout: float) -> Iterator[None]:
         raise TrackingError(
             f"MLflow at {shown(target)} failed: {held.strerror} has held it for a minute"
         ) from None
+
+
+def _make_tables(target: str, path: Path) -> None:
+    """Whole or not at all: MLflow cannot use a file in whose making it was killed."""
+    folder = path.with_name(f".{path.name}.making")
+    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+    folder.mkdir()
+    try:
+        made, beside = folder / path.name, target.partition("?")[0].rpartition("/")[0]
+        client_of(f"{beside}/{folder.name}/{made.name}").search_experiments(max_results=1)
+        os.replace(made, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _moved_along(path: Path) -> None:
@@ -341,6 +357,11 @@ def _reason(error: Exception, target: str) -> str:
         ),
         ("407 Proxy Authentication Required", "the proxy asks for a user name and a password"),
         ("No such file or directory", "no such file"),
+        (
+            "surrogates not allowed",
+            "it cannot use a folder whose name is not UTF-8; name a file elsewhere: "
+            "MLFLOW_TRACKING_URI=sqlite:////tmp/mlflow.db",
+        ),
     ):
         if sign in text:
             return words

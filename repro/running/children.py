@@ -9,12 +9,12 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from repro.backends import SMALL_BATCH
-from repro.machine import cores, has_gpu
+from repro.machine import cores, has_gpu, on_signals
 from repro.running import isolation
 from repro.spec import Experiment
 
@@ -66,7 +66,7 @@ def run(
     jobs: int,
     show: Show,
 ) -> list[Outcome]:
-    """Runs `command(seed)` for each seed, at most `jobs` at a time; call it in the main thread.
+    """Runs `command(seed)` for each seed, at most `jobs` at a time.
 
     A command tells what happens by events, JSON lines on standard output. A run has finished when
     it tells "done", whatever comes after. SIGINT and SIGTERM are passed on once as SIGTERM, so that
@@ -75,7 +75,8 @@ def run(
     """
     family = _Family(command, show)
     waiting = deque(seeds)
-    with _signals(family.news):
+    # they become news, so that they are answered at once and in order
+    with on_signals((signal.SIGINT, signal.SIGTERM), lambda *_: family.news.put((None, None))):
         while waiting or family.running:
             while waiting and len(family.running) < jobs and not family.stopped:
                 family.start(waiting.popleft())
@@ -255,18 +256,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return "unknown"
-
-
-@contextlib.contextmanager
-def _signals(news: queue.SimpleQueue) -> Iterator[None]:
-    """SIGINT and SIGTERM become news, so that they are answered at once and in order."""
-
-    def tell(*_) -> None:
-        news.put((None, None))
-
-    before = {s: signal.signal(s, tell) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

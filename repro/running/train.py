@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from repro import catalog, spec
-from repro.errors import DataError, Interrupted, ReproError
+from repro.errors import DataError, Interrupted, ReproError, RunError, UsageError
 from repro.running import children
 from repro.running.children import Outcome
 from repro.running.progress import Bars
@@ -59,22 +59,22 @@ def resume(run_dir: str, seed: int, finished: Finished | None = None) -> list[Ou
     return in_processes([seed], 1, lambda _: children.command(asked), finished)
 
 
-def train_missing(wanted: Mapping[str, Sequence[int]], options: Options) -> list[str]:
-    """Trains the seeds that are missing of each experiment; what was left out, in a line each.
+def train_missing(wanted: Mapping[str, Sequence[int]], options: Options) -> list[ReproError]:
+    """Trains the seeds that are missing of each experiment; the errors of those left out.
 
-    An experiment without its data is left out: the others can be trained.
+    An experiment that lacks its data, or that fails, is left out: the others can be trained.
     """
-    left_out = []
+    left_out: list[ReproError] = []
     count = sum(map(len, wanted.values()))
     if count:
         say(f"to train, {count} in all: {', '.join(wanted)}")
     for name, seeds in wanted.items():
         say(f"{name}, {options.scale} scale: seeds {', '.join(map(str, seeds))}")
         try:
-            train(catalog.experiment(name), seeds, options)
-        except DataError as error:
-            left_out.append(f"{name} is left out: {error}")
-            say(left_out[-1])
+            check(train(catalog.experiment(name), seeds, options))
+        except (DataError, RunError) as error:
+            left_out.append(error)
+            say(f"{name} is left out: {error}")
     return left_out
 
 
@@ -84,10 +84,9 @@ def in_processes(
     command: Callable[[int], list[str]],
     finished: Finished | None = None,
 ) -> list[Outcome]:
-    """How `command(seed)` ended for all seeds, with a progress bar each; all have finished.
+    """How `command(seed)` ended for all seeds, with a progress bar each (see `check`).
 
     finished: takes the results as soon as the last is there; figures and MLflow may come later.
-    Raises the error of the first that failed, or Interrupted, and says what can be resumed.
     """
     label = "seed {}".format
     results: dict[int, dict] = {}
@@ -101,10 +100,14 @@ def in_processes(
                     bars.stop()
                     finished([results[seed] for seed in seeds])
 
-        outcomes = children.run(seeds, command, jobs, show)
+        return children.run(seeds, command, jobs, show)
+
+
+def check(outcomes: Sequence[Outcome]) -> None:
+    """Raises the error of the first run that failed, or Interrupted; says what can be resumed."""
     bad = [outcome for outcome in outcomes if not outcome.result]
     if not bad:
-        return outcomes
+        return
     for outcome in outcomes:
         if outcome.result:
             say(f"seed {outcome.seed} is finished: {outcome.run_dir}")
@@ -114,7 +117,7 @@ def in_processes(
     failed = [outcome for outcome in bad if outcome.exit_code != Interrupted.exit_code]
     if not failed:
         raise Interrupted("interrupted")
-    raise _failure(failed[0], len(seeds))
+    raise _failure(failed[0], len(outcomes))
 
 
 def _failure(first: Outcome, seeds: int) -> ReproError:
@@ -122,6 +125,5 @@ def _failure(first: Outcome, seeds: int) -> ReproError:
         say(line)
     bug = f" {BUG}" if first.log and first.exit_code == ReproError.exit_code else ""
     named = f"seed {first.seed}: " if seeds > 1 else ""
-    failure = ReproError(f"{named}{first.error}{bug}")
-    failure.exit_code = first.exit_code if first.exit_code in (2, 3, 4) else 4
-    return failure
+    kinds = {kind.exit_code: kind for kind in (UsageError, DataError)}
+    return kinds.get(first.exit_code, RunError)(f"{named}{first.error}{bug}")

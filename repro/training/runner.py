@@ -8,7 +8,8 @@ from typing import Any
 from repro import backends, settings, spec
 from repro.backends import distribution
 from repro.data import datasets, inputs
-from repro.errors import Interrupted, UsageError, unknown
+from repro.errors import Interrupted, RunError, UsageError, unknown
+from repro.limits import LARGEST_SEED
 from repro.records.journal import Journal
 from repro.training import evaluation, facts, probes, resuming, schedule
 from repro.training.events import Observer, Observers
@@ -69,12 +70,13 @@ def resume(
     A finished run is only reported. Raises as `run` does, and UsageError where `run_dir` is none.
     """
     journal = Journal.open(run_dir)
-    for text in resuming.mend(journal):
-        Observers(observers).tell("message", text=text)
-    if result := journal.result():
-        return facts.outcome(journal, journal.run(), result)
+    with contextlib.suppress(RunError):
+        if (result := journal.result()) and journal.record():
+            return facts.outcome(journal, journal.run(), result)
     with journal.alone():
-        if result := journal.result():  # another process has just finished it
+        for text in resuming.mend(journal):
+            Observers(observers).tell("message", text=text)
+        if result := journal.result():
             return facts.outcome(journal, journal.run(), result)
         experiment, request = facts.experiment_of(journal), facts.request_of(journal.run())
         with _stoppable(leave_within, f"resume with: repro resume {run_dir}") as stop:
@@ -137,8 +139,8 @@ def check(experiment: spec.Experiment, request: Mapping[str, Any]) -> None:
         raise unknown("scale", scale, spec.SCALES)
     if precision not in spec.PRECISIONS:
         raise unknown("precision", precision, spec.PRECISIONS)
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"--seed {seed}: accepted is a whole number from 0 to 4,294,967,295")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(f"--seed {seed}: accepted is a whole number from 0 to {LARGEST_SEED:,}")
     distribution.check_strategy(request["strategy"])
     accepted = experiment.recipe.optimizer.precisions
     if precision not in accepted:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from repro.errors import Interrupted
+from repro.machine import on_signals
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -45,13 +46,8 @@ class Stop:
 
     def __enter__(self) -> "Stop":
         self._ends = contextlib.ExitStack()
-        try:
-            for number in SIGNALS:
-                before = signal.signal(number, self)
-                self._ends.callback(signal.signal, number, before)
-        except ValueError:  # not the main thread: whoever runs us handles signals
-            return self
-        if self._leave_within is not None:
+        answered = self._ends.enter_context(on_signals(SIGNALS, self))
+        if answered and self._leave_within is not None:
             self._watch(self._leave_within)
         return self
 

@@ -115,8 +115,9 @@ class Training:
                 self._close_pass(number)
             result = self._finish()
         except AtOnce:
-            self.keeper.save_new()
-            raise self.teller.interrupted(self.state.update) from None
+            with contextlib.suppress(OSError, RunError):  # a full disk: what was kept before stands
+                self.keeper.save_new()
+            raise self.teller.interrupted(self.keeper.saved) from None
         except Interrupted:
             raise
         except Exception as error:
@@ -183,7 +184,7 @@ class Training:
             line |= self.scoring.after_pass(self.schedule.tested(number))
         if not math.isfinite(line.get("test_loss", 0.0)):
             raise self._not_finite(number)
-        line["rate_min"], line["rate_max"] = state.rates
+        line["rate_min"], line["rate_max"] = state.rates or (None, None)
         line["images_per_second"] = examples / max(state.training_seconds, 1e-9)
         line["seconds"] = self.keeper.seconds - sum(p["seconds"] for p in passes)
         self.journal.append(line)
