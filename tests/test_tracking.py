@@ -659,8 +659,10 @@ def test_a_database_is_made_whole_or_not_at_all(tmp_path, monkeypatch):
             tracking.sync(run_dir)
     assert len(whole) == 1 and "m.db" in whole[0]
     assert (tmp_path / "m.db").stat().st_size == 0
-    assert not list(tmp_path.glob(".m.db.making"))
+    assert not list(tmp_path.glob(".m.db.making*"))
+    (tmp_path / ".m.db.making-killed").mkdir()
     assert tracking.sync(run_dir)["status"] == "FINISHED"
+    assert not list(tmp_path.glob(".m.db.making*"))
 
 
 def test_a_run_that_failed_in_mlflow_and_finished_later_is_finished_there(client, tmp_path):

@@ -1,6 +1,7 @@
 """The store that MLflow logs to: where it is, whether it answers, and its errors in a line."""
 
 import contextlib
+import glob
 import importlib.util
 import logging
 import os
@@ -8,6 +9,7 @@ import re
 import shutil
 import socket
 import sqlite3
+import tempfile
 import threading
 import time
 import warnings
@@ -270,9 +272,10 @@ def creating(target: str, timeout: float) -> Iterator[None]:
 
 def _make_tables(target: str, path: Path) -> None:
     """Whole or not at all: MLflow cannot use a file in whose making it was killed."""
-    folder = path.with_name(f".{path.name}.making")
-    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
-    folder.mkdir()
+    prefix = f".{path.name}.making-"
+    for left in path.parent.glob(f"{glob.escape(prefix)}*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
     try:
         made, beside = folder / path.name, target.partition("?")[0].rpartition("/")[0]
         client_of(f"{beside}/{folder.name}/{made.name}").search_experiments(max_results=1)
