@@ -6,6 +6,7 @@ is first asked for; importing one imports no Keras.
 
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 from repro.errors import UsageError, unknown
 from repro.spec import Claim, Experiment, Network, Paper
@@ -19,6 +20,11 @@ def paper(name: str) -> Paper:
     if name not in PAPERS:
         raise unknown("paper", name, PAPERS)
     return import_module(f"papers.{name}").PAPER
+
+
+def folder() -> Path:
+    """The folder of the papers' modules."""
+    return Path(import_module("papers").__path__[0])
 
 
 def papers() -> tuple[Paper, ...]:

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from repro import __version__, streams
-from repro.commands import browse, judge, surroundings, train
+from repro.commands import browse, compare, judge, surroundings, train, verify
 from repro.errors import Interrupted, ReproError, UsageError
 from repro.machine import on_signals
 from repro.running import isolation
@@ -41,6 +41,8 @@ app.command()(train.export)
 app.command("train-one", hidden=True)(train.train_one)
 app.command()(judge.verdict)
 app.command()(judge.claims)
+app.command()(compare.compare)
+app.command()(verify.verify)
 app.command()(judge.results)
 app.command()(surroundings.sync)
 app.command()(surroundings.ui)

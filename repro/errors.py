@@ -6,11 +6,17 @@ Every error carries the exit code of the command line; 0 is success, 1 a verdict
 import difflib
 from collections.abc import Iterable
 
+NOT_FINITE = "the loss is not finite"  # how the reason of a run that diverged begins
+
 
 class ReproError(Exception):
     """An expected failure; its text is shown to the user without a traceback."""
 
     exit_code = 4
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows of it (IPython asks for this)."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class UsageError(ReproError):
@@ -43,3 +49,8 @@ def unknown(what: str, name: str, accepted: Iterable[str]) -> UsageError:
     nearest = difflib.get_close_matches(name, accepted, n=1, cutoff=0.5)
     hint = f" (did you mean {nearest[0]}?)" if nearest else ""
     return UsageError(f"unknown {what} '{name}'{hint}; accepted: {', '.join(accepted)}")
+
+
+def accept(what: str, value: str, accepted: Iterable[str]) -> None:
+    if value not in accepted:
+        raise unknown(what, value, accepted)

@@ -14,6 +14,7 @@ from typing import Any
 from repro.errors import UsageError
 
 LARGEST_SEED = 2**32 - 1  # what the random generators of all backends take
+MOST_SEEDS = 1_000  # of one command
 
 
 @dataclass(frozen=True)

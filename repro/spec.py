@@ -231,13 +231,15 @@ class Recipe(Limited):
     augmentation: one of `repro.data.augmentation`, or None.
     loss: one of `repro.networks.losses`.
     short_factor: at `short` scale the schedule is compressed so many times.
+    short_ramp: at `short` scale the rate rises to its value over the first so many updates, by the
+        same step each time; 0 for none.
     tested_every: the test set is scored after so many passes, and after the last; at short scale
         after as many times fewer as the schedule is shorter.
     training_error_measured: also score the whole training set after each pass with the weights of
         that moment (otherwise the error seen while training is logged).
 
     Fields with `trained` false describe or measure; they change no weight, so the digest leaves
-    them out. `short_factor` counts at short scale alone.
+    them out. `short_factor` and `short_ramp` count at short scale alone.
     """
 
     data: Data
@@ -251,6 +253,7 @@ class Recipe(Limited):
     augmentation: Any = None
     pass_examples: int = number(0, 100_000_000, default=0)
     short_factor: int = number(1, 1_000_000, default=10, scale="short")
+    short_ramp: int = number(0, 1_000_000, default=0, scale="short")
     tested_every: int = number(1, 100_000, default=1, trained=False)
     training_error_measured: bool = field(default=False, metadata={"trained": False})
 
@@ -264,13 +267,15 @@ class Recipe(Limited):
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(Limited):
     """A network, a recipe, the protocols it is tested by, and what the paper reports.
 
     `differs`: each way in which the paper says otherwise, in a sentence; `chosen`: each choice made
     here of which the paper says nothing. `deviations` are both.
     `note`: what a reader must know before believing the number (no reported number, say).
     `probes`: names in `repro.training.probes`, what else is measured on the trained network.
+    `seeds`: how many runs make a verdict, fixed before the first is run. With fewer the verdict is
+    provisional; that there are more is said beside it.
     """
 
     name: str
@@ -284,8 +289,10 @@ class Experiment:
     chosen: tuple[str, ...] = ()
     note: str = ""
     probes: tuple[str, ...] = ()
+    seeds: int = number(3, 1_000, default=3)
 
     def __post_init__(self):
+        super().__post_init__()
         for name in ("protocols", "reported", "bands", "differs", "chosen", "probes"):
             if not isinstance(getattr(self, name), tuple):
                 raise UsageError(f"{self.name}: {name} takes a tuple; is a comma missing?")

@@ -49,7 +49,7 @@ class Found:
         if not stem.with_suffix(".json").exists():
             if backend != "tensorflow":
                 self("tensorflow")  # it draws the weights
-            jobs = jobs or ("outputs", "updates", *(["runs"] if backend in OTHERS else []))
+            jobs = jobs or ("outputs", "initial", "updates", *["runs"] * (backend in OTHERS))
             program = [HERE / "programs" / "one_backend.py", self.folder, strategy, *jobs]
             done = process(backend, *program, **environment)
             assert done.returncode == 0, done.stderr
@@ -85,6 +85,18 @@ def test_the_same_weights_give_the_same_outputs(backend, name, found):
             np.testing.assert_allclose(ours[key], reference[key], rtol=1e-4, atol=1e-4)
 
 
+def same_initial_weights(ours: dict, reference: dict) -> None:
+    for name in FAMILIES:
+        digests = reference[f"{name}-initial"]
+        assert len(digests) > 9
+        np.testing.assert_array_equal(ours[f"{name}-initial"], digests)
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_initial_weights_are_the_same_to_the_bit(backend, found):
+    same_initial_weights(found(backend)[0], found("tensorflow")[0])
+
+
 def same_after_ten_updates(ours: dict, reference: dict, name: str) -> None:
     np.testing.assert_allclose(ours[f"{name}-losses"], reference[f"{name}-losses"], rtol=1e-4)
     np.testing.assert_allclose(ours[f"{name}-wrong"], reference[f"{name}-wrong"], atol=1)
@@ -107,11 +119,12 @@ def test_ten_updates_end_in_the_same_weights(backend, name, found):
 def test_two_devices_on_jax_compute_as_one(name, found):
     """Batch normalisation too: on JAX its statistics are those of the whole batch."""
     two = "--xla_force_host_platform_device_count=2"
-    ours, said = found("jax", "mirrored", "updates", XLA_FLAGS=two)
+    ours, said = found("jax", "mirrored", "initial", "updates", XLA_FLAGS=two)
     assert said["devices"] == ["CPU:0", "CPU:1"]
     assert said["batch_statistics"] == "batch"
     assert said["parts"] == [[8, 3], [8, 3]]  # a batch of 16
     same_after_ten_updates(ours, found("tensorflow")[0], name)
+    same_initial_weights(ours, found("tensorflow")[0])
 
 
 @pytest.mark.parametrize("backend", OTHERS)

@@ -22,6 +22,8 @@ from repro.errors import DataError
 from repro.records import reading
 from repro.running import children, train
 
+RESULTS = Path(__file__).parents[1] / "results"
+
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
@@ -285,10 +287,13 @@ def leave_record(made: dict, name: str) -> None:
 
 @pytest.fixture
 def trained(monkeypatch):
-    """`repro run` as if it had just left these run directories; returns (exit code, tags)."""
+    """`repro run` as if it had just left these run directories.
+
+    Returns (exit code, what MLflow is asked to sum up).
+    """
 
     def run(*folders: str, scale: str = "paper", options: tuple = ()) -> tuple[int, dict]:
-        outcomes, tags = [], {}
+        outcomes, told = [], {}
         for folder in folders:
             facts = json.loads(Path(folder, "run.json").read_text())
             result = json.loads(Path(folder, "result.json").read_text())
@@ -298,28 +303,25 @@ def trained(monkeypatch):
 
         def process(seeds, command, jobs, show):
             asked = json.loads(command(seeds[0])[-1])
-            if asked["do"] == "log":
-                tags.update(asked["verdicts"])
+            if asked.pop("do") == "summarize":
+                told.update(asked)
                 return [children.Outcome(0, 0)]
             return outcomes
 
         monkeypatch.setattr(train, "prepare", lambda name: None)
         monkeypatch.setattr(children, "run", process)
-        return cli.main(["run", "lenet5-mnist", "--scale", scale, *options]), tags
+        return cli.main(["run", "lenet5-mnist", "--scale", scale, *options]), told
 
     return run
 
 
-def test_a_run_is_tagged_with_the_verdict_that_it_counts_in(trained):
-    for seed in range(2):
-        leave_run(seed, 0.94 + seed / 100)
-    last = leave_run(2, 0.96)
-    assert trained(last) == (0, {last: "reproduced"})
+SUMMED_UP = {"experiment": "lenet5-mnist", "out": "runs"}
 
 
 @pytest.mark.parametrize(
     ("scale", "change"),
     [
+        ("paper", {}),
         ("paper", {"overrides": ["recipe.passes=21"]}),
         ("paper", {"devices": ["GPU:0"]}),
         ("paper", {"versions": {"keras": "3.16.0", "tensorflow": "2.21.0"}}),
@@ -327,18 +329,19 @@ def test_a_run_is_tagged_with_the_verdict_that_it_counts_in(trained):
         ("smoke", {}),
     ],
 )
-def test_a_run_that_does_not_speak_for_the_experiment_has_no_verdict_tag(scale, change, trained):
-    for seed in range(3):
+def test_after_a_run_mlflow_sums_up_what_is_no_smoke(scale, change, trained):
+    for seed in range(1, 3):
         leave_run(seed, 0.95)
     within_its_band = 1.8 if scale == "short" else 0.95
-    assert trained(leave_run(0, within_its_band, scale, **change), scale=scale) == (0, {})
+    told = trained(leave_run(0, within_its_band, scale, **change), scale=scale)
+    assert told == (0, {} if scale == "smoke" else SUMMED_UP)
 
 
 def test_a_seed_that_had_finished_before_is_said_not_to_count(trained, capsys):
     for seed in range(3):
         leave_run(seed, 0.95)
     again = leave_run(1, 1.2, finished="2026-01-02T00:00:00")
-    assert trained(again) == (0, {})
+    assert trained(again)[0] == 0
     out = capsys.readouterr().out
     assert "seed 1: this run does not count" in out and "2026-01-01T00:00:01" in out
     assert "0.950 ± 0.000 (n=3)" in out
@@ -367,23 +370,9 @@ def test_runs_after_an_upgrade_are_judged_for_themselves(trained, capsys):
     code, _ = trained(*new)
     lines = [line for line in capsys.readouterr().out.splitlines() if "test_error" in line]
     assert code == 1
-    assert [line.split()[-1] for line in lines] == ["reproduced", "worse"]
-    assert "keras 3.16.0" in lines[1]
+    assert [line.split()[-2] for line in lines[:2]] == ["reproduced", "worse"]
+    assert "keras 3.16.0" in lines[1] and "all 2 stacks together" in lines[2]
     assert cli.main(["verdict", "lenet5-mnist"]) == 0  # the group with most seeds speaks
-
-
-def test_sync_tags_the_runs_that_were_judged_and_no_other(monkeypatch):
-    from repro.records import tracking
-
-    judged = [leave_run(seed, 0.95) for seed in range(3)]
-    short = leave_run(0, 0.95, "short")
-    tags = {}
-    answer = {"points": 0}
-    monkeypatch.setattr(
-        tracking, "sync", lambda path, verdict=None: tags.update({str(path): verdict}) or answer
-    )
-    assert cli.main(["sync"]) == 0
-    assert tags == {**dict.fromkeys(judged, "reproduced"), short: ""}
 
 
 def test_claims_of_one_scale(capsys):
@@ -532,20 +521,21 @@ def test_seeds_that_finished_are_told_and_judged_although_another_failed(
 
 
 @pytest.mark.parametrize(
-    ("errors", "verdict", "code"),
+    ("errors", "verdict", "equivalent", "code"),
     [
-        ((0.94, 0.95, 0.97), "reproduced", 0),
-        ((1.54, 1.55, 1.57), "worse", 1),
-        ((0.54, 0.55, 0.57), "better", 0),
-        ((1.54, 1.55), "inconclusive", 0),
+        ((0.94, 0.95, 0.97), "reproduced", "yes", 0),
+        ((1.54, 1.55, 1.57), "worse", "no", 1),
+        ((1.06, 1.07, 1.08), "worse", "yes", 1),
+        ((0.54, 0.55, 0.57), "better", "no", 0),
+        ((1.54, 1.55), "provisional: worse", "no", 0),
     ],
 )
-def test_exit_code_1_is_for_what_fell_short(errors, verdict, code, capsys):
+def test_exit_code_1_is_for_what_fell_short(errors, verdict, equivalent, code, capsys):
     for seed, error in enumerate(errors):
         leave_record(record(seed, error), f"paper-seed{seed}-x")
     assert cli.main(["verdict", "lenet5-mnist"]) == code
     line = next(x for x in capsys.readouterr().out.splitlines() if "test_error" in x)
-    assert line.endswith(verdict)
+    assert re.split(r"\s{2,}", line.strip())[-2:] == [verdict, equivalent]
 
 
 def test_finished_runs_count_before_they_are_in_results(capsys):
@@ -572,12 +562,24 @@ def test_a_broken_record_is_named_and_blocks_nothing(capsys):
 def test_a_run_at_paper_scale_says_what_would_settle_it(trained, capsys):
     assert trained(leave_run(0, 0.95))[0] == 0
     out = capsys.readouterr().out
-    assert "inconclusive: 1 seed of the 3" in out
+    assert "provisional: inconclusive: a single run has no spread" in out
+    assert "1 seed of the 3 that make a verdict; 2 more seeds may settle it" in " ".join(
+        out.split()
+    )
     nexts = [line for line in out.splitlines() if line.startswith("next: ")]
     assert nexts == [
         "next: repro run lenet5-mnist --seed 1",
         "next: repro run lenet5-mnist --seed 2",
     ]
+
+
+def test_one_run_is_judged_by_the_spread_that_all_records_know(trained, capsys, monkeypatch):
+    """Runs in `out` alone are judged; what is known beforehand comes with the program."""
+    monkeypatch.setattr(reading, "committed", lambda: RESULTS)
+    assert trained(leave_run(0, 0.95))[0] == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "test error: provisional: inconclusive: its interval of ± 0.2" in out
+    assert "running error: provisional: inconclusive: a single run has no spread" in out
 
 
 @pytest.mark.parametrize(("error", "place", "code"), [(1.8, "inside", 0), (9.0, "OUTSIDE", 1)])

@@ -1,6 +1,7 @@
 """Every image is scored once, and the numbers are those of the definition."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 
@@ -11,6 +12,7 @@ from repro import catalog
 from repro.data import datasets, inputs, preprocessing
 from repro.errors import RunError, UsageError
 from repro.networks import losses
+from repro.records import images as kept_images
 from repro.records.journal import Journal
 from repro.training import evaluation, runner
 
@@ -35,7 +37,10 @@ def test_every_image_is_scored_once(n):
     wrong = np.unique([0, n // 2, n - 1])  # the last one too, which a dropped remainder would miss
     labels[wrong] = (labels[wrong] + 1) % 10
     told = []
-    found = evaluation.evaluate(recording(seen), images, labels, lambda *done: told.append(done))
+    scores = evaluation.evaluate(recording(seen), images, labels, lambda *done: told.append(done))
+    found = scores.metrics
+    assert np.flatnonzero(scores.wrong).tolist() == wrong.tolist()
+    assert scores.guesses.tolist() == (wrong % 10).tolist()  # the scorer's, not the labels
     assert seen == list(range(n))
     assert told == [(min(done, n), n) for done in range(B, n + B, B)]
     assert found == {
@@ -65,7 +70,7 @@ def test_a_network_is_scored_in_the_mode_for_testing():
     images = rng.normal(size=(B + 7, 5)).astype("float32")
     labels = rng.integers(0, 3, B + 7).astype("int32")
     score = evaluation.scorer(model, losses.SquaredError())
-    found = evaluation.evaluate(score, images, labels)
+    found = evaluation.evaluate(score, images, labels).metrics
     kernel, bias = dense.get_weights()
     outputs = images @ kernel + bias
     targets = np.where(np.eye(3)[labels] > 0, 1.0, -1.0)
@@ -84,7 +89,10 @@ def test_of_a_hundred_classes_five_guesses_are_scored_too():
     ranks = np.arange(B + 9) % 8  # the label is the first guess, the second, ... the eighth
     labels = by_rank[np.arange(B + 9), ranks].astype("int32")
     score = evaluation.scorer(model, losses.SoftmaxCrossEntropy())
-    found = evaluation.evaluate(score, images, labels)
+    scores = evaluation.evaluate(score, images, labels)
+    found = scores.metrics
+    np.testing.assert_array_equal(scores.wrong, ranks > 0)
+    np.testing.assert_array_equal(scores.guesses, by_rank[ranks > 0, 0])
     assert (found["wrong"], found["top5_wrong"]) == (np.sum(ranks > 0), np.sum(ranks > 4))
     assert found["top5_error"] == pytest.approx(100 * np.mean(ranks > 4))
     json.dumps(found)
@@ -103,7 +111,7 @@ def test_auxiliary_heads_have_no_part_in_the_score(protocol):
     pictures = draw.normal(size=(9, 6, 6, 2)).astype("float32")
     labels = draw.integers(0, 3, 9).astype("int32")
     ours, theirs = (
-        evaluation.evaluate(evaluation.scorer(model, how, protocol), pictures, labels)
+        evaluation.evaluate(evaluation.scorer(model, how, protocol), pictures, labels).metrics
         for model, how in ((both, loss), (alone, losses.SoftmaxCrossEntropy()))
     )
     assert ours == pytest.approx(theirs)
@@ -139,7 +147,7 @@ def test_of_larger_images_the_network_sees_the_views_of_the_protocol(protocol):
     crops = crops if protocol == "10-crop" else [images[:, 1:5, 1:5]]
     p = np.mean([softmax(c.reshape(len(c), -1) @ kernel + bias) for c in crops], axis=0)
     score = evaluation.scorer(model, losses.SoftmaxCrossEntropy(), protocol)
-    found = evaluation.evaluate(score, images, labels)
+    found = evaluation.evaluate(score, images, labels).metrics
     assert found["count"] == B + 3
     assert found["wrong"] == np.sum(p.argmax(axis=1) != labels)
     assert found["loss"] == pytest.approx(-np.mean(np.log(p[np.arange(B + 3), labels])), rel=1e-4)
@@ -196,6 +204,23 @@ def test_evaluating_a_finished_run_gives_its_result_and_changes_nothing(finished
     assert found["metrics"]["test_count"] == 360
     assert (found["update"], found["finished"]) == (40, True)
     assert {p: p.read_bytes() for p in journal.path.rglob("*") if p.is_file()} == files
+
+
+def test_a_finished_run_keeps_which_test_images_are_wrong_and_for_what_they_were_taken(finished):
+    """Against the network, one image after the other."""
+    _, journal = finished
+    experiment = catalog.experiment("lenet5-digits")
+    model, (images, labels) = runner.trained(journal.path), inputs.of_test(experiment.recipe)
+    outputs = np.concatenate([np.asarray(model(image[None])) for image in images])
+    guesses = np.asarray(experiment.recipe.loss.predict(outputs))
+    record = journal.record()
+    wrong = kept_images.wrong(record, "single-view")
+    np.testing.assert_array_equal(wrong, guesses != labels)
+    np.testing.assert_array_equal(kept_images.guesses(record, "single-view"), guesses[wrong])
+    assert 0 < np.sum(wrong) < 360
+    digest = datasets.facts("digits")["digest"]
+    expected = hashlib.sha256(f"{digest} test 360".encode()).hexdigest()
+    assert kept_images.order(record, "single-view") == expected
 
 
 def test_to_evaluate_takes_neither_training_images_nor_an_optimizer(finished, monkeypatch):

@@ -8,14 +8,15 @@ from run_records import experiment, passes, record
 
 from repro.jsonable import as_json
 from repro.judging import bands, claims, explain, verdict
+from repro.judging.spread import NOTHING, Prior
 from repro.spec import Band, Claim, Reported
 
 TOY = experiment("toy")
 
 
-def row_of(errors, of=TOY, **changes):
+def row_of(errors, of=TOY, prior=NOTHING, **changes):
     runs = [record(of, seed, error, **changes) for seed, error in enumerate(errors)]
-    return next(row for row in verdict.table(runs, [of]) if row.main)
+    return next(row for row in verdict.table(runs, [of], prior) if row.main)
 
 
 def values_with(deviation, n, mean=1.0):
@@ -48,21 +49,66 @@ def test_where_the_papers_number_lies(errors, said):
     [
         (
             [1.0],
-            "1 seed of the 3 that an answer takes at least; 2 more seeds may settle it",
+            "inconclusive: a single run has no spread, and nothing is known of it beforehand; "
+            "1 seed of the 3 that make a verdict; 2 more seeds may settle it",
             [1, 2],
         ),
-        ([1.0, 1.01], "2 seeds of the 3 that an answer takes at least; 1 more seed", [2]),
+        # s = 0.00707: t(0.975, 1) s sqrt(3/2) = 12.7062 x 0.00866 = 0.110
+        (
+            [1.0, 1.01],
+            "reproduced: the paper's 1.0 % lies in the interval 0.895 to 1.115 %; "
+            "2 seeds of the 3 that make a verdict; at this spread 1 more seed would settle it",
+            [2],
+        ),
+        # 12.7062 x 0.0707 x sqrt(3/2) = 1.10; of five 2.776445 x 0.0707 x sqrt(6/5) = 0.215, of
+        # six 2.570582 x 0.0707 x sqrt(7/6) = 0.196
+        (
+            [0.95, 1.05],
+            "inconclusive: its interval of ± 1.100 is wider than ± 0.200, the widest allowed; "
+            "2 seeds of the 3 that make a verdict; at this spread about 4 more seeds would",
+            [2, 3, 4, 5],
+        ),
     ],
 )
 def test_too_few_seeds(errors, said, seeds):
     row = row_of(errors)
-    assert explain.row(row).startswith(f"inconclusive: {said}")
+    assert explain.row(row).startswith(f"provisional: {said}")
     assert explain.next_seeds(row) == seeds
+
+
+def test_one_seed_is_judged_by_what_is_known_of_others():
+    # s0 = 100 sqrt(0.01 / 20000) = 0.0707; t(0.975, 10) = 2.228139; with sqrt(2) 0.2228
+    row = row_of([1.0], prior=Prior(1.0, 10.0))
+    said = "its interval of ± 0.223 is wider than ± 0.200, the widest allowed; 1 seed of the 3"
+    assert explain.row(row).startswith(f"provisional: inconclusive: {said}")
+    assert "at this spread 2 more seeds would settle it" in explain.row(row)
+    assert explain.next_seeds(row) == [1, 2]
+
+
+def test_a_row_says_what_else_is_to_be_known():
+    assert explain.row(row_of([1.0] * 5)).endswith("; 2 seeds added to the 3 planned")
+    # t(0.975, 2) 0.01 sqrt(4/3) = 0.0497, and 0.06 apart
+    sure = explain.row(row_of([1.05, 1.06, 1.07]))
+    assert sure.endswith("lies below the interval 1.010 to 1.110 %; equivalent within ± 0.200")
+    known = Prior(1.0, 10.0)
+    wild = explain.row(row_of([1.0, 1.0, 9.0], prior=known))
+    assert "it varies far more than others do, so its own spread alone counts" in wild
+    guessing = explain.row(row_of([1.0, 1.0, 90.0], prior=known))
+    assert "a run of it diverged, so its own spread alone counts" in guessing
+    toys = [experiment(name) for name in ("near", "in")]
+    runs = [
+        record(toy, seed, mean + (seed - 1) / 100)
+        for toy, mean in zip(toys, (1.052, 1.005), strict=True)
+        for seed in range(3)
+    ]
+    near, _ = verdict.table(runs, toys, NOTHING)
+    # t = 0.052 / 0.011547 = 4.503 on 2 degrees: p = 0.046, of two 0.092
+    assert "inside after Holm's correction (p = 0.046, after it 0.092)" in explain.row(near)
 
 
 def test_the_seeds_that_are_missing_are_named_lowest_first():
     runs = [record(TOY, seed, 1.0) for seed in (1, 4)]
-    (row,) = verdict.table(runs, [TOY])
+    (row,) = verdict.table(runs, [TOY], NOTHING)
     assert explain.next_seeds(row) == [0]
 
 
@@ -87,22 +133,34 @@ def test_a_spread_that_no_number_of_seeds_brings_down():
     assert explain.next_seeds(row) == []
 
 
+def test_a_difference_may_be_settled_before_the_interval_is_narrow():
+    # s = 0.15 and 0.35 apart: 2.262 x 0.15 sqrt(11/10) = 0.356 of ten, 2.228 x ... = 0.349 of 11
+    row = row_of([1.2, 1.35, 1.5])
+    assert row.verdict == "inconclusive"
+    assert "at this spread about 8 more seeds would settle it" in explain.row(row)
+
+
 def test_the_papers_own_spread_is_taken_into_account():
     """He et al. 2015, Table 6: 6.61 +- 0.16 over five runs; Welch's interval narrows with n."""
+    from scipy import stats
+
     toy = experiment("toy", reported=(Reported("test_error", 6.61, "Table 6", std=0.16, runs=5),))
     row = row_of([6.0, 6.6, 7.2], toy)
     needed = explain.seeds_needed(row)
-    half = verdict.half_width(row.std, needed, toy.reported[0])
-    assert half <= 0.661 < verdict.half_width(row.std, needed - 1, toy.reported[0])
+    # Welch by hand for n runs of s = 0.6: the larger the sample, the nearer to t(0.975) s / sqrt(n)
+    for n, wide in ((needed, False), (needed - 1, True)):
+        a, b = 0.36 / n, 0.16**2 / 5
+        freedom = (a + b) ** 2 / (a**2 / (n - 1) + b**2 / 4)
+        assert (stats.t.ppf(0.975, freedom) * math.sqrt(a + b) > 0.661) == wide
 
 
 def test_another_protocol_and_failed_runs_are_said():
     toy = experiment("toy", reported=(Reported("test_error", 1.0, "T", protocol="10-crop"),))
-    row = verdict.table([record(toy, 0, 1.0)], [toy])[0]
+    row = row_of([1.0], toy)
     assert explain.row(row) == "not run: no finished run at paper scale"
     run = record(toy, 0, 1.0)
     run["result"]["metrics"] = {"10-crop": {"test_error": 1.0}}
-    assert explain.row(verdict.table([run], [toy])[0]).endswith("(10-crop)")
+    assert explain.row(verdict.table([run], [toy], NOTHING)[0]).endswith("(10-crop)")
 
 
 @pytest.mark.parametrize(
@@ -114,12 +172,12 @@ def test_another_protocol_and_failed_runs_are_said():
     ids=["nothing reported", "stale"],
 )
 def test_what_is_not_judged_says_why(of, runs, said):
-    rows = verdict.table([record(runs, seed, 1.0) for seed in range(3)], [of])
+    rows = verdict.table([record(runs, seed, 1.0) for seed in range(3)], [of], NOTHING)
     assert explain.row(rows[-1]).startswith(said)
 
 
 def test_a_row_is_json_without_what_words_are_made_of():
-    assert "number" not in as_json(row_of([1.0]))
+    assert not {"number", "prior"} & as_json(row_of([1.0])).keys()
 
 
 # ---------------------------------------------------------------------------- a claim

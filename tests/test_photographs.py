@@ -486,7 +486,7 @@ def test_lazy_images_go_through_batches_and_tests(lazy):
     def score(images, labels):
         return images.mean(axis=(1, 2, 3)), np.where(images[:, 0, 0, 0] > 0.4, labels, -1)
 
-    result = evaluation.evaluate(evaluation.Scorer(score, batch=64), images, labels)
+    result = evaluation.evaluate(evaluation.Scorer(score, batch=64), images, labels).metrics
     assert result["count"] == 150
     assert result["wrong"] == np.sum(wanted[:, 0, 0, 0] <= 0.4)
     assert result["loss"] == pytest.approx(wanted.mean(), abs=1e-6)

@@ -66,6 +66,15 @@ def test_what_snippets_import_is_there():
             ), inside
 
 
+def test_it_opens_with_the_picture_of_the_records_for_light_and_dark_pages():
+    shown = re.findall(r'(?:src|srcset)="([^"]+)"', README)
+    assert shown == ["results/figures/verdicts-dark.svg", "results/figures/verdicts.svg"]
+    assert README.index(shown[0]) < README.index("\n## ")
+    for path in shown:
+        text = (ROOT / path).read_text()
+        assert all(f"{experiment}<" in text for experiment in ("lenet5-mnist", "resnet20-cifar10"))
+
+
 def test_a_line_fits_a_terminal():
     for line in README.splitlines():
         assert len(line) <= 100 or line.startswith(("|", "    ")), line

@@ -12,8 +12,9 @@ import pytest
 from run_records import counting_iterations, experiment, failed, passes, record, texts, write_run
 
 from repro.errors import RunError
+from repro.judging import spread, verdict
 from repro.records import reading
-from repro.report import bench_page, cost, pages, writing
+from repro.report import bench_page, cost, glance, pages, spread_figure, writing
 from repro.spec import Band, Claim, Figure, Network, Paper, Reported
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -51,6 +52,11 @@ def table_row(text, *cells):
         if line.startswith("| ") and row[: len(cells)] == list(cells):
             return row
     raise AssertionError(f"no row {cells}")
+
+
+def page_of(paper, root):
+    """The page of a paper without any record."""
+    return pages.paper_page(paper, [], verdict.table([], paper.experiments, spread.NOTHING), root)
 
 
 @pytest.fixture
@@ -150,6 +156,10 @@ def test_records_outlive_the_run_directories(results, tmp_path):
 
 def test_again_gives_the_same_bytes(results):
     runs_root, results_root = results
+    front = (results_root / "README.md").read_text()
+    assert (
+        '<source media="(prefers-color-scheme: dark)" srcset="figures/verdicts-dark.svg">' in front
+    )
     before = {p: p.read_bytes() for p in results_root.rglob("*") if p.is_file()}
     assert any(path.suffix == ".svg" for path in before)
     said = writing.regenerate(runs_root, results_root, [PAPER])
@@ -245,11 +255,107 @@ def test_index_gives_the_verdict_with_its_figures(results):
     # than 0.2 points and a tenth of 1.0 %.
     assert table_row(text, "toy") == [
         "toy", "test error", "1.0 (Table 1)", "1.000 ± 0.060", "3", "+0.000", "0.702 to 1.298",
-        "inconclusive",
+        "inconclusive", "no",
     ]  # fmt: skip
-    assert table_row(text, "never")[-1] == "not run"
+    assert table_row(text, "never")[-2:] == ["not run", "–"]
     assert table_row(text, "The other is better.")[-1] == "not run"
     assert "[Toys](toys.md)" in text
+
+
+def judged_runs(*left_out):
+    """Toys of each verdict: for three runs 0.01 apart the interval is +- 0.0497."""
+    toys = {
+        "same": (1.0, 1.01, 3),
+        "lower": (1.0, 0.8, 3),
+        "higher": (1.0, 1.3, 5),
+        "early": (1.0, 1.3, 2),
+        "once": (1.0, 1.0, 1),
+        "chance": (1.0, 1.054, 3),
+        "never": (1.0, 1.0, 0),
+    }
+    toys = {name: facts for name, facts in toys.items() if name not in left_out}
+    experiments = [experiment(name, reported) for name, (reported, _, _) in toys.items()]
+    runs = [
+        record(toy, seed, mean + (0.01 * (seed - 1) if n == 3 else 0.01 * (-1) ** seed))
+        for toy, (_, mean, n) in zip(experiments, toys.values(), strict=True)
+        for seed in range(n)
+    ]
+    wide = experiment("wide")
+    runs += [record(wide, seed, 1.0 + 0.2 * (seed - 1)) for seed in range(3)]
+    return runs, Paper("toys", "Toys", "Someone", "1998", (*experiments, wide))
+
+
+def test_verdicts_are_counted_and_chance_is_said(tmp_path):
+    runs, paper = judged_runs("lower", "early")  # four groups have a spread: nothing is fitted
+    runs_root, results_root = roots(tmp_path, runs)
+    writing.regenerate(runs_root, results_root, [paper], figures=False)
+    text = (results_root / "README.md").read_text()
+    counted = "1 reproduced, 0 better, 2 worse, 1 inconclusive; 1 provisional; 1 not run."
+    # the p of "chance" is 0.043 (4.68 errors out, on 2 degrees); of four it counts three times
+    chance = "Of 4 judged rows 0.2 would fall outside by chance alone; 2 do. \\*: inside after"
+    assert f"{counted} {chance} Holm's correction for all judged rows." in text
+    assert table_row(text, "same")[4:] == ["3", "+0.010", "0.960 to 1.060", "reproduced", "yes"]
+    assert table_row(text, "higher")[4] == "5 (2 added)"
+    assert table_row(text, "chance")[-2:] == ["worse\\*", "yes"]
+    assert table_row(text, "once")[-2:] == ["provisional: inconclusive", "–"]
+    assert "<picture>" not in text and "Fewer than five groups" in " ".join(text.split())
+
+
+def test_the_page_says_what_is_known_of_the_spread_and_who_lies_outside(tmp_path):
+    factors = [0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4] * 3
+    spreads = [*(0.0707 * factor for factor in factors), 0.9]
+    toys = [experiment(f"toy{place}") for place in range(len(spreads))]
+    runs = [
+        record(toy, seed, 1.0 + step * (seed - 1))
+        for toy, step in zip(toys, spreads, strict=True)
+        for seed in range(3)
+    ]
+    paper = Paper("toys", "Toys", "Someone", "1998", tuple(toys))
+    runs_root, results_root = roots(tmp_path, runs)
+    seen = spread.observed(runs, toys)
+    prior = spread.fit(seen)
+    (results_root / "figures").mkdir(parents=True)
+    path = spread_figure.draw(seen, prior, results_root / "figures" / "spread.svg")
+    writing.regenerate(runs_root, results_root, [paper], figures=False)
+    text = " ".join((results_root / "README.md").read_text().split())
+    told = f"25 groups of plain runs at paper scale it is {prior.kappa:.2f} e/(2N), worth "
+    assert f"Fitted to the {told}{prior.degrees:.1f} degrees of freedom" in text
+    expected = 100 * (prior.kappa * 0.01 / 20_000) ** 0.5
+    outside = f"1 does: toy24, far outside, whose 3 runs vary by 0.900 points where {expected:.3f}"
+    assert f"By chance alone 1.2 of them would lie outside of the band; {outside}" in text
+    assert "![Observed spread beside the expected one](figures/spread.svg)" in text
+    words = texts(path)
+    assert "toy24, 3 runs (outside)" in words and "toy7, 3 runs" in words and "expected" in words
+    assert spread_figure.draw(seen[:4], spread.NOTHING, tmp_path / "none.svg") is None
+
+
+def test_the_pictures_say_each_verdict_in_words_and_in_form(tmp_path):
+    runs, paper = judged_runs()
+    rows = verdict.table(runs, paper.experiments, spread.NOTHING)
+    names = dict.fromkeys((e.name for e in paper.experiments), "toys")
+    for name, inks in glance.FILES.items():
+        assert glance.draw(rows, names, tmp_path / name, inks) == tmp_path / name
+        said = texts(tmp_path / name)
+        for row in rows:
+            assert (row.experiment in said) == (row.n > 0)
+        for word in ("reproduced", "better", "worse*", "inconclusive", "provisional: worse"):
+            assert word in said
+        assert {"1 reproduced", "2 worse", "2 provisional", "1 not run"} <= set(said)
+        assert any("hollow" in line and "Holm" in line for line in said)
+        svg = (tmp_path / name).read_text()
+        for row in (row for row in rows if row.n):  # hollow: in the colour of the page
+            fill = inks.page if row.provisional else inks.of(row.word)
+            assert f"fill: {fill}; stroke: {inks.of(row.word)}".lower() in svg
+    assert glance.draw([row for row in rows if not row.n], names, tmp_path / "none.svg") is None
+    assert len(set(glance.SHAPES.values())) == 4
+
+
+def test_an_interval_that_reaches_far_beyond_the_picture_is_cut(tmp_path):
+    far = experiment("far")
+    rows = verdict.table([record(far, k, 50.0 + k) for k in range(3)], [far], spread.NOTHING)
+    glance.draw(rows, {"far": "toys"}, tmp_path / "far.svg")
+    said = set(texts(tmp_path / "far.svg"))
+    assert {"+50.00", "± 4.97", "worse", "+4"} <= said and "+5" not in said
 
 
 def test_page_of_a_paper(results):
@@ -277,7 +383,7 @@ def test_short_runs_stand_apart_with_their_band(tmp_path):
     paper = Paper("toys", "Toys", "Someone", "1998", (toy,), ())
     writing.regenerate(runs_root, results_root, [paper], figures=False)
     text = (results_root / "toys.md").read_text()
-    assert table_row(text, "toy")[-3] == "not run"
+    assert table_row(text, "toy")[-4] == "not run"
     short = text[text.index("## Short scale") :]
     assert table_row(short, "toy")[-3:] == ["3", "0.500 to 0.900", "NO"]
 
@@ -301,7 +407,7 @@ def test_stale_runs_are_listed_apart(tmp_path):
     runs_root, results_root = roots(tmp_path, [record(experiment("toy", variant=1), 0, 1.0)])
     writing.regenerate(runs_root, results_root, [PAPER], figures=False)
     text = (results_root / "toys.md").read_text()
-    assert table_row(text[text.index("## Former recipes") :], "toy")[-1] == "stale"
+    assert table_row(text[text.index("## Former recipes") :], "toy")[-2] == "stale"
 
 
 def test_records_of_experiments_that_are_gone_are_said(tmp_path):
@@ -368,7 +474,7 @@ def test_numbers_without_an_experiment_are_listed_as_not_run(tmp_path):
     networks = (trained, Network("large", dict, reported=numbers), Network("other", dict))
     several = (Reported("test_top5_error", 3.57, "Table 5", "ensemble"),)
     paper = Paper("toys", "Toys", "Someone", "1998", (TOY,), networks, reported=several)
-    text = pages.paper_page(paper, [], tmp_path)
+    text = page_of(paper, tmp_path)
     lines = text[text.index("## Numbers without an experiment") :].split("\n\n")[1].splitlines()
     assert lines[2:] == [
         f"| {TOY.network.name} | test error | 12.0 (Table 4, another dataset) | not run |",
@@ -376,16 +482,17 @@ def test_numbers_without_an_experiment_are_listed_as_not_run(tmp_path):
         "| large | test top5 error, multi-scale | 7.76 (Table 3) | not run |",
         "| several | test top5 error, ensemble | 3.57 (Table 5) | not run |",
     ]
-    assert table_row(text, "toy")[-3] == "not run"
+    assert table_row(text, "toy")[-4] == "not run"
     place = "toys.md#numbers-without-an-experiment"
-    front = pages.front_page([paper], [], speed=False)
+    rows = verdict.table([], paper.experiments, spread.NOTHING)
+    front = pages.front_page([paper], [], rows, ([], spread.NOTHING), tmp_path, speed=False)
     assert f"numbers without an experiment: [toys.md]({place})" in front
 
 
 def test_the_papers_own_spread_is_printed(tmp_path):
     number = Reported("test_error", 6.61, "Table 6", std=0.16, runs=5, chosen="mean of five")
     paper = Paper("toys", "Toys", "Someone", "1998", (experiment("toy", (number,)),), ())
-    text = pages.paper_page(paper, [], tmp_path)
+    text = page_of(paper, tmp_path)
     assert table_row(text, "toy")[2] == "6.61 ± 0.16 (Table 6; mean of five)"
 
 
@@ -439,7 +546,7 @@ def rows(text):
 def test_deviations_that_all_experiments_share_are_said_once(tmp_path):
     one = experiment("one", differs=("Shared.", "A."), chosen=("Free.", "C."))
     two = experiment("two", differs=("Shared.", "B."), chosen=("Free.",))
-    text = pages.paper_page(Paper("toys", "Toys", "Someone", "1998", (one, two)), [], tmp_path)
+    text = page_of(Paper("toys", "Toys", "Someone", "1998", (one, two)), tmp_path)
     assert text.count("- Shared.") == text.count("- Free.") == 1
     shared, first, second = re.split("^### .*$", text, flags=re.MULTILINE)
     assert "All of them differ from the paper:\n\n- Shared." in shared
@@ -451,10 +558,10 @@ def test_deviations_that_all_experiments_share_are_said_once(tmp_path):
 
 def test_what_differs_and_what_was_chosen_stand_apart(tmp_path):
     one = experiment("one", differs=("The rate is half as large.",), chosen=("Zeros surround it.",))
-    text = pages.paper_page(Paper("toys", "Toys", "Someone", "1998", (one,)), [], tmp_path)
+    text = page_of(Paper("toys", "Toys", "Someone", "1998", (one,)), tmp_path)
     assert "Differs from the paper:\n\n- The rate is half as large." in text
     assert "Chosen here, where the paper does not say:\n\n- Zeros surround it." in text
-    bare = pages.paper_page(Paper("toys", "Toys", "S", "1998", (experiment("b"),)), [], tmp_path)
+    bare = page_of(Paper("toys", "Toys", "S", "1998", (experiment("b"),)), tmp_path)
     assert "No difference from the paper is known." in bare
 
 

@@ -13,6 +13,7 @@ import run_records
 from run_records import experiment, record
 
 from repro.errors import RunError
+from repro.networks import initial_weights
 from repro.records.journal import Journal
 from repro.training import checkpoint, resuming
 
@@ -45,9 +46,11 @@ def save(journal, passes, values=None, **changes):
     return checkpoint.save(journal.checkpoints, update, values or variables(passes), progress)
 
 
-def begin(tmp_path, seed=3, scale="short", **changes):
+def begin(tmp_path, seed=3, scale="short", drawn=initial_weights.VERSION, **changes):
+    """drawn: what run.json says of initial weights; None as in runs whose backend drew them."""
     journal = Journal.create(tmp_path, "toy", scale, seed)
-    journal.write_run(record(TOY, seed, 9.0, scale=scale, **changes)["run"])
+    run = record(TOY, seed, 9.0, scale=scale, **changes)["run"]
+    journal.write_run(run | ({"initial_weights": drawn} if drawn else {}))
     return journal
 
 
@@ -421,6 +424,22 @@ def test_its_journal_cannot_be_mended_and_no_checkpoint_is_lost(journal):
     assert restored(journal)[:2] == (same(3), 3)
     follow(raised, journal)
     assert restored(journal)[:2] == ([], None)
+
+
+@pytest.mark.parametrize("drawn", [None, "numpy philox 0"])
+def test_a_run_does_not_start_anew_from_other_initial_weights_than_it_says(drawn, tmp_path):
+    journal = begin(tmp_path, drawn=drawn)
+    journal.append(line(1))
+    before = (journal.path / "metrics.jsonl").read_bytes()
+    with pytest.raises(RunError, match="no checkpoint to resume from; start a new run: ") as raised:
+        restored(journal)
+    assert "\n" not in str(raised.value)
+    assert (journal.path / "metrics.jsonl").read_bytes() == before
+    state = save(journal, 1)  # with a checkpoint, they do not matter any more
+    assert restored(journal) == (same(1), 1, [])
+    state.write_bytes(b"")
+    with pytest.raises(RunError, match=r"cannot use its checkpoint: .*; start a new run: "):
+        restored(journal)
 
 
 def test_a_checkpoint_of_an_earlier_version_is_none_of_a_run_with_a_seal(journal):

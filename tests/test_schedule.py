@@ -94,6 +94,18 @@ def test_the_warm_up_ends_once_the_training_error_is_low_enough():
     assert seen == [0.01, 0.01, 0.1, 0.1]
 
 
+def test_at_short_scale_alone_the_rate_rises_in_twenty_equal_steps():
+    recipe = dataclasses.replace(counting(64_000, rate=0.1, falls=None), short_ramp=200)
+    plan, state = Schedule(recipe, 50_000, SHAPE, "short"), State()
+    assert cuts(plan, state, 0) == [*range(10, 200, 10), 391]
+    seen = [plan.rate(State(update=update)) for update in range(0, 400)]
+    expected = [0.1 * min(1.0, (update // 10 + 1) / 20) for update in range(0, 400)]
+    assert seen == pytest.approx(expected)
+    for scale in ("paper", "smoke"):
+        plan = Schedule(recipe, 50_000, SHAPE, scale)
+        assert cuts(plan, State(), 0) == [391] and plan.rate(State()) == 0.1
+
+
 def test_weights_with_rates_of_their_own_have_none_in_the_schedule():
     plan = Schedule(catalog.experiment("lenet5-digits").recipe, 1437, SHAPE, "short")
     assert plan.rate(State()) is None

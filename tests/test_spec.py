@@ -175,6 +175,7 @@ def test_the_digest_knows_one_method_from_another_with_the_same_fields():
     [
         {"chosen": ("It is small.",), "differs": ("It is smaller.",)},
         {"title": "Another title", "note": "a note", "name": "other"},
+        {"seeds": 5},
         {"reported": (Reported("test_error", 1.0, "Table 1"),)},
         {"recipe": dataclasses.replace(EXPERIMENT.recipe, training_error_measured=True)},
     ],

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import json
 import logging
+import math
 import os
 import shutil
 import socket
@@ -15,11 +16,12 @@ import threading
 import time
 
 import pytest
+import run_records
 
-from repro import cli
-from repro.errors import RunError, UsageError
+from repro import catalog, cli
+from repro.errors import DataError, RunError, UsageError
 from repro.locks import locked
-from repro.records import stores, tracking
+from repro.records import parents, stores, tracking
 
 SEEN = {"running_error": 50.0, "images_per_second": 66.6}
 PASSES = [
@@ -157,7 +159,7 @@ def closed_port():
 
 def test_a_finished_run_is_logged_whole(client, tmp_path):
     run_dir = write_run(tmp_path / "toy-digits-whole")
-    answer = tracking.sync(run_dir, verdict="inconclusive")
+    answer = tracking.sync(run_dir)
     assert answer["points"] == CURVE_POINTS + FINAL_POINTS
     assert answer["status"] == "FINISHED"
     assert tracking.logged_run_id(run_dir) == answer["mlflow_run_id"]
@@ -189,7 +191,6 @@ def test_a_finished_run_is_logged_whole(client, tmp_path):
     assert tags["backend"] == "tensorflow"
     assert tags["devices"] == "CPU:0"
     assert tags["commit"] == "abcdef"
-    assert tags["verdict"] == "inconclusive"
     assert tags["deviations"] == "The data is smaller.\nThe paper is invented."
     assert tags["reported.test_error"] == "0.95 (section III)"
     assert "- The paper is invented." in tags["mlflow.note.content"]
@@ -239,20 +240,6 @@ def test_a_second_sync_adds_nothing(client, store, tmp_path):
         [first["mlflow_experiment_id"]], f"tags.`repro.run_id` = '{identity(run_dir.name)}'"
     )
     assert len(named) == 1
-
-
-def test_the_verdict_is_a_tag_that_is_kept_changed_and_taken_away(client, tmp_path):
-    run_dir = write_run(tmp_path / "toy-digits-judged")
-
-    def tag(**verdict):
-        run_id = tracking.sync(run_dir, **verdict)["mlflow_run_id"]
-        return client.get_run(run_id).data.tags.get("verdict")
-
-    assert tag(verdict="") is None
-    assert tag(verdict="inconclusive") == "inconclusive"
-    assert tag() == "inconclusive"
-    assert tag(verdict="worse") == "worse"
-    assert tag(verdict="") is None
 
 
 def test_a_run_is_followed_pass_by_pass(client, tmp_path):
@@ -557,10 +544,11 @@ def test_a_database_of_another_schema_is_not_well(copied):
 
 def test_the_run_table_has_what_one_looks_for(client, tmp_path):
     run_dir = write_run(tmp_path / "toy-digits-columns")
-    answer = tracking.sync(run_dir, verdict="worse")
-    run = client.get_run(answer["mlflow_run_id"])
-    shown = {f"metrics.`{name}`" for name in run.data.metrics}
-    shown |= {f"tags.`{name}`" for name in run.data.tags}
+    answer = tracking.sync(run_dir)
+    (above,) = parents.sync("toy", lambda _: [summary(run_dir, verdict="worse")])
+    run, parent = (client.get_run(a["mlflow_run_id"]) for a in (answer, above))
+    shown = {f"metrics.`{name}`" for r in (run, parent) for name in r.data.metrics}
+    shown |= {f"tags.`{name}`" for r in (run, parent) for name in r.data.tags}
     experiment = client.get_experiment(answer["mlflow_experiment_id"])
     view = json.loads(experiment.tags["mlflow.sharedViewState.repro"])
     assert set(view["selectedColumns"]) <= shown
@@ -568,6 +556,13 @@ def test_the_run_table_has_what_one_looks_for(client, tmp_path):
     assert run.data.metrics["reported"] == 0.95
     assert run.data.metrics["difference"] == pytest.approx(9.05)
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+    charts = json.loads(experiment.tags["mlflow.sharedViewState.repro-charts"])
+    drawn = [chart.get("selectedMetricKeys", ()) for chart in charts["compareRunCharts"]]
+    assert ["reported", "measured"] in drawn
+    chosen = client.search_runs([experiment.experiment_id], charts["searchFilter"])
+    assert parent.info.run_id in {r.info.run_id for r in chosen}
+    assert run.info.run_id not in {r.info.run_id for r in chosen}
 
 
 def test_a_short_run_is_not_laid_beside_the_paper(client, tmp_path):
@@ -581,13 +576,13 @@ def test_a_record_is_logged_like_the_run_directory_it_was_made_from(client, tmp_
     run_dir = write_run(tmp_path / "toy-digits-recorded")
     journal = tracking.Journal.open(run_dir)
     record = {"run": journal.run(), "passes": journal.passes(), "result": journal.result()}
-    (answer,) = tracking.sync_records([record], {record["run"]["id"]: "better"})
+    answer = tracking.sync_record(record)
     assert answer["run"] == "toy-digits #3"
     assert answer["points"] == CURVE_POINTS + FINAL_POINTS
     run = client.get_run(answer["mlflow_run_id"])
-    assert (run.info.status, run.data.tags["verdict"]) == ("FINISHED", "better")
+    assert run.info.status == "FINISHED"
     assert [f.path for f in client.list_artifacts(run.info.run_id)] == ["record.json"]
-    assert [a["points"] for a in tracking.sync_records([record], {})] == [0]
+    assert tracking.sync_record(record)["points"] == 0
     assert tracking.sync(run_dir)["mlflow_run_id"] == answer["mlflow_run_id"]
 
 
@@ -597,7 +592,9 @@ def test_the_page_has_a_link_for_each_paper(client, store, tmp_path, monkeypatch
         started = []
         patch.setattr(os, "execve", lambda *what: started.append(what) or sys.exit())
         cli.main(["ui", "--port", str(closed_port())])
-    assert "workflowType=machine_learning&viewStateShareKey=repro" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    for view in ("repro", "repro-charts"):
+        assert f"workflowType=machine_learning&viewStateShareKey={view}\n" in told
     ((_, command, environment),) = started
     assert environment["MLFLOW_BACKEND_STORE_URI"] == f"sqlite:///{store / 'mlflow.db'}"
     assert not [word for word in command if "mlflow.db" in word]
@@ -674,3 +671,164 @@ def test_a_run_that_failed_in_mlflow_and_finished_later_is_finished_there(client
     (run_dir / "result.json").write_text(json.dumps(RESULT))
     answer = tracking.sync(run_dir)
     assert client.get_run(answer["mlflow_run_id"]).info.status == "FINISHED"
+
+
+# ---------------------------------------------------------------------------- seeds and parents
+
+
+def summary(*run_dirs, identity="a", metrics=None, verdict="reproduced", counted=None, **changes):
+    ids = [json.loads((run_dir / "run.json").read_text())["id"] for run_dir in run_dirs]
+    counted = ids if counted is None else ids[:counted]
+    figures = {"test_error": 10.0, "measured": 10.0, "reported": 9.5, "difference": 0.5}
+    facts = {
+        "name": "toy-digits",
+        "tags": {"kind": "group", "verdict": verdict, "seed": "2 seeds", "scale": "paper"},
+        "started": "2026-11-20T10:00:00+00:00",
+        "ended": "2026-11-20T10:00:05+00:00",
+    }
+    return parents.Summary(
+        identity=hashlib.md5(f"{ids}{identity}".encode()).hexdigest(),
+        metrics={**figures, "std": 0.25, "n": 2} if metrics is None else metrics,
+        runs={run_id: verdict if run_id in counted else "" for run_id in ids},
+        **{**facts, **changes},
+    )
+
+
+@pytest.fixture
+def two_seeds(client, tmp_path):
+    """Run directories of two seeds, logged, and a function that gives their MLflow runs."""
+    run_dirs = [write_run(tmp_path / f"toy-digits-{tmp_path.name}-{k}") for k in range(2)]
+    ids = [tracking.sync(run_dir)["mlflow_run_id"] for run_dir in run_dirs]
+    return run_dirs, lambda: [client.get_run(run_id) for run_id in ids]
+
+
+def family(client, parent):
+    run = client.get_run(parent)
+    wanted = f"tags.`mlflow.parentRunId` = '{parent}'"
+    return {child.info.run_id for child in client.search_runs([run.info.experiment_id], wanted)}
+
+
+def test_seeds_are_folded_under_a_parent_that_says_what_they_come_to(client, two_seeds):
+    run_dirs, seeds = two_seeds
+    asked = []
+    whole = summary(*run_dirs, counted=1)
+    (answer,) = parents.sync("toy", lambda ids: asked.append(set(ids)) or [whole])
+    assert set(whole.runs) <= asked[0]
+    parent = client.get_run(answer["mlflow_run_id"])
+    assert parent.info.run_name == "toy-digits"
+    assert (parent.info.status, parent.info.end_time - parent.info.start_time) == ("FINISHED", 5000)
+    assert parent.data.metrics == whole.metrics
+    assert parent.data.tags["verdict"] == "reproduced"
+    assert [r.data.tags["mlflow.parentRunId"] for r in seeds()] == [parent.info.run_id] * 2
+    assert [r.data.tags.get("verdict") for r in seeds()] == ["reproduced", None]
+
+
+def test_a_second_time_nothing_is_added_and_what_changed_is_changed(client, store, two_seeds):
+    run_dirs, seeds = two_seeds
+    (first,) = parents.sync("toy", lambda _: [summary(*run_dirs)])
+    points = stored_points(store)
+    (again,) = parents.sync("toy", lambda _: [summary(*run_dirs)])
+    assert (again["points"], again["mlflow_run_id"]) == (0, first["mlflow_run_id"])
+    assert stored_points(store) == points
+    tags = {"kind": "group", "verdict": "", "seed": "1 seed", "scale": "paper"}
+    less = summary(
+        *run_dirs, metrics={"test_error": 11.0}, verdict="", name="other", tags=tags, counted=0
+    )
+    for points in (6, 0):  # five figures are gone: they become "not a number", once
+        (changed,) = parents.sync("toy", lambda _: [less])
+        assert (changed["points"], changed["mlflow_run_id"]) == (points, first["mlflow_run_id"])
+    parent = client.get_run(first["mlflow_run_id"])
+    assert parent.data.metrics["test_error"] == 11.0
+    assert math.isnan(parent.data.metrics["reported"])
+    assert (parent.info.run_name, parent.data.tags["seed"]) == ("other", "1 seed")
+    assert "verdict" not in parent.data.tags
+    assert [r.data.tags.get("verdict") for r in seeds()] == [None, None]
+
+
+def test_two_processes_at_once_make_one_parent(client, two_seeds):
+    run_dirs, _ = two_seeds
+    answers = []
+
+    def sync():
+        answers.extend(parents.sync("toy", lambda _: [summary(*run_dirs)]))
+
+    threads = [threading.Thread(target=sync) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({answer["mlflow_run_id"] for answer in answers}) == 1
+    assert sorted(answer["points"] for answer in answers) == [0, 0, 6]
+
+
+def test_a_second_parent_that_a_server_let_in_is_taken_away(client, two_seeds):
+    run_dirs, seeds = two_seeds
+    whole = summary(*run_dirs)
+    experiment_id = seeds()[0].info.experiment_id
+    both = [
+        client.create_run(experiment_id, tags={parents.GROUP_ID: whole.identity}).info.run_id
+        for _ in range(2)
+    ]
+    foreign = client.create_run(experiment_id).info.run_id  # of which no record is here
+    client.set_tag(foreign, parents.PARENT, both[1])
+    (answer,) = parents.sync("toy", lambda _: [whole])
+    kept = answer["mlflow_run_id"]
+    gone = (set(both) - {kept}).pop()
+    assert kept in both
+    assert client.get_run(gone).info.lifecycle_stage == "deleted"
+    assert family(client, kept) >= {r.info.run_id for r in seeds()}
+    assert foreign in family(client, kept)
+
+
+def test_seeds_of_another_group_leave_their_parent(client, two_seeds):
+    run_dirs, seeds = two_seeds
+    (before,) = parents.sync("toy", lambda _: [summary(*run_dirs)])
+    (one,) = parents.sync("toy", lambda _: [summary(run_dirs[0], identity="b")])
+    former = client.get_run(before["mlflow_run_id"])
+    assert former.info.lifecycle_stage == "active"  # the other seed is still there
+    (two,) = parents.sync("toy", lambda _: [summary(run_dirs[1], identity="b")])
+    former = client.get_run(before["mlflow_run_id"])
+    assert former.info.lifecycle_stage == "deleted"
+    above = [r.data.tags["mlflow.parentRunId"] for r in seeds()]
+    assert above == [one["mlflow_run_id"], two["mlflow_run_id"]]
+
+
+def test_a_parent_that_was_deleted_is_made_again(client, two_seeds):
+    run_dirs, seeds = two_seeds
+    (before,) = parents.sync("toy", lambda _: [summary(*run_dirs)])
+    client.delete_run(before["mlflow_run_id"])
+    (after,) = parents.sync("toy", lambda _: [summary(*run_dirs)])
+    assert after["mlflow_run_id"] != before["mlflow_run_id"]
+    assert family(client, after["mlflow_run_id"]) == {r.info.run_id for r in seeds()}
+
+
+def test_what_is_wrong_with_a_record_is_not_called_a_failure_of_mlflow(client, two_seeds):
+    def damaged(_):
+        raise DataError("this record is damaged")
+
+    with pytest.raises(DataError, match=r"^this record is damaged$"):
+        parents.sync("toy", damaged)
+
+
+def test_a_sync_gives_the_seeds_of_an_experiment_their_parent(
+    client, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results" / "runs").mkdir(parents=True)
+    lenet5 = catalog.experiment("lenet5-mnist")  # 0.95 % in the paper
+    made = [run_records.record(lenet5, k, 0.9 + k / 20, paper="lenet5") for k in range(3)]
+    for record in made:
+        run_records.seal_run(tmp_path / "runs", record)
+    assert cli.main(["sync", "--json"]) == 0
+    *_, answer = json.loads(capsys.readouterr().out)
+    assert answer["parent"] == "lenet5-mnist"
+    parent = client.get_run(answer["mlflow_run_id"])
+    figures = parent.data.metrics
+    assert (figures["reported"], figures["n"]) == (0.95, 3)
+    assert figures["measured"] == figures["test_error"] == pytest.approx(0.95)  # mean of the three
+    assert figures["std"] == pytest.approx(0.05)
+    assert figures["low"] < 0.95 < figures["high"]
+    assert parent.data.tags["verdict"] == "reproduced"
+    assert len(family(client, parent.info.run_id)) == 3
+    assert cli.main(["sync", "--json"]) == 0
+    assert {a["points"] for a in json.loads(capsys.readouterr().out)} == {0}

@@ -144,7 +144,9 @@ def test_averages_of_the_weights_are_tested_and_training_goes_on_without_them(
     train, test = (datasets.load("digits", name) for name in ("train", "test"))
     steps = preprocessing.fit(recipe.preprocessing, train.images)
     score = evaluation.scorer(model, recipe.loss)
-    by_hand = evaluation.evaluate(score, preprocessing.apply(steps, test.images), test.labels)
+    by_hand = evaluation.evaluate(
+        score, preprocessing.apply(steps, test.images), test.labels
+    ).metrics
     final = runs[1].result()["metrics"]["single-view"]
     assert final["test_wrong"] == by_hand["wrong"]
     assert final["test_loss"] == pytest.approx(by_hand["loss"], rel=1e-5)

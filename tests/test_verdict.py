@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 from run_records import experiment, failed, record
 
-from repro.errors import DataError
+from repro.errors import DataError, UsageError
 from repro.jsonable import as_json
 from repro.judging import bands, explain, groups, statistics, verdict
+from repro.judging.spread import NOTHING, Prior
 from repro.spec import Band, Reported
 
 FIVE = [0.94, 0.95, 0.96, 0.97, 0.98]  # mean 0.96; squares 0.0010, so s = sqrt(0.00025)
 FIVE_HALF = 2.776445 * math.sqrt(0.00025) * math.sqrt(1.2)  # t(0.975, 4) from a printed table
 
 
-def judged(values, reported, **paper):
-    return verdict.judge(values, Reported("test_error", reported, "Table 1", **paper))
+def judged(values, reported, prior=NOTHING, images=None, seeds=3, **paper):
+    number = Reported("test_error", reported, "Table 1", **paper)
+    return verdict.judge(values, number, prior, images, seeds)
 
 
 # ---------------------------------------------------------------------------- one verdict
@@ -46,10 +48,31 @@ def test_the_side_on_which_the_paper_lies_decides(reported, expected):
     assert judged(FIVE, reported).verdict == expected
 
 
-@pytest.mark.parametrize("values", [[0.95], [0.95, 0.95]])
-def test_fewer_than_three_seeds_are_inconclusive(values):
-    assert judged(values, 0.95).verdict == "inconclusive"
-    assert judged(values, 5.0).verdict == "inconclusive"
+@pytest.mark.parametrize(
+    ("values", "reported", "expected"),
+    [
+        ([0.95], 0.95, "provisional: inconclusive"),  # it has no spread
+        ([0.95], 5.0, "provisional: inconclusive"),
+        ([0.95, 0.95], 0.95, "provisional: reproduced"),
+        ([0.95, 0.95], 5.0, "provisional: better"),
+        ([0.95, 0.96], 0.1, "provisional: worse"),
+        ([0.90, 1.00], 0.95, "provisional: inconclusive"),  # +- 12.7062 x 0.0707 x 1.2247
+    ],
+)
+def test_fewer_seeds_than_planned_are_provisional(values, reported, expected):
+    assert judged(values, reported).verdict == expected
+
+
+def test_an_experiment_says_how_many_seeds_make_a_verdict():
+    assert judged(FIVE, 0.95, seeds=6).verdict == "provisional: reproduced"
+    assert experiment().seeds == 3
+    toy = experiment(seeds=5)
+    four = [record(toy, seed, 1.0) for seed in range(4)]
+    assert [row.verdict for row in rows_of(four, toy)] == ["provisional: reproduced"]
+    (row,) = rows_of([record(TOY, seed, 1.0) for seed in range(5)])
+    assert (row.verdict, row.planned, row.added) == ("reproduced", 3, 2)
+    with pytest.raises(UsageError, match=r"Experiment\.seeds=2: accepted is a whole number from 3"):
+        experiment(seeds=2)
 
 
 def test_no_seed_is_not_run():
@@ -58,7 +81,7 @@ def test_no_seed_is_not_run():
 
 def test_one_seed_has_no_spread():
     judgement = judged([1.05], 0.95)
-    assert judgement.std is None and judgement.low is None
+    assert judgement.std is None and judgement.low is None and judgement.equivalent is None
     assert judgement.difference == pytest.approx(0.1)
 
 
@@ -91,7 +114,7 @@ def test_prediction_interval_holds_one_more_run_in_95_of_100(n):
     rng = np.random.default_rng(n)
     runs = rng.normal(size=(40_000, n + 1))
     seen, more = runs[:, :n], runs[:, n]
-    half = statistics.prediction_half_width(1.0, n) * seen.std(axis=1, ddof=1)
+    half = statistics.prediction(1.0, n, n - 1).half_width() * seen.std(axis=1, ddof=1)
     assert np.mean(np.abs(more - seen.mean(axis=1)) <= half) == pytest.approx(0.95, abs=0.005)
 
 
@@ -100,8 +123,179 @@ def test_welch_interval_is_that_of_scipy_stats():
 
     a, b = [6.5, 6.7, 6.4, 6.9, 6.6], [6.9, 7.4, 7.0]
     interval = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
-    half = statistics.welch_half_width(np.std(a, ddof=1), 5, np.std(b, ddof=1), 3)
-    assert half == pytest.approx((interval.high - interval.low) / 2)
+    apart = statistics.welch(np.std(a, ddof=1), 5, 4, np.std(b, ddof=1), 3, 2)
+    assert apart.half_width() == pytest.approx((interval.high - interval.low) / 2)
+    difference = np.mean(a) - np.mean(b)
+    assert apart.p(difference) == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
+    alike = statistics.welch(0.0, 5, 4, 0.0, 3, 2)
+    assert (alike.half_width(), alike.p(0.0), alike.p(0.1)) == (0.0, 1.0, 0.0)
+
+
+def test_a_clear_miss_is_one_however_wide_the_interval():
+    """LeCun et al. 1998, Figure 9: 3.05 % for 300-100; five seeds here gave 3.732 +- 0.186."""
+    d = 0.18606 / math.sqrt(2.5)
+    values = [3.732 + k * d for k in (-2, -1, 0, 1, 2)]
+    judgement = judged(values, 3.05)
+    half = 2.776445 * 0.18606 * math.sqrt(1.2)
+    assert half > 0.305  # wider than the tolerance, a tenth of 3.05
+    assert judgement.low == pytest.approx(3.732 - half, abs=1e-5) and judgement.low > 3.05
+    assert judgement.verdict == "worse"
+
+
+@pytest.mark.parametrize(
+    ("reported", "verdict_", "equivalent"),
+    [
+        (0.96, "reproduced", True),
+        (0.96 + FIVE_HALF + 1e-3, "better", True),  # surely lower, by a tolerable 0.049
+        (0.80, "worse", True),  # t(0.95, 4) = 2.131847: 0.16 + 0.0369 is below 0.2
+        (0.79, "worse", False),
+    ],
+)
+def test_two_numbers_may_differ_for_sure_and_be_equivalent(reported, verdict_, equivalent):
+    judgement = judged(FIVE, reported)
+    assert (judgement.verdict, judgement.equivalent) == (verdict_, equivalent)
+
+
+def test_equivalence_is_two_one_sided_tests():
+    from scipy import stats
+
+    # Five values a step apart; the reported one is a sixth: the error is s sqrt(6/5).
+    for reported in np.linspace(0.7, 1.25, 56):
+        error, apart = math.sqrt(0.00025) * math.sqrt(6 / 5), 0.96 - reported
+        above = stats.t.sf((apart + 0.2) / error, 4)  # against "lower by 0.2 points or more"
+        below = stats.t.cdf((apart - 0.2) / error, 4)  # against "higher by 0.2 points or more"
+        assert judged(FIVE, reported).equivalent == (max(above, below) <= 0.05)
+        both = 2 * stats.t.sf(abs(apart) / error, 4)
+        assert judged(FIVE, reported).p == pytest.approx(both, rel=1e-6)
+
+
+# ---------------------------------------------------------------------------- what is known before
+
+KNOWN = Prior(kappa=0.8, degrees=6.0)
+
+
+def test_moderated_intervals_are_those_of_smyth():
+    """Written out with scipy: Smyth 2004, section 4; s0^2 = kappa e / (2N)."""
+    from scipy import stats
+
+    for values in ([8.45, 8.65, 8.85], [8.6, 8.7], [8.55, 8.6, 8.65, 8.7, 8.75]):
+        n, mean = len(values), np.mean(values)
+        known = 1e4 * 0.8 * (mean / 100) / (2 * 10_000)  # in square points
+        mixed = (6 * known + (n - 1) * np.var(values, ddof=1)) / (6 + n - 1)
+        low, high = stats.t.interval(0.95, 6 + n - 1, mean, math.sqrt(mixed * (1 + 1 / n)))
+        judgement = judged(values, 8.75, KNOWN, 10_000)
+        assert (judgement.low, judgement.high) == pytest.approx((low, high))
+        assert judgement.spread == pytest.approx(math.sqrt(mixed))
+        assert judgement.std == pytest.approx(np.std(values, ddof=1))
+        assert judgement.degrees == 6 + n - 1
+        assert judgement.verdict == "provisional: " * (n < 3) + "reproduced"
+
+
+def test_one_seed_has_the_interval_of_what_is_known():
+    from scipy import stats
+
+    error = 100 * math.sqrt(0.8 * 0.0865 / 20_000) * math.sqrt(2)
+    low, high = stats.t.interval(0.95, 6, 8.65, error)
+    judgement = judged([8.65], 8.75, KNOWN, 10_000)
+    assert (judgement.low, judgement.high) == pytest.approx((low, high))
+    assert (judgement.std, judgement.verdict) == (None, "provisional: reproduced")
+    assert judged([8.65], low - 0.01, KNOWN, 10_000).verdict == "provisional: worse"
+
+
+def test_the_papers_own_spread_is_moderated_too():
+    from scipy import stats
+
+    # He et al. 2015, Table 6: 6.61 +- 0.16 over five runs, of the same 10,000 images.
+    values = [6.5, 6.7, 7.0]
+    parts = []
+    for mean, variance, n in ((np.mean(values), np.var(values, ddof=1), 3), (6.61, 0.16**2, 5)):
+        known = 1e4 * 0.8 * (mean / 100) / (2 * 10_000)
+        mixed = (6 * known + (n - 1) * variance) / (6 + n - 1)
+        parts.append((mixed / n, 6 + n - 1))
+    (a, f), (b, g) = parts
+    freedom = (a + b) ** 2 / (a**2 / f + b**2 / g)
+    low, high = stats.t.interval(0.95, freedom, np.mean(values), math.sqrt(a + b))
+    judgement = judged(values, 6.61, KNOWN, 10_000, std=0.16, runs=5)
+    assert (judgement.low, judgement.high) == pytest.approx((low, high))
+
+
+def test_what_counts_no_images_keeps_its_own_spread():
+    assert judged(FIVE, 0.95, KNOWN, None) == judged(FIVE, 0.95)
+
+
+def test_a_table_is_moderated_where_images_are_counted():
+    both = (Reported("test_error", 1.0, "Table 1"), Reported("running_error", 1.0, "Figure 5"))
+    toy = experiment(reported=both)
+    runs = [record(toy, seed, 1.0 + seed / 10) for seed in range(3)]
+    tested, seen = verdict.table(runs, [toy], KNOWN)
+    assert (tested.images, tested.degrees, seen.images, seen.degrees) == (10_000, 8, None, 2)
+    lost = [*runs, failed(toy, 3, "the loss is not finite at update 9 (pass 1); ...")]
+    assert (
+        verdict.table(lost, [toy], KNOWN)[0].degrees == 2
+    )  # what diverges has a spread of its own
+    full = [*runs, failed(toy, 3, "out of memory")]
+    assert verdict.table(full, [toy], KNOWN)[0].degrees == 8
+    guessing = [*runs, record(toy, 3, 89.9)]
+    assert verdict.table(guessing, [toy], KNOWN)[0].degrees == 3
+
+
+# ---------------------------------------------------------------------------- many rows
+
+
+def test_holms_correction_by_hand():
+    # Sorted 0.01, 0.02, 0.03, 0.04: times 4, 3, 2, 1, and none below a smaller one.
+    assert statistics.holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert statistics.holm([0.5, 0.6]) == [1.0, 1.0]
+    assert statistics.holm([]) == []
+
+
+def test_a_row_that_is_outside_before_the_correction_only_is_known():
+    # t(0.975, 2) = 4.302653; 4.5 and 30 errors out, p is 0.046 and 0.0011.
+    toys = [experiment(name) for name in ("near", "far", "in", "early")]
+    step = 0.01
+    runs = []
+    for toy, errors in zip(toys, (4.5, 30.0, 0.5, 30.0), strict=True):
+        mean = 1.0 + errors * step * math.sqrt(4 / 3)
+        seeds = range(2 if toy.name == "early" else 3)
+        runs += [record(toy, seed, mean + (seed - 1) * step) for seed in seeds]
+    near, far, inside, early = verdict.table(runs, toys, NOTHING)
+    assert [near.verdict, far.verdict, inside.verdict] == ["worse", "worse", "reproduced"]
+    assert early.verdict.startswith("provisional: ") and early.p_holm is None
+    assert near.p == pytest.approx(0.0460, abs=2e-4) and near.p_holm == pytest.approx(2 * near.p)
+    assert far.p_holm == pytest.approx(3 * far.p) and inside.p_holm == inside.p
+    assert (near.by_chance, far.by_chance, inside.by_chance) == (True, False, False)
+    assert verdict.outside_by_chance([near, far, inside, early]) == pytest.approx(0.15)
+
+
+def test_all_stacks_of_an_experiment_have_a_line_together():
+    jax = {"backend": "jax", "versions": {"keras": "3.15.1", "jax": "0.11.2"}}
+    ours = [record(TOY, seed, error) for seed, error in enumerate((0.98, 1.0, 1.02))]
+    theirs = [record(TOY, 0, 1.1, **jax), record(TOY, 1, 1.14, **jax)]
+    changed = record(TOY, 5, 9.0, overrides=["recipe.batch=8"])
+    main, other, variation, together = verdict.table([*ours, *theirs, changed], [TOY], NOTHING)
+    assert (main.n, other.n, variation.n, together.n) == (3, 2, 1, 5)
+    assert (together.main, together.stacks, together.group) == (False, 2, "all 2 stacks together")
+    assert main.mean < together.mean < other.mean
+    # the stacks lie 0.12 apart, far beyond the 0.02 of their runs: that is in the interval
+    assert together.spread > 0.06 and together.low < 1.0 < together.high
+    assert together.added == 0 and together.p_holm is None
+    assert verdict.table([*ours, changed], [TOY], NOTHING)[-1].stacks == 1
+
+
+def test_stacks_that_agree_are_one_sample_with_their_own_means():
+    jax = {"backend": "jax", "versions": {"keras": "3.15.1", "jax": "0.11.2"}}
+    runs = [record(TOY, seed, error) for seed, error in enumerate((1.98, 2.0, 2.02))]
+    runs += [record(TOY, seed, error, **jax) for seed, error in enumerate((1.99, 2.01))]
+    main, _, together = verdict.table(runs, [TOY], NOTHING)
+    # s^2 = (2 x 0.0004 + 0.0002) / 3 on 3 degrees; t(0.975, 3) = 3.182446
+    half = 3.182446 * math.sqrt(0.001 / 3 * (1 + 1 / 5))
+    assert (together.low, together.high) == pytest.approx((2.0 - half, 2.0 + half), abs=1e-6)
+    assert together.verdict == main.verdict == "worse"
+    assert verdict.fell_short([main], main.runs)
+    assert not verdict.fell_short([together], together.runs)  # a line beside, never the verdict
+
+
+# ---------------------------------------------------------------------------- the paper's spread
 
 
 def test_the_papers_own_spread_is_used_where_it_is_given():
@@ -128,12 +322,15 @@ TOY = experiment()
 
 
 def rows_of(records, *experiments):
-    return verdict.table(records, experiments or (TOY,))
+    """The rows of `verdict.table`, but for those of several stacks together."""
+    rows = verdict.table(records, experiments or (TOY,), NOTHING)
+    return [row for row in rows if row.stacks == 1]
 
 
 def test_row_has_the_keys_that_others_rely_on():
     (row,) = rows_of([record(TOY, seed, 1.0 + seed / 100) for seed in range(3)])
     keys = "experiment metric protocol reported mean std n difference verdict low high source group"
+    keys += " spread degrees planned equivalent p p_holm images stacks"
     assert set(keys.split()) <= as_json(row).keys()
     assert (row.experiment, row.metric, row.protocol) == (
         "toy",
@@ -311,7 +508,6 @@ def test_a_row_names_the_runs_that_were_judged():
     again = record(toy, 0, 0.1, finished="2026-11-22T00:00:00+00:00")
     rows = rows_of([*runs, changed, again, record(toy, 4, 1.0, scale="short")], toy)
     assert [row.runs for row in rows if row.main] == [tuple(ids), tuple(ids[:1])]
-    assert verdict.of_runs(rows) == dict.fromkeys(ids, "reproduced")
     assert groups.seed_before(again, [*runs, again], toy) == runs[0]
     assert groups.seed_before(runs[0], [*runs, again], toy) is None
 
@@ -326,6 +522,8 @@ def test_a_metric_that_is_not_finite_is_refused():
 def test_fell_short_looks_at_the_experiments_own_rows():
     worse = [record(TOY, k, 2.0) for k in range(3)]
     assert verdict.fell_short(rows_of(worse))
+    assert rows_of(worse[:2])[0].verdict == "provisional: worse"
+    assert not verdict.fell_short(rows_of(worse[:2]))
     assert not verdict.fell_short(rows_of([record(TOY, k, 1.0) for k in range(3)]))
     changed = [record(TOY, k, 2.0, overrides=["recipe.batch=8"]) for k in range(3)]
     assert not verdict.fell_short(rows_of(changed))

@@ -8,13 +8,13 @@ devices()             the devices that a run may take: all GPUs, or else the CPU
 gpus()                what kinds of GPU there are
 Devices               the devices of one run, and the compiled loop over the updates of a chunk
 scorer(model, loss)   a compiled function images [n, ...], labels [n] -> (losses [n], predictions)
-set_seed(seed)        what initial weights are drawn from
+set_seed(seed)        what dropout is drawn from
 out_of_memory(error)  whether an exception means that memory ran out
 
 What a machine may be set to is held to one setting by `repro.backends.settled`.
 
-The order of updates and augmentation are decided outside of them; initial weights and dropout are
-drawn within, as functions of the seed and of the update.
+The order of updates, augmentation and initial weights are decided outside of them, alike for all.
+Dropout is drawn within, as a function of the seed and of the update; each drops other units.
 """
 
 import contextlib
@@ -99,7 +99,9 @@ def _configured() -> str | None:
 
 
 def check() -> None:
-    """Raises UsageError where Keras would run on an unknown backend, or one not installed."""
+    """Raises UsageError where Keras or its backend is not installed, or the backend is unknown."""
+    if not installed("keras"):
+        raise UsageError("Keras is not installed; do: pip install keras")
     if name() not in NAMES:
         where = "KERAS_BACKEND"
         if "keras" not in sys.modules and not os.environ.get("KERAS_BACKEND"):

@@ -37,7 +37,7 @@ def gpus() -> list[str]:
 
 def set_seed(seed: int) -> None:
     """`keras.utils.set_random_seed` would import TensorFlow wherever it is installed."""
-    random.seed(seed)  # Keras' initializers and random layers draw their seeds from it
+    random.seed(seed)  # Keras' random layers draw their seeds from it
     np.random.seed(seed)
     torch.manual_seed(seed)
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from repro import catalog, settings
+from repro import catalog, settings, spec
 from repro.commands import options
 from repro.commands.options import ExperimentName, Json, Overrides
 from repro.jsonable import as_json
@@ -21,38 +21,45 @@ def list_(
     """The experiments: what the papers report, and what was measured."""
     from repro import terminal
     from repro.commands import texts
-    from repro.judging import groups, verdict
+    from repro.judging import groups, spread, verdict
     from repro.records import here
+    from repro.report import words
 
     papers = [catalog.paper(paper)] if paper else catalog.papers()
     records = here.gather()
     ran = {record["run"]["experiment"] for record in records}
+    table = verdict.table(records, catalog.experiments(), spread.known(records))
     rows = []
     for one in papers:
-        table = verdict.table(records, one.experiments)
         for experiment in one.experiments:
             if not run or experiment.name in ran:
                 row = next(r for r in table if r.main and r.experiment == experiment.name)
                 rows.append((row, one.name, experiment))
     if json:
         keys = ("experiment", "paper", "dataset", "metric", "protocol", "reported")
-        keys = (*keys, "measured", "std", "n", "failed", "verdict")
+        keys = (*keys, "measured", "std", "n", "failed", "verdict", "equivalent")
         said = [
             {**as_json(r), "paper": p, "dataset": e.recipe.data.dataset, "measured": r.mean}
             for r, p, e in rows
         ]
         return terminal.print_json([{key: row[key] for key in keys} for row in said])
+
+    def short_alone(experiment: spec.Experiment) -> str:
+        return texts.short_alone(len(groups.speaking(records, experiment, "short")))
+
     terminal.print_table(
-        ("experiment", "paper", "dataset", "reported", "measured", "verdict"),
+        ("experiment", "paper", "dataset", "reported", "measured", "verdict", "equivalent"),
         [
-            (r.experiment, p, e.recipe.data.dataset, texts.papers_number(r, e), measured, r.verdict)
+            (r.experiment, p, e.recipe.data.dataset, number, measured, words.verdict_word(r), same)
             for r, p, e in rows
-            for shorts in [groups.speaking(records, e, "short")]
-            for measured in [texts.measured(r) or texts.short_alone(len(shorts))]
+            for number, same in [(texts.papers_number(r, e), r.equivalent)]
+            for measured in [texts.measured(r) or short_alone(e)]
         ],
-        narrow=("experiment", "reported", "measured", "verdict"),
+        narrow=("experiment", "reported", "measured", "verdict", "equivalent"),
     )
     terminal.say("Errors in per cent: mean ± standard deviation over n seeds at paper scale.")
+    if chance := words.by_chance(r for r, _, _ in rows):
+        terminal.say(chance)
 
 
 def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = False):
@@ -88,6 +95,7 @@ def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = F
             ("network", f"{network.name}({built_with})"),
             *[(f"recipe.{k}", texts.value(v)) for k, v in texts.said(resolved.recipe)],
             ("protocols", ", ".join(resolved.protocols)),
+            ("seeds", f"{resolved.seeds} make a verdict"),
             *([("probes", ", ".join(resolved.probes))] if resolved.probes else []),
             ("reported", [texts.reported(r) for r in resolved.reported] or "nothing"),
             ("bands", [texts.band(b) for b in resolved.bands] or "none"),

@@ -9,7 +9,8 @@ import typer
 from repro import catalog, spec
 from repro.commands import options
 from repro.commands.options import Json, number
-from repro.errors import ReproError, UsageError
+from repro.errors import ReproError, UsageError, accept
+from repro.limits import MOST_SEEDS
 from repro.records import RESULTS, RUNS
 
 
@@ -26,12 +27,14 @@ def verdict(
 ):
     """Measured against reported."""
     from repro import terminal
-    from repro.judging import explain
+    from repro.judging import explain, spread
     from repro.judging.verdict import NOT_RUN, fell_short, table
     from repro.records import here
 
-    chosen = options.experiments(experiment)
-    rows = table(here.gather(), chosen)
+    chosen = {each.name for each in options.experiments(experiment)}
+    records = here.gather()
+    rows = table(records, catalog.experiments(), spread.known(records))
+    rows = [row for row in rows if row.experiment in chosen]
     if json:
         terminal.print_json(rows)
     else:
@@ -46,10 +49,12 @@ def print_verdicts(rows: Sequence) -> None:
     """The rows of `judging.verdict.table`; nothing where there are none."""
     from repro import terminal
     from repro.commands import texts
+    from repro.report import words
 
     if not rows:
         return
     columns = ("experiment", "metric", "protocol", "reported", "measured", "difference", "verdict")
+    columns = (*columns, "equivalent")
     experiments = {experiment.name: experiment for experiment in catalog.experiments()}
     lines = []
     for row in rows:
@@ -58,10 +63,12 @@ def print_verdicts(rows: Sequence) -> None:
             number = number or texts.papers_number(row, experiments[row.experiment])
         difference = None if row.difference is None else f"{row.difference:+.3f}"
         name = row.experiment if row.main else f"  {row.group}"
-        measured = texts.measured(row)
-        lines.append((name, row.metric, row.protocol, number, measured, difference, row.verdict))
-    narrow = ("experiment", "reported", "measured", "verdict")
+        facts = (name, row.metric, row.protocol, number, texts.measured(row), difference)
+        lines.append((*facts, words.verdict_word(row), row.equivalent))
+    narrow = ("experiment", "reported", "measured", "verdict", "equivalent")
     terminal.print_table(columns, lines, narrow=narrow if _one_metric(rows) else ())
+    if chance := words.by_chance(rows):
+        terminal.say(chance)
 
 
 def _one_metric(rows: Sequence) -> bool:
@@ -85,7 +92,7 @@ def claims(
     ] = None,
     seeds: Annotated[
         int | None,
-        number("--seeds", 2, options.MOST_SEEDS, metavar="N", help="With --run. Default: 3."),
+        number("--seeds", 2, MOST_SEEDS, metavar="N", help="With --run. Default: 3."),
     ] = None,
     json: Json = False,
 ):
@@ -95,7 +102,7 @@ def claims(
     from repro.records import here
 
     if scale is not None:
-        options.accept("scale", scale, spec.SCALES[1:])
+        accept("scale", scale, spec.SCALES[1:])
     if seeds and not run:
         raise UsageError(f"--seeds {seeds}: goes with --run")
     chosen = [catalog.claim(claim)] if claim else list(catalog.claims())
@@ -119,7 +126,7 @@ def _train_missing(chosen: Sequence[spec.Claim], scale: str, seeds: int) -> list
     from repro.records import here
     from repro.running import train
 
-    options.writable(Path(RUNS))
+    train.writable(RUNS)
     records, wanted = here.gather(), {}
     for one in chosen:
         for name, lacking in claims.missing(one, records, scale, seeds).items():

@@ -1,6 +1,5 @@
 """What several commands take, and how a value that makes no sense is refused."""
 
-import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,9 +8,7 @@ from typing import Annotated
 import typer
 
 from repro import catalog, spec
-from repro.errors import UsageError, unknown
-
-MOST_SEEDS = 1_000
+from repro.errors import UsageError
 
 
 def names(candidates: Callable[[], Iterable]) -> Callable[[str], list[str]]:
@@ -69,17 +66,7 @@ def experiments(name: str | None) -> tuple[spec.Experiment, ...]:
     return (catalog.experiment(name),)
 
 
-def accept(what: str, value: str, accepted: Iterable[str]) -> None:
-    if value not in accepted:
-        raise unknown(what, value, accepted)
-
-
-def writable(out: Path) -> None:
-    """Fails at once, before TensorFlow is imported, where the runs could not be written."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        fits = os.access(out, os.W_OK | os.X_OK)
-    except OSError:
-        fits = False
-    if not fits:
-        raise UsageError(f"--out {out}: cannot be written; accepted is a writable folder")
+def several(names: Iterable[str] | None) -> tuple[spec.Experiment, ...]:
+    """The experiments of all the names, each once; all there are where none is given."""
+    chosen = [one for name in names or (None,) for one in experiments(name)]
+    return tuple({one.name: one for one in chosen}.values())

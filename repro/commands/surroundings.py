@@ -3,16 +3,14 @@
 import os
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from repro import catalog
 from repro.commands import options
 from repro.commands.options import Json
-from repro.errors import DataError, ReproError, UsageError
+from repro.errors import DataError, ReproError, UsageError, accept
 from repro.records import RUNS
 
 
@@ -29,6 +27,7 @@ def sync(
     """Bring MLflow up to date with the runs; what is there already is not added."""
     from repro import terminal
     from repro.records import stores, tracking
+    from repro.running import summaries
 
     rows = []
 
@@ -37,10 +36,11 @@ def sync(
         if not json:
             terminal.tell(f"{name}: {answer['points']:,} points added")
 
-    for path, verdict in _to_log(run_dirs):
+    logged, roots = set(), {}
+    for path, experiment in _to_log(run_dirs).items():
         try:
             with terminal.working(f"logging {path}"):
-                answer = tracking.sync(path, verdict=verdict)
+                answer = tracking.sync(path)
         except stores.TrackingError:
             raise  # it would fail for the others too
         except ReproError as error:
@@ -48,53 +48,48 @@ def sync(
                 raise
             terminal.say(f"warning: {error}; left out")
             continue
+        logged.add(experiment)
+        roots[path.resolve().parent.parent] = None
         told(str(path), {"run_dir": str(path), **answer})
-    if records:
-        kept, verdicts = _kept()
-        for answer in tracking.sync_records(kept, verdicts):
-            told(answer["run"], answer)
+    for record in _kept() if records else ():
+        logged.add(record["run"]["experiment"])
+        answer = tracking.sync_record(record)
+        told(answer["run"], answer)
+    with terminal.working("summing them up"):
+        for answer in summaries.sync(logged, *roots):
+            told(answer["parent"], answer)
     if json:
         terminal.print_json(rows)
     elif not rows:
         print(f"no runs in {Path(RUNS).absolute()}")
 
 
-def _to_log(run_dirs: list[Path] | None) -> Iterator[tuple[Path, str]]:
-    """The run directories, each with the verdict that it counts in.
+def _to_log(run_dirs: list[Path] | None) -> dict[Path, str]:
+    """The run directories, each with its experiment.
 
     Of all below runs/, those that are broken are named and left out.
     """
     from repro import terminal
-    from repro.judging import verdict
-    from repro.records import journal, reading
+    from repro.records import journal
 
-    folders, ids = run_dirs or [], {}
-    for path in folders or sorted(file.parent for file in Path(RUNS).glob("*/*/run.json")):
+    folders = {}
+    for path in run_dirs or sorted(file.parent for file in Path(RUNS).glob("*/*/run.json")):
         try:
-            ids[path] = journal.Journal.open(path).run()["id"]
+            folders[path] = journal.Journal.open(path).run()["experiment"]
         except ReproError as error:
-            if path in folders:
+            if path in (run_dirs or ()):
                 raise
             terminal.say(f"warning: {error}; left out")
-    verdicts = {}
-    if any((path / "result.json").exists() for path in ids):
-        roots = dict.fromkeys(path.resolve().parent.parent for path in ids)
-        # What is broken among them is named when it is its turn to be logged.
-        records = reading.gather(None, RUNS, *roots, warn=lambda text: None)
-        verdicts = verdict.of_runs(verdict.table(records, catalog.experiments()))
-    for path, run_id in ids.items():
-        yield path, verdicts.get(run_id, "")
+    return folders
 
 
-def _kept() -> tuple[list[dict], dict[str, str]]:
-    """The kept records, and the verdicts that they count in, by run id."""
-    from repro.judging import verdict
+def _kept() -> list[dict]:
+    """The kept records."""
+    from repro import terminal
     from repro.records import here, reading
 
-    verdicts = verdict.of_runs(verdict.table(here.gather(), catalog.experiments()))
     root = here.kept_in()
-    # what is broken was named when all were gathered
-    return (reading.records(root, warn=lambda _: None) if root else []), verdicts
+    return reading.records(root, lambda text: terminal.say(f"warning: {text}")) if root else []
 
 
 def ui(
@@ -104,7 +99,7 @@ def ui(
 ):
     """MLflow's page on the logged runs, with a link to the runs of each paper."""
     from repro import terminal
-    from repro.records import stores
+    from repro.records import stores, views
 
     stores.installed()
     target, port = stores.uri(), port or 5000
@@ -113,8 +108,8 @@ def ui(
     if not (papers := stores.papers(target)):
         terminal.tell("no runs are logged yet; `repro sync --records` logs the kept records")
     for paper, number in papers.items():
-        page = f"http://localhost:{port}/#/experiments/{number}/runs"
-        terminal.tell(f"{paper}: {page}?{stores.VIEW_QUERY}")
+        for view, what in ((views.TABLE, "the runs"), (views.CHARTS, "measured beside the paper")):
+            terminal.tell(f"{paper}, {what}: http://localhost:{port}/{views.link(number, view)}")
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -123,7 +118,8 @@ def ui(
             raise UsageError(f"--port {port}: {error.strerror}; accepted is a free port") from None
     # In the environment: others can read what stands in a command.
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": target}
-    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--port", str(port)]
+    # One worker: of four, each that takes more than five seconds to start is started again.
+    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--workers", "1", "--port", str(port)]
     os.execve(sys.executable, command, environment)
 
 
@@ -138,11 +134,11 @@ def data(
     from repro.data import datasets
     from repro.running import train
 
-    options.accept("action", action, ("list", "prepare", "check"))
+    accept("action", action, ("list", "prepare", "check"))
     sets = datasets.available()
     names = [row["name"] for row in sets]
     if dataset is not None:
-        options.accept("dataset", dataset, names)
+        accept("dataset", dataset, names)
         sets = [row for row in sets if row["name"] == dataset]
     if action == "prepare":
         if dataset is None:

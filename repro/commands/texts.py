@@ -6,13 +6,13 @@ from repro.judging.verdict import VerdictRow
 
 
 def measured(row: VerdictRow) -> str:
-    """'0.964 ± 0.031 (n=5, 1 failed)'; nothing where nothing was run at paper scale."""
-    lost = f"{row.failed} failed" if row.failed else ""
+    """'0.964 ± 0.031 (n=5, 2 added, 1 failed)'; nothing where nothing was run at paper scale."""
+    lost = [f"{row.failed} failed"] if row.failed else []
     if not row.n:
-        return lost
+        return "".join(lost)
     spread = f" ± {row.std:.3f}" if row.std is not None else ""
-    counts = f"n={row.n}" + (f", {lost}" if lost else "")
-    return f"{row.mean:.3f}{spread} ({counts})"
+    counts = [f"n={row.n}", *([f"{row.added} added"] if row.added else []), *lost]
+    return f"{row.mean:.3f}{spread} ({', '.join(counts)})"
 
 
 def short_alone(runs: int) -> str:

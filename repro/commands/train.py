@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from repro import catalog, settings, spec
+from repro import catalog, spec
 from repro.commands import options
 from repro.commands.options import (
     ExperimentName,
@@ -20,7 +20,7 @@ from repro.commands.options import (
     number,
 )
 from repro.errors import UsageError
-from repro.limits import LARGEST_SEED
+from repro.limits import LARGEST_SEED, MOST_SEEDS
 from repro.records import RUNS
 
 
@@ -36,7 +36,7 @@ def run(
         number(
             "--seeds",
             1,
-            options.MOST_SEEDS,
+            MOST_SEEDS,
             metavar="N",
             help="Seeds 0 to N-1, a process each.",
         ),
@@ -49,25 +49,17 @@ def run(
 ):
     """Train, evaluate by the paper's protocol, log, judge."""
     as_written = options.experiment(experiment)
-    resolved = settings.override(as_written, overrides or [])
-    options.accept("scale", scale, spec.SCALES)
-    from repro import backends, terminal
-    from repro.backends import distribution
-    from repro.report import cost
-    from repro.running import train
-
-    backends.check()
-    distribution.check_strategy(strategy)
-    options.accept("precision", precision, spec.PRECISIONS)
     if seed is not None and seeds is not None:
         raise UsageError(f"--seed {seed} --seeds {seeds}: accepted is one of the two")
-    cost.examples(resolved.recipe.data)  # reject an unknown split early
-    options.writable(out)
+    from repro import terminal
+    from repro.running import train
+
+    wanted = train.Options(scale, tuple(overrides or ()), strategy, precision, str(out))
+    resolved = train.resolved(as_written, wanted)
     if not json:
         terminal.say(f"{as_written.name}, {scale} scale: {as_written.title}")
         if as_written.note:
             terminal.say(as_written.note)
-    wanted = train.Options(scale, tuple(overrides or ()), strategy, precision, str(out))
     printed = Printed(json)
     outcomes = train.train(resolved, range(seeds) if seeds else [seed or 0], wanted, printed)
     short = _conclude(as_written, scale, out, outcomes, printed, several=bool(seeds))

@@ -13,6 +13,7 @@ others are held to their number of examples, to the number in each class, and to
 import hashlib
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from repro.data import sources, workplace
@@ -104,6 +105,17 @@ def available() -> list[dict]:
     "comes with scikit-learn", "missing", or "unreadable".
     """
     return [_row(dataset) for dataset in DATASETS.values()]
+
+
+def ready(name: str) -> bool:
+    """Whether `load` reads the dataset as it is here, and neither prepares nor downloads it.
+
+    Raises UsageError for an unknown dataset.
+    """
+    dataset = _dataset(name)
+    if dataset.source == "scikit-learn":
+        return find_spec("sklearn") is not None
+    return _row(dataset)["state"] == "prepared"
 
 
 def prepare(name: str, progress: Progress | None = None) -> Path | None:

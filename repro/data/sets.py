@@ -29,6 +29,7 @@ class Dataset:
     `per_class` gives; one that `partial` names may hold fewer.
     source: "tfds" (`tfds`, or else `name`, at `version` there) or "scikit-learn" (comes with that
     package). archives: the files that TFDS makes the set of where a licence forbids to download it.
+    names: of the classes, in their order.
     """
 
     name: str
@@ -43,6 +44,11 @@ class Dataset:
     partial: tuple[str, ...] = ()
     per_class: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     archives: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def class_name(self, number: int) -> str:
+        """What a class is called: its number where it has no other name."""
+        return self.names[number] if number < len(self.names) else str(number)
 
 
 DATASETS = {
@@ -86,6 +92,10 @@ DATASETS = {
                 "train": "530cf98e0732d8902814b643dc8332c1b0cba8f33d53ca80a1f6955854756d4e",
                 "test": "e408786c90b3992f58419513e1ffbbd1b908334bf0c3ff33cf8f7aa8e01d5123",
             },
+            names=(
+                *("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship"),
+                "truck",
+            ),
         ),
         Dataset(
             name="imagenette",
@@ -101,6 +111,10 @@ DATASETS = {
             },
             partial=("train",),
             per_class={"train": (858, 993)},
+            names=(
+                *("tench", "springer", "cassette player", "chain saw", "church"),
+                *("French horn", "garbage truck", "gas pump", "golf ball", "parachute"),
+            ),
         ),
         Dataset(
             name="imagenet",

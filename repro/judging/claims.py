@@ -237,7 +237,8 @@ def _fall(
     effect = fmean(a) - fmean(b)
     if min(len(a), len(b)) < 2:
         return effect, None, None, OPEN
-    half = statistics.welch_half_width(stdev(a), len(a), stdev(b), len(b))
+    apart = statistics.welch(stdev(a), len(a), len(a) - 1, stdev(b), len(b), len(b) - 1)
+    half = apart.half_width()
     low, high = effect - half, effect + half
     stands = OPEN
     if low >= least - statistics.ROUNDING and (low > 0 or least < 0):

@@ -7,34 +7,62 @@ from repro.judging.bands import BandCheck
 from repro.judging.claims import ClaimStep, JudgedClaim
 from repro.judging.measures import unit
 from repro.judging.statistics import t_quantile
-from repro.judging.verdict import FEWEST_RUNS, VerdictRow, half_width, widest
+from repro.judging.verdict import VerdictRow, tolerance
 
 MOST_SEEDS = 200  # nobody trains more of them to settle a number
 
 
 def row(row: VerdictRow) -> str:
     """Why a row of the verdict says what it says, and what would settle it, in a line."""
-    if row.verdict == verdict.INCONCLUSIVE:
-        return f"{row.verdict}: {_open(row)}"
     why = {
         verdict.NOT_RUN: "no finished run at paper scale" + _failed(row),
         verdict.NOTHING_REPORTED: "the paper prints no number for it",
         verdict.STALE: "the recipe has changed since these runs",
     }.get(row.verdict)
-    if why is None:
-        sign = unit(row.metric)
-        place = {verdict.WORSE: "below", verdict.BETTER: "above"}.get(row.verdict, "in")
-        why = (
+    return f"{row.verdict}: {why or _judged(row)}"
+
+
+def _judged(row: VerdictRow) -> str:
+    parts, sign = [], unit(row.metric)
+    if row.spread is None:
+        parts.append("a single run has no spread, and nothing is known of it beforehand")
+    elif row.word == verdict.INCONCLUSIVE:
+        half, most = row.half_width(row.n), tolerance(row.number)
+        parts.append(f"its interval of ± {half:.3f} is wider than ± {most:.3f}, the widest allowed")
+    else:
+        place = {verdict.WORSE: "below", verdict.BETTER: "above"}.get(row.word, "in")
+        parts.append(
             f"the paper's {row.reported}{sign} lies {place} the interval "
-            f"{row.low:.3f} to {row.high:.3f}{sign}{_other_protocol(row.protocol)}"
+            f"{row.low:.3f} to {row.high:.3f}{sign}"
         )
-    return f"{row.verdict}: {why}"
+    if row.by_chance:
+        parts.append(f"inside after Holm's correction (p = {row.p:.3f}, after it {row.p_holm:.3f})")
+    if row.outside and row.equivalent:
+        parts.append(f"equivalent within ± {tolerance(row.number):.3f}")
+    parts += _own_spread(row)
+    if row.provisional or row.word == verdict.INCONCLUSIVE:
+        parts += _open(row)
+    if row.added:
+        parts.append(f"{_seeds(row.added)} added to the {row.planned} planned")
+    return "; ".join(parts) + _failed(row) + _other_protocol(row.protocol)
+
+
+def _own_spread(row: VerdictRow) -> list[str]:
+    """Why what is known beforehand is not used, where it would be."""
+    if row.n < 2 or not row.prior.degrees:
+        return []
+    if row.images is None:
+        tested = row.metric.startswith("test_")
+        return ["a run of it diverged, so its own spread alone counts"] if tested else []
+    if row.prior.far_above(row.std, row.n, row.mean, row.images):
+        return ["it varies far more than others do, so its own spread alone counts"]
+    return []
 
 
 def next_seeds(row: VerdictRow) -> list[int]:
     """The seeds to train for an answer: as many of the lowest as are missing; none where unknown.
 
-    By the present spread where there is one, else up to the fewest that can answer.
+    By the present spread where there is one, else up to those that are planned.
     """
     wanted = seeds_needed(row) or 0
     lowest = (seed for seed in range(wanted + row.n) if seed not in row.seeds)
@@ -44,30 +72,27 @@ def next_seeds(row: VerdictRow) -> list[int]:
 def seeds_needed(row: VerdictRow) -> int | None:
     """With how many seeds in all an answer can be expected; None where no number would do.
 
-    The half-width of the interval comes down to what still answers, the spread staying as it is.
+    Spread and mean staying as they are, the interval comes down to what still answers, or to where
+    it leaves the reported value outside.
     """
-    if row.number is None or row.std is None:
-        return FEWEST_RUNS
-    enough = (
-        n
-        for n in range(max(FEWEST_RUNS, row.n), MOST_SEEDS + 1)
-        if half_width(row.std, n, row.number) <= widest(row.number)
-    )
-    return next(enough, None)
+    if row.number is None or row.spread is None:
+        return max(row.planned, row.n)
+
+    def settles(n: int) -> bool:
+        half = row.half_width(n)
+        return half <= tolerance(row.number) or half < abs(row.difference)
+
+    return next(filter(settles, range(max(row.planned, row.n), MOST_SEEDS + 1)), None)
 
 
-def _open(row: VerdictRow) -> str:
-    needed, parts = seeds_needed(row), []
-    if row.n < FEWEST_RUNS:
-        parts.append(f"{_seeds(row.n)} of the {FEWEST_RUNS} that an answer takes at least")
-    if row.std is None or needed == FEWEST_RUNS:
-        parts.append(f"{_seeds(FEWEST_RUNS - row.n, 'more ')} may settle it")
-    else:
-        half, most = half_width(row.std, row.n, row.number), widest(row.number)
-        parts.append(f"its interval of ± {half:.3f} is wider than ± {most:.3f}, the widest allowed")
-        more = f"about {_seeds(needed - row.n, 'more ')}" if needed else "no number of seeds"
-        parts.append(f"at this spread {more} would settle it")
-    return "; ".join(parts) + _failed(row) + _other_protocol(row.protocol)
+def _open(row: VerdictRow) -> list[str]:
+    needed = seeds_needed(row)
+    more = "no number of seeds" if needed is None else _seeds(needed - row.n, "more ")
+    early = [f"{_seeds(row.n)} of the {row.planned} that make a verdict"] if row.provisional else []
+    if row.spread is None:
+        return [*early, f"{more} may settle it"]
+    about = "about " if needed and needed > row.planned else ""
+    return [*early, f"at this spread {about}{more} would settle it"]
 
 
 def claim(judged: JudgedClaim) -> str:

@@ -7,6 +7,8 @@ from repro import settings, spec
 from repro.errors import UsageError
 from repro.judging.measures import finished
 
+Digests = dict[tuple[tuple[str, ...], str], str | None]
+
 
 @dataclass(frozen=True)
 class Group:
@@ -66,9 +68,10 @@ def groups(
     """
     by_seed: dict[Group, dict[int, dict]] = {}
     done = [record for record in _of(records, experiment, scale) if record["result"]]
+    present: Digests = {}
     for record in sorted(done, key=finished):
         run = record["run"]
-        by_seed.setdefault(group_of(run, experiment), {}).setdefault(run["seed"], record)
+        by_seed.setdefault(group_of(run, experiment, present), {}).setdefault(run["seed"], record)
     newest = sorted(by_seed, key=lambda g: max(map(finished, by_seed[g].values())), reverse=True)
     order = sorted(newest, key=lambda g: (g.stale, not g.plain, -len(by_seed[g])))
     return {group: [by_seed[group][seed] for seed in sorted(by_seed[group])] for group in order}
@@ -116,10 +119,17 @@ def _of(records: Iterable[dict], experiment: spec.Experiment, scale: str) -> lis
     return [r for r in records if (r["run"]["experiment"], r["run"]["scale"]) == wanted]
 
 
-def group_of(run: dict, experiment: spec.Experiment) -> Group:
-    """The group that a run of `experiment`, as in run.json, belongs to."""
+def group_of(run: dict, experiment: spec.Experiment, present: Digests | None = None) -> Group:
+    """The group that a run of `experiment`, as in run.json, belongs to.
+
+    present: digests of the recipe as it stands, by overrides and scale, to be kept between calls.
+    """
     versions, trained = run.get("versions", {}), settings.digest_of_run(run, experiment)
-    stale = trained != present_digest(experiment, run.get("overrides", ()), run["scale"])
+    present = {} if present is None else present
+    asked = tuple(run.get("overrides", ())), run["scale"]
+    if asked not in present:
+        present[asked] = present_digest(experiment, *asked)
+    stale = trained != present[asked]
     return Group(
         overrides=tuple(sorted(run.get("overrides", ()))),
         precision=run["precision"],

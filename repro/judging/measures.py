@@ -1,10 +1,11 @@
 """The numbers of a run that are judged."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
-from repro.errors import DataError
+from repro import spec
+from repro.errors import NOT_FINITE, DataError
 
 PASSES_TO = "passes_to_"
 
@@ -78,6 +79,29 @@ def running_errors(record: dict) -> list[tuple[float, float]]:
     ends = [0, *(line["update"] for line in lines)]
     middles = [(start + end) / 2 / ends[1] for start, end in pairwise(ends)]
     return list(zip(middles, (line["running_error"] for line in lines), strict=True))
+
+
+def classes(experiment: spec.Experiment) -> int:
+    """How many classes the dataset of an experiment has."""
+    from repro.data.sets import DATASETS
+
+    return DATASETS[experiment.recipe.data.dataset].classes
+
+
+def guesses(metrics: Mapping[str, float | None], experiment: spec.Experiment) -> bool:
+    """Whether a test error is that of guessing, to within two standard deviations of its count."""
+    error, count = metrics.get("test_error"), metrics.get("test_count")
+    if error is None or not count:
+        return False
+    chance = 1 - 1 / classes(experiment)
+    return error >= 100 * (chance - 2 * math.sqrt(chance * (1 - chance) / count))
+
+
+def diverged(record: dict, experiment: spec.Experiment) -> bool:
+    """Whether the loss of a run that ended was not finite, or the trained network guesses."""
+    if not record["result"]:
+        return str((record.get("failure") or {}).get("reason", "")).startswith(NOT_FINITE)
+    return any(guesses(metrics, experiment) for metrics in record["result"]["metrics"].values())
 
 
 def finished(record: dict) -> tuple[str, ...]:

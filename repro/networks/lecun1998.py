@@ -24,6 +24,10 @@ class FanInUniform(keras.initializers.RandomUniform):
         draw = super().__call__(shape, dtype=dtype)
         return draw * ops.cast(2.4 / np.asarray(self.fan_in, "float32"), draw.dtype)
 
+    def quantile(self, shares):
+        """The values up to which the distribution has these shares (`initial_weights`)."""
+        return (2.0 * shares - 1.0) * 2.4 / np.asarray(self.fan_in)
+
     def get_config(self):
         return {"fan_in": self.fan_in, "seed": self.seed}
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from repro import spec
 from repro.jsonable import as_json
+from repro.records import images
 from repro.records.shape import (
     Damaged,
     amount,
@@ -90,6 +91,7 @@ RUN = document(
         "replicas": whole(1),
         "compiler": text,
         "batch_statistics": text,
+        "initial_weights": text,
         "threads": optional(whole()),
         "command": text,
         "machine": document({}, {"processor": text, "cores": whole()}),
@@ -120,7 +122,7 @@ RESULT = document(
         "updates": whole(),
         "finished": moment,
     },
-    {"resumed": whole(), "test_subset": optional(whole(1))},
+    {"resumed": whole(), "test_subset": optional(whole(1)), "images": mapping(images.check)},
 )
 FAILURE = document({"reason": text}, {"update": whole(), "at": moment})
 LOGGED = document({"mlflow_run_id": text}, {"mlflow_experiment_id": text, "uri": text})
@@ -238,6 +240,14 @@ def _hold_to_counts(result: Mapping[str, Any], passes: list[dict]) -> None:
     told = result["passes"], result["updates"]
     if told != (len(passes), passes[-1]["update"] if passes else told[1]):
         raise Damaged(f"ends after pass {told[0]}, update {told[1]}; its passes end elsewhere")
+    for protocol, kept in result.get("images", {}).items():
+        metrics = result["metrics"].get(protocol, {})
+        told = metrics.get("test_wrong"), metrics.get("test_count")
+        if told != (images.wrong_of(kept), kept["count"]):
+            raise Damaged(
+                f"keeps {kept['count']:,} test images of {protocol}, {images.wrong_of(kept):,} of "
+                f"them wrong, but its test_wrong and test_count are {told[0]} and {told[1]}"
+            )
     for metrics in result["metrics"].values():
         for kind in ("test", "training"):
             wrong, count = metrics.get(f"{kind}_wrong"), metrics.get(f"{kind}_count")

@@ -13,8 +13,7 @@ def gather() -> reading.Records:
     if records:
         terminal.say(f"read: {records.origin()}")
     else:
-        places = [str(folder) for _, _, folder in records.places]
-        terminal.say(f"no records of runs in {' or '.join(places)}")
+        terminal.say(records.absence())
     return records
 
 

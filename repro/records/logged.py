@@ -42,7 +42,7 @@ def tags(run: Mapping[str, Any]) -> dict[str, str]:
     for name, version in (run.get("versions") or {}).items():
         named[f"version.{name}"] = version
     for reported in resolved.get("reported") or []:
-        key = _metric_name(reported["protocol"], reported["metric"])
+        key = metric_name(reported["protocol"], reported["metric"])
         named[f"reported.{key}"] = f"{reported['value']} ({reported['source']})"
     return {k: str(v)[:TAG_LENGTH] for k, v in named.items() if v not in (None, "")}
 
@@ -113,7 +113,7 @@ def points(
 
 def _final(result: Mapping[str, Any]) -> dict[str, Any]:
     metrics = {
-        _metric_name(protocol, name): value
+        metric_name(protocol, name): value
         for protocol, measured in result["metrics"].items()
         for name, value in measured.items()
     }
@@ -133,7 +133,7 @@ def _against_the_paper(run: Mapping[str, Any], result: Mapping[str, Any]) -> dic
     return told
 
 
-def _metric_name(protocol: str, metric: str) -> str:
+def metric_name(protocol: str, metric: str) -> str:
     """Plain names are the protocol of the curves; the others are prefixed by theirs."""
     return metric if protocol == "single-view" else f"{protocol}/{metric}"
 

@@ -41,6 +41,10 @@ class Records(list):
             for count, what, folder in self.places
         )
 
+    def absence(self) -> str:
+        """Where there are none: "no records of runs in /a/results or /a/runs"."""
+        return f"no records of runs in {' or '.join(str(folder) for _, _, folder in self.places)}"
+
 
 def committed() -> Path | None:
     """The records that come with this program, packed into it or in the clone that it runs from."""

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from repro.errors import RunError
+from repro.errors import ReproError, RunError
 from repro.locks import Held, locked
 from repro.machine import environment
+from repro.records import views
 
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-VIEW = "repro"  # what MLflow's run table shows of a paper
-VIEW_QUERY = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
 ARTIFACTS = "mlartifacts"  # beside a SQLite file: what runs keep with MLflow
 LONGEST_ANSWER = 20.0  # seconds: a server that sends a byte now and then never times out
 
@@ -154,7 +153,7 @@ def papers(target: str) -> dict[str, str]:
         if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
             ours = "SELECT e.name, e.experiment_id FROM experiments e JOIN experiment_tags t USING"
             ours += " (experiment_id) WHERE t.key = ? AND e.lifecycle_stage = 'active'"
-            rows = database.execute(ours, (f"mlflow.sharedViewState.{VIEW}",)).fetchall()
+            rows = database.execute(ours, (views.tag(views.TABLE),)).fetchall()
             return {name: str(number) for name, number in rows}
     return {}
 
@@ -334,7 +333,7 @@ def as_tracking_errors(target: str) -> Iterator[None]:
     """
     try:
         yield
-    except TrackingError:
+    except ReproError:
         raise
     except Exception as error:
         reason = _reason(error, target)

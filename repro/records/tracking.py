@@ -7,14 +7,14 @@ away therefore costs nothing but a later `repro sync`.
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from repro.files import ordinary, write_json
 from repro.locks import Held, locked
-from repro.records import logged, stores
+from repro.records import logged, stores, views
 from repro.records.journal import Journal
 from repro.records.stores import TrackingError
 
@@ -22,9 +22,6 @@ LOGGED = "mlflow.json"  # in the run directory: where the run stands in MLflow
 ARTIFACTS = (".json", ".jsonl", ".svg", ".png", ".txt")
 BATCH = 90  # MLflow takes at most 100 parameters or tags, and 1000 metrics, at a time
 SECONDS_BETWEEN_SYNCS = 30.0  # of a run that trains, at least
-# The columns of the view that `repro ui` opens.
-COLUMNS = ("metrics.test_error", "metrics.reported", "metrics.difference")
-COLUMNS += ("tags.verdict", "tags.seed", "tags.scale")
 
 
 @dataclass(frozen=True)
@@ -44,15 +41,10 @@ class _Told:
         return "FAILED" if self.failed else "RUNNING"
 
 
-def sync(
-    run_dir: str | Path,
-    timeout: float = 8.0,
-    verdict: str | None = None,
-) -> dict[str, Any]:
+def sync(run_dir: str | Path, timeout: float = 8.0) -> dict[str, Any]:
     """Log to MLflow what it does not yet have of the run in `run_dir`.
 
     timeout: seconds that the server has for each answer.
-    verdict: the verdict that the run counts in; "" takes a former one away, None leaves it.
 
     Returns `mlflow_run_id`, `mlflow_experiment_id`, `uri` (without a password), `status` (RUNNING,
     FINISHED or FAILED, as the directory says), and `points`, the number of metric values added.
@@ -64,7 +56,7 @@ def sync(
     # The trainer and `repro sync` may meet. Whoever had to wait reads what is there by then: it
     # adds nothing twice, and does not call a run RUNNING that has finished meanwhile.
     with _alone(run_dir):
-        answer = _log(_told_by(journal), timeout, verdict)
+        answer = _log(_told_by(journal), timeout)
     kept = {key: answer[key] for key in ("mlflow_run_id", "mlflow_experiment_id", "uri")}
     try:
         if journal.logged() != kept:
@@ -84,9 +76,7 @@ def _told_by(journal: Journal) -> _Told:
     return _Told(run, passes, result, failed, log_files)
 
 
-def sync_record(
-    record: Mapping[str, Any], timeout: float = 8.0, verdict: str | None = None
-) -> dict:
+def sync_record(record: Mapping[str, Any], timeout: float = 8.0) -> dict:
     """Log a record of results/ as `sync` logs a run directory; the record is its one artifact."""
 
     def log_files(client: Any, entry: Any) -> None:
@@ -97,16 +87,7 @@ def sync_record(
 
     failed = not record["result"]
     told = _Told(record["run"], record["passes"], record["result"], failed, log_files)
-    return _log(told, timeout, verdict)
-
-
-def sync_records(
-    records: Iterable[Mapping[str, Any]], verdicts: Mapping[str, str], timeout: float = 8.0
-) -> Iterator[dict]:
-    """`sync_record` of each; `verdicts` by run id."""
-    for record in records:
-        answer = sync_record(record, timeout, verdicts.get(record["run"]["id"], ""))
-        yield {"run": logged.run_name(record["run"]), **answer}
+    return {"run": logged.run_name(record["run"]), **_log(told, timeout)}
 
 
 def logged_run_id(run_dir: str | Path) -> str | None:
@@ -130,20 +111,18 @@ def _alone(run_dir: Path) -> Iterator[None]:
 # ---------------------------------------------------------------------------- logging it
 
 
-def _log(told: _Told, timeout: float, verdict: str | None) -> dict[str, Any]:
+def _log(told: _Told, timeout: float) -> dict[str, Any]:
     stores.installed()
     target = stores.uri()
     with stores.as_tracking_errors(target), stores.quiet(timeout):
-        return stores.answering(target, lambda wrap: _log_to(target, told, timeout, verdict, wrap))
+        return stores.answering(target, lambda wrap: _log_to(target, told, timeout, wrap))
 
 
-def _log_to(
-    target: str, told: _Told, timeout: float, verdict: str | None, wrap: Callable[[Any], Any]
-) -> dict[str, Any]:
+def _log_to(target: str, told: _Told, timeout: float, wrap: Callable[[Any], Any]) -> dict[str, Any]:
     run = told.run
     with stores.creating(target, timeout):
         client = wrap(stores.client_of(target))
-        experiment_id = _experiment(client, target, run["paper"])
+        experiment_id = experiment_of(client, target, run["paper"])
         entry = _find(client, experiment_id, run["id"])
         if entry is None:
             entry = client.create_run(
@@ -156,11 +135,6 @@ def _log_to(
     _log_parameters(client, entry, run)
     _log_data(client, entry, run)
     points = _log_points(client, entry, told)
-    tagged = entry.data.tags.get("verdict", "")
-    if verdict and tagged != verdict:
-        client.set_tag(run_id, "verdict", verdict)
-    elif verdict == "" and tagged:
-        client.delete_tag(run_id, "verdict")
     if told.status != entry.info.status:
         if told.status == "RUNNING":  # it failed, and has been resumed
             client.update_run(run_id, status=told.status)
@@ -177,8 +151,8 @@ def _log_to(
     }
 
 
-def _experiment(client: Any, target: str, paper: str) -> str:
-    """The MLflow experiment of a paper, made if need be, with its view of the run table."""
+def experiment_of(client: Any, target: str, paper: str) -> str:
+    """The MLflow experiment of a paper, made if need be, with its views. Raises TrackingError."""
     from mlflow.exceptions import MlflowException
 
     experiment = client.get_experiment_by_name(paper)
@@ -193,20 +167,10 @@ def _experiment(client: Any, target: str, paper: str) -> str:
             f"the MLflow experiment '{paper}' is deleted; restore it: mlflow experiments restore "
             f"--experiment-id {experiment.experiment_id}"
         )
-    view = {
-        "mlflow.experimentKind": "custom_model_development",
-        f"mlflow.sharedViewState.{stores.VIEW}": json.dumps({"selectedColumns": _columns()}),
-    }
-    for key, value in view.items():
+    for key, value in views.tags().items():
         if experiment.tags.get(key) != value:
             client.set_experiment_tag(experiment.experiment_id, key, value)
     return experiment.experiment_id
-
-
-def _columns() -> list[str]:
-    """As MLflow's page names columns: metrics.`test_error`."""
-    pairs = (column.split(".") for column in COLUMNS)
-    return [f"{kind}.`{name}`" for kind, name in pairs]
 
 
 def _find(client: Any, experiment_id: str, identity: str) -> Any:

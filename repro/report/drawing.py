@@ -29,7 +29,9 @@ STYLES = {
 STYLE = {
     "svg.hashsalt": "repro",  # else the ids in the file are random
     "svg.fonttype": "none",  # text stays text: small files, readable diffs
-    "font.family": "DejaVu Sans",
+    "font.family": ["DejaVu Sans", "sans-serif"],
+    # Verdana, as wide, where a browser has no DejaVu Sans; Matplotlib misses it without the other.
+    "font.sans-serif": ["Verdana", "DejaVu Sans"],
     "font.size": 9.5,
     "axes.grid": True,
     "axes.axisbelow": True,

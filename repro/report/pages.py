@@ -8,11 +8,14 @@ from typing import Any
 
 from repro import spec
 from repro.judging import groups, verdict
+from repro.judging.spread import Observed, Prior, outside
+from repro.judging.verdict import VerdictRow
 from repro.records.reading import KEPT_SCALES
-from repro.report import paper_figures
+from repro.report import glance, hard_images, paper_figures, spread_figure
+from repro.report.images_table import images_table
 from repro.report.paper_figures import figure_file
 from repro.report.tables import claims_table, not_run_here, runs_table, short_table, verdict_table
-from repro.report.words import count_of
+from repro.report.words import by_chance, count_of, counts
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -38,22 +41,71 @@ def render(template: str, **what: Any) -> str:
     return _environment().get_template(f"{template}.j2").render(**what)
 
 
-def front_page(papers: Sequence[spec.Paper], records: Sequence[dict], speed: bool) -> str:
-    """results/README.md; `speed`: whether a benchmark has a page."""
+def front_page(
+    papers: Sequence[spec.Paper],
+    records: Sequence[dict],
+    rows: Sequence[VerdictRow],
+    spreads: tuple[Sequence[Observed], Prior],
+    root: Path,
+    speed: bool,
+) -> str:
+    """results/README.md.
+
+    rows: the verdicts on all papers. spreads: the groups that the prior is fitted to, and it.
+    speed: whether a benchmark has a page. The figures that it shows are those in `root`.
+    """
     described = {experiment.name for paper in papers for experiment in paper.experiments}
+    seen, prior = spreads
     return render(
         "README.md",
         records=len(records),
         speed=speed,
-        papers=[_summary(paper, records) for paper in papers],
-        fewest_runs=verdict.FEWEST_RUNS,
+        glance=_glance(rows, root),
+        counts=counts(rows),
+        chance=by_chance(rows).replace("*", "\\*"),
+        papers=[_summary(paper, records, _of(paper, rows)) for paper in papers],
+        spread=_spread(root) if prior.degrees else "",
+        groups=len(seen),
+        prior=prior,
+        outside=[_outside(group, far, prior) for group, far in outside(seen, prior)],
         tolerance_points=verdict.TOLERANCE_POINTS,
         orphans=sorted({record["run"]["experiment"] for record in records} - described),
     )
 
 
-def _summary(paper: spec.Paper, records: Sequence[dict]) -> dict[str, str]:
-    rows = [row for row in verdict.table(records, paper.experiments) if row.main]
+def _of(paper: spec.Paper, rows: Sequence[VerdictRow]) -> list[VerdictRow]:
+    names = {experiment.name for experiment in paper.experiments}
+    return [row for row in rows if row.experiment in names]
+
+
+def _glance(rows: Sequence[VerdictRow], root: Path) -> str:
+    """The picture of all verdicts, as GitHub shows it on light and on dark pages."""
+    light, dark = (Path("figures", name) for name in glance.FILES)
+    if not (glance.shown(rows) and (root / light).exists() and (root / dark).exists()):
+        return ""
+    return (
+        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark.as_posix()}">\n'
+        f'<img alt="Each measured number beside the paper\'s" src="{light.as_posix()}"></picture>'
+    )
+
+
+def _spread(root: Path) -> str:
+    path = Path("figures", spread_figure.FILE)
+    return f"![Observed spread beside the expected one]({path.as_posix()})" * (root / path).exists()
+
+
+def _outside(group: Observed, far: bool, prior: Prior) -> str:
+    expected = prior.std(group.error, group.images)
+    return (
+        f"{group.experiment}{', far outside' * far}, whose {group.n} runs vary by "
+        f"{group.std:.3f} points where {expected:.3f} is expected"
+    )
+
+
+def _summary(
+    paper: spec.Paper, records: Sequence[dict], rows: Sequence[VerdictRow]
+) -> dict[str, str]:
+    rows = [row for row in rows if row.main]
     return {
         "title": paper.title,
         "name": paper.name,
@@ -63,9 +115,11 @@ def _summary(paper: spec.Paper, records: Sequence[dict]) -> dict[str, str]:
     }
 
 
-def paper_page(paper: spec.Paper, records: Sequence[dict], root: Path) -> str:
-    """The page of a paper; the figures that it shows are those in `root`."""
-    rows = verdict.table(records, paper.experiments)
+def paper_page(
+    paper: spec.Paper, records: Sequence[dict], rows: Sequence[VerdictRow], root: Path
+) -> str:
+    """The page of a paper; `rows`: the verdicts. The figures that it shows are those in `root`."""
+    rows = _of(paper, rows)
     main = [row for row in rows if row.main]
     stale = [row for row in rows if row.verdict == verdict.STALE]
     varied = [row for row in rows if not row.main and row.verdict != verdict.STALE]
@@ -84,6 +138,8 @@ def paper_page(paper: spec.Paper, records: Sequence[dict], root: Path) -> str:
         variations=verdict_table(varied, group=True) if varied else "",
         claims=claims_table(paper, records) if paper.claims else "",
         figures=list(zip(paper.figures, shown("paper"), strict=True)),
+        images=images_table(paper, records),
+        sheets=hard_images.sheets(paper, root),
         short=short_table(paper, records, stale=False),
         short_figures=list(filter(None, shown("short"))),
         former=former,

@@ -1,6 +1,5 @@
 """The tables of the pages of results/."""
 
-import shlex
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
@@ -9,8 +8,10 @@ from repro.judging import claims, groups, measures, verdict
 from repro.judging.verdict import VerdictRow
 from repro.report.cost import minutes_of, speed_of
 from repro.report.words import (
+    by_chance,
     commit_of,
     effect,
+    equivalent,
     failure_reason,
     form_of,
     interval,
@@ -19,15 +20,17 @@ from repro.report.words import (
     metric_name,
     paper_number,
     ran_with,
+    runs_counted,
     signed,
     spread,
-    versions_of,
+    verdict_word,
 )
 
 
 def verdict_table(rows: list[VerdictRow], group: bool = False, cost: tuple | None = None) -> str:
     """The table of verdicts, with the runs' cost where (records, experiments) are given."""
     header = ["experiment", "metric", "paper", "measured", "n", "difference", "interval", "verdict"]
+    header += ["equivalent"]
     header = [*header[:1], *(["what differs"] if group else []), *header[1:]]
     lossy = any(row.failed for row in rows)
     header += ["failed"] if lossy else []
@@ -39,10 +42,11 @@ def verdict_table(rows: list[VerdictRow], group: bool = False, cost: tuple | Non
             metric_name(row.metric, row.protocol),
             paper_number(row.reported, row.reported_std, row.source, row.chosen),
             spread(row.mean, row.std),
-            str(row.n),
+            runs_counted(row),
             signed(row.difference),
             interval(row.low, row.high),
-            row.verdict,
+            verdict_word(row).replace("*", "\\*"),
+            equivalent(row),
         ]
         if group:
             line.insert(1, row.group)
@@ -54,7 +58,8 @@ def verdict_table(rows: list[VerdictRow], group: bool = False, cost: tuple | Non
             line += [mean_of(minutes_of(r) for r in runs), mean_of(speed_of(r) for r in runs)]
         lines.append(line)
     numeric = {"n", "difference", "failed", "minutes a run", "images/s"}
-    return markdown(header, lines, numeric)
+    chance = by_chance(rows).replace("*", "\\*")
+    return markdown(header, lines, numeric) + (f"\n{chance}\n" if chance else "")
 
 
 def not_run_here(paper: spec.Paper) -> str:
@@ -172,31 +177,3 @@ def runs_table(runs: list[dict], experiment: spec.Experiment, counted: set[str])
             ]
         )
     return markdown(header, lines, numeric)
-
-
-def csv_table(records: Sequence[dict], papers: Sequence[spec.Paper]) -> str:
-    import pandas as pd
-
-    paper_of = {e.name: paper.name for paper in papers for e in paper.experiments}
-    lines = []
-    for record in records:
-        run, result = record["run"], record["result"] or {}
-        line = {
-            "paper": run.get("paper") or paper_of.get(run["experiment"], ""),
-            **{key: run.get(key) for key in ("experiment", "scale", "seed")},
-            "overrides": shlex.join(run.get("overrides", ())),
-            **{key: run.get(key) for key in ("precision", "backend", "strategy", "replicas")},
-            "devices": ", ".join(run.get("devices", ())),
-            "recipe": run["digest"],
-            **{key: result.get(key) for key in ("passes", "updates", "seconds")},
-            "images_per_second": result.get("images_per_second"),
-            **{key: run.get(key) for key in ("started", "commit", "dirty")},
-            "versions": versions_of(run),
-            "id": run["id"],
-            "failed": failure_reason(record),
-        }
-        for protocol, metrics in result.get("metrics", {"": {}}).items():
-            lines.append({**line, "protocol": protocol, **metrics})
-    if not lines:
-        return ""
-    return pd.DataFrame(lines).to_csv(index=False, lineterminator="\n")

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from statistics import fmean
 
-from repro.judging import groups, measures
+from repro.judging import groups, measures, verdict
 from repro.judging.claims import JudgedClaim
+from repro.judging.verdict import VerdictRow
 
 
 def metric_name(metric: str, protocol: str) -> str:
@@ -29,6 +30,44 @@ def spread(mean: float | None, std: float | None) -> str:
 def signed(points: float | None) -> str:
     """'+0.014' or '−0.014'; a dash for None."""
     return "–" if points is None else f"{points:+.3f}".replace("-", "−")
+
+
+def verdict_word(row: VerdictRow) -> str:
+    """The verdict; with a star where it lies outside before Holm's correction only."""
+    return row.verdict + ("*" if row.by_chance else "")
+
+
+def runs_counted(row: VerdictRow) -> str:
+    """'3', or '5 (2 added)' where there are more than the experiment is judged by."""
+    return f"{row.n}" + (f" ({row.added} added)" if row.added else "")
+
+
+def equivalent(row: VerdictRow) -> str:
+    """'yes' or 'no'; a dash where nothing was compared."""
+    return {True: "yes", False: "no", None: "–"}[row.equivalent]
+
+
+def counts(rows: Iterable[VerdictRow]) -> str:
+    """'5 reproduced, 1 better, 5 worse, 0 inconclusive; 1 provisional; 40 not run'."""
+    main = [row for row in rows if row.main and row.number]
+    words = [f"{sum(row.verdict == word for row in main)} {word}" for word in verdict.SETTLED]
+    early = sum(row.provisional for row in main)
+    waiting = sum(row.verdict == verdict.NOT_RUN for row in main)
+    parts = [", ".join(words), f"{early} provisional" * bool(early), f"{waiting} not run"]
+    return "; ".join(filter(None, parts))
+
+
+def by_chance(rows: Iterable[VerdictRow]) -> str:
+    """How many of the judged rows would fall outside by chance, and which are starred, in words."""
+    judged = [row for row in rows if row.judged]
+    if not judged:
+        return ""
+    expected, outside = verdict.outside_by_chance(judged), sum(row.outside for row in judged)
+    rows_said, do = count_of(len(judged), "judged row"), "does" if outside <= 1 else "do"
+    outside = outside or "none"
+    text = f"Of {rows_said} {expected:.2g} would fall outside by chance alone; {outside} {do}."
+    starred = any(row.by_chance for row in judged)
+    return text + " *: inside after Holm's correction for all judged rows." * starred
 
 
 def effect(judged: JudgedClaim) -> str:

@@ -13,15 +13,16 @@ from pathlib import Path
 from repro import catalog, spec
 from repro.errors import DataError, ReproError, RunError
 from repro.files import put, read_bytes
-from repro.judging import groups
+from repro.judging import groups, spread, verdict
+from repro.judging.verdict import VerdictRow
 from repro.records.reading import KEPT_SCALES, collect, gather, read_run, recorded, records
-from repro.report import bench_page, paper_figures
+from repro.report import bench_page, glance, hard_images, paper_figures, spread_figure
 from repro.report.filters_file import read_filters
 from repro.report.ownership import refuse_foreign
 from repro.report.pages import front_page, paper_page
 from repro.report.paper_figures import figure_file
 from repro.report.run_figures import draw_curves, draw_filters
-from repro.report.tables import csv_table
+from repro.report.run_frame import csv_table
 
 Warn = Callable[[str], None]
 
@@ -62,8 +63,15 @@ def regenerate(
             put(target, read_bytes(path))
     added = collect(runs_root, root, warn=warn)
     everything = records(root, warn=warn)
-    written = _figures(papers, everything, runs_root, root, warn) if figures else []
-    pages = _pages(papers, everything, root, warn)
+    experiments = [experiment for paper in papers for experiment in paper.experiments]
+    seen = spread.observed(spread.every(everything), experiments)
+    prior = spread.fit(seen)
+    rows = verdict.table(everything, experiments, prior)
+    written = []
+    if figures:
+        written += _overviews(papers, rows, seen, prior, root, warn)
+        written += _figures(papers, everything, runs_root, root, warn)
+    pages = _pages(papers, everything, rows, (seen, prior), root, warn)
     for name, text in sorted(pages.items()):
         put(root / name, text)
         written.append(root / name)
@@ -97,6 +105,10 @@ def _places(papers: Sequence[spec.Paper], root: Path, figures: bool) -> Iterator
         yield root / bench_page.PAGE
     if os.path.lexists(root / "figures") and not (root / "figures").is_dir():
         yield root / "figures"
+    for name in (*glance.FILES, spread_figure.FILE) if figures else ():
+        yield root / "figures" / name
+    for dataset in hard_images.by_dataset(papers) if figures else ():
+        yield root / "figures" / hard_images.sheet_file(dataset)
     for paper in papers:
         yield root / f"{paper.name}.md"
         for experiment in paper.experiments if figures else ():
@@ -114,10 +126,15 @@ def _filters_file(experiment: spec.Experiment, root: Path) -> Path:
 
 
 def _pages(
-    papers: Sequence[spec.Paper], records: Sequence[dict], root: Path, warn: Warn
+    papers: Sequence[spec.Paper],
+    records: Sequence[dict],
+    rows: Sequence[VerdictRow],
+    spreads: tuple[Sequence[spread.Observed], spread.Prior],
+    root: Path,
+    warn: Warn,
 ) -> dict[str, str]:
     """The texts of results/ by the names of their files."""
-    pages = {f"{paper.name}.md": paper_page(paper, records, root) for paper in papers}
+    pages = {f"{paper.name}.md": paper_page(paper, records, rows, root) for paper in papers}
     try:
         measured = bench_page.read(root)
         if measured is not None:
@@ -125,9 +142,27 @@ def _pages(
     except DataError as error:
         warn(f"{root / bench_page.PAGE} is left as it is: {error}")
     speed = bench_page.PAGE in pages or (root / bench_page.PAGE).exists()
-    pages["README.md"] = front_page(papers, records, speed)
-    pages["results.csv"] = csv_table(records, papers)
+    pages["README.md"] = front_page(papers, records, rows, spreads, root, speed)
+    pages["results.csv"] = csv_table(records)
     return pages
+
+
+def _overviews(
+    papers: Sequence[spec.Paper],
+    rows: Sequence[VerdictRow],
+    seen: Sequence[spread.Observed],
+    prior: spread.Prior,
+    root: Path,
+    warn: Warn,
+) -> list[Path]:
+    """Draws what is about all papers; the files that were written."""
+    paper_of = {experiment.name: paper.name for paper in papers for experiment in paper.experiments}
+    figures, path = root / "figures", root / "figures" / spread_figure.FILE
+    plans = [(path, partial(spread_figure.draw, seen, prior, path))]
+    for name, inks in glance.FILES.items():
+        path = figures / name
+        plans.append((path, partial(glance.draw, rows, paper_of, path, inks)))
+    return [path for path, draw in plans if _drawn(draw, path, warn)]
 
 
 def _figures(
@@ -149,6 +184,10 @@ def _figures(
             runs = paper_figures.chosen(figure, paper.experiments, records, scale)
             draw = partial(paper_figures.draw_figure, figure, runs, path, paper.claims)
             plans.append((path, draw))
+    for dataset, experiments in hard_images.by_dataset(papers).items():
+        path = root / "figures" / hard_images.sheet_file(dataset)
+        draw = partial(hard_images.draw_sheet, dataset, experiments, records, path)
+        plans.append((path, draw))
     return [path for path, draw in plans if _drawn(draw, path, warn)]
 
 

@@ -22,13 +22,13 @@ SECONDS_TO_LEAVE = 7.0  # after the first signal, before the parent kills the pr
 
 
 def main(request: str) -> int:
-    """Does what the JSON document `request` says; see `_train`, `_resume`, `_log`."""
+    """Does what the JSON document `request` says; see `_train`, `_resume`, `_summarize`."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     tell = Channel(take_standard_output())
     code = 0
     try:
         asked = json.loads(request)
-        do = {"train": _train, "resume": _resume, "log": _log}[asked.pop("do")]
+        do = {"train": _train, "resume": _resume, "summarize": _summarize}[asked.pop("do")]
         do(asked, tell)
     except ReproError as error:
         code = _failed(tell, str(error), error.exit_code)
@@ -108,15 +108,15 @@ def _observed(train: Callable[..., dict], tell: Channel, *what: Any, **options: 
                 observer({"event": "done", **result})
 
 
-def _log(asked: dict, tell: Observer) -> None:
-    """Tells MLflow the verdicts on finished runs; what it cannot log is a warning."""
-    from repro.records import tracking
+def _summarize(asked: dict, tell: Observer) -> None:
+    """Tells MLflow what the runs of an experiment come to; what it cannot log is a warning."""
+    from repro.running import summaries
 
-    for run_dir, verdict in asked["verdicts"].items():
-        try:
-            tracking.sync(run_dir, verdict=verdict)
-        except ReproError as error:
-            tell({"event": "message", "warning": True, "text": str(error)})
+    try:
+        for _ in summaries.sync([asked["experiment"]], asked["out"]):
+            pass
+    except ReproError as error:
+        tell({"event": "message", "warning": True, "text": str(error)})
     tell({"event": "done"})
 
 

@@ -1,6 +1,5 @@
 """What comes of finished runs: judged, said in words, told to MLflow."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from repro import spec
 from repro.errors import ReproError
-from repro.judging import bands, explain, groups, verdict
+from repro.judging import bands, explain, groups, measures, spread, verdict
 from repro.records import reading, tracking
 from repro.running import children
 from repro.running.children import Outcome
@@ -19,14 +18,14 @@ class Conclusion:
     """What finished runs of one experiment and scale come to.
 
     lines: what they mean, and what to do next. warnings: what could not be done after the runs.
-    fell_short: of the paper, or of a band. verdicts: run directory -> verdict it counts in.
+    fell_short: of the paper, or of a band. summarize: what MLflow is to sum up, of what it has.
     """
 
     rows: list[verdict.VerdictRow] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     fell_short: bool = False
-    verdicts: dict[str, str] = field(default_factory=dict)
+    summarize: dict[str, str] = field(default_factory=dict)
 
 
 def conclude(
@@ -35,24 +34,27 @@ def conclude(
     """Judges finished runs of one experiment and scale; never raises.
 
     They are judged with the others in `out`, not with the records that came with the code: whoever
-    trains the seeds again wants to know what these say.
+    trains the seeds again wants to know what these say. What is known of the spread comes from all.
     """
     made = Conclusion()
     for outcome in outcomes:
         outcome.result["mlflow_run_id"] = None
         _attempt(made, "the MLflow run is unknown", _look_up, outcome)
     _attempt(made, "the runs are not judged", _judge, made, experiment, scale, out, outcomes)
+    logged = any(outcome.result["mlflow_run_id"] for outcome in outcomes)
+    if logged and scale in reading.KEPT_SCALES:
+        made.summarize = {"experiment": experiment.name, "out": str(out)}
     return made
 
 
 def tell_mlflow(made: Conclusion) -> None:
-    """Tells MLflow the verdicts, in a process of its own that can be left; never raises."""
-    if made.verdicts:
+    """Tells MLflow what the runs come to, in a process that can be left; never raises."""
+    if made.summarize:
         _attempt(made, "MLflow was not told the verdict", _tell, made)
 
 
 def _tell(made: Conclusion) -> None:
-    asked = {"do": "log", "verdicts": made.verdicts}
+    asked = {"do": "summarize", **made.summarize}
     (told,) = children.run([0], lambda _: children.command(asked), 1, lambda *_: None)
     made.warnings += told.warnings or ([told.error] if told.error else [])
 
@@ -81,7 +83,8 @@ def _judge(
     mine = [reading.read_run(outcome.result["run_dir"]) for outcome in outcomes]
     ids = [record["run"]["id"] for record in mine]
     records = reading.gather(None, out)
-    made.rows = verdict.table(records, [experiment]) if scale == "paper" else []
+    if scale == "paper":
+        made.rows = verdict.table(records, [experiment], spread.known(records))
     own = bands.checks(mine, [experiment])
     outside = not all(check.inside for check in own)
     made.fell_short = verdict.fell_short(made.rows, ids) or outside
@@ -91,36 +94,23 @@ def _judge(
     made.lines += [
         f"{row.metric.replace('_', ' ')}: {explain.row(row)}"
         for row in made.rows
-        if set(row.runs) & set(ids)
+        if set(row.runs) & set(ids) and row.stacks == 1
     ]
     if scale == "smoke":
         made.lines.append(_smoke(mine))
     made.lines += _next(experiment, scale, made.rows, mine, outcomes)
-    verdicts = verdict.of_runs(made.rows)
-    made.verdicts = {
-        outcome.result["run_dir"]: verdicts[run_id]
-        for outcome, run_id in zip(outcomes, ids, strict=True)
-        if run_id in verdicts and outcome.result["mlflow_run_id"]
-    }
 
 
 def _chance(record: dict, experiment: spec.Experiment) -> list[str]:
     """A line where the network guesses."""
-    from repro.data.sets import DATASETS
-
-    classes = DATASETS[experiment.recipe.data.dataset].classes
-    chance = 1 - 1 / classes
     lines = []
     for protocol, metrics in record["result"]["metrics"].items():
-        error, count = metrics.get("test_error"), metrics.get("test_count")
-        if error is None or not count:
-            continue
-        spread = 100 * math.sqrt(chance * (1 - chance) / count)
-        if error >= 100 * chance - 2 * spread:
+        if measures.guesses(metrics, experiment):
             under = "" if protocol == "single-view" else f" ({protocol})"
             lines.append(
-                f"seed {record['run']['seed']}: a test error of {error:.2f} %{under} is chance for "
-                f"{classes} classes: the network has learnt nothing so far"
+                f"seed {record['run']['seed']}: a test error of {metrics['test_error']:.2f} %"
+                f"{under} is chance for {measures.classes(experiment)} classes: the network has "
+                "learnt nothing so far"
             )
     return lines
 

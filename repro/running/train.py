@@ -1,10 +1,14 @@
 """Trains seeds side by side, or one after the other: data, processes, progress, failures."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from repro import catalog, spec
-from repro.errors import DataError, Interrupted, ReproError, RunError, UsageError
+from repro import backends, catalog, settings, spec
+from repro.backends import distribution
+from repro.errors import DataError, Interrupted, ReproError, RunError, UsageError, accept
+from repro.report import cost
 from repro.running import children
 from repro.running.children import Outcome
 from repro.running.progress import Bars
@@ -23,6 +27,32 @@ class Options:
     strategy: str = "auto"
     precision: str = "float32"
     out: str = "runs"
+
+
+def resolved(experiment: spec.Experiment, options: Options) -> spec.Experiment:
+    """`experiment` with the overrides. Raises UsageError for an option that makes no sense here.
+
+    Nothing slow is imported for it.
+    """
+    changed = settings.override(experiment, list(options.overrides))
+    accept("scale", options.scale, spec.SCALES)
+    backends.check()
+    distribution.check_strategy(options.strategy)
+    accept("precision", options.precision, spec.PRECISIONS)
+    cost.examples(changed.recipe.data)  # reject an unknown split early
+    writable(options.out)
+    return changed
+
+
+def writable(out: str | os.PathLike) -> None:
+    """Raises UsageError at once, before TensorFlow is imported, where runs could not be written."""
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        fits = os.access(out, os.W_OK | os.X_OK)
+    except OSError:
+        fits = False
+    if not fits:
+        raise UsageError(f"--out {out}: cannot be written; accepted is a writable folder")
 
 
 def prepare(dataset: str) -> None:

@@ -116,15 +116,28 @@ def averaged(model, views: int):
     return keras.Model(inputs, summed - math.log(views))
 
 
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What a test found.
+
+    metrics: error in per cent, mean loss, wrong and count. Where five classes are predicted, also
+    top5_error and top5_wrong: none of them is the label. wrong: bool [n], which images are;
+    guesses: int, for what each of these was taken.
+    """
+
+    metrics: dict[str, float]
+    wrong: np.ndarray
+    guesses: np.ndarray
+
+
 def evaluate(
     score: Scorer,
     images: np.ndarray,
     labels: np.ndarray,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict:
-    """Error in per cent, mean loss, wrong and count, over all of `images` [n, ...].
+) -> Scores:
+    """What `score` makes of all of `images` [n, ...].
 
-    Where `score` predicts five classes, also top5_error and top5_wrong: none of them is the label.
     `progress(done, total)` is called after each batch, with numbers of images.
     """
     losses, predictions = [], []
@@ -138,14 +151,14 @@ def evaluate(
     if len(predicted) != len(labels):
         raise AssertionError(f"{len(predicted)} images were scored, there are {len(labels)}")
     guesses = predicted.reshape(len(labels), -1)
-    wrong = int(np.sum(guesses[:, 0] != labels))
+    wrong = guesses[:, 0] != labels
     metrics = {
-        "error": 100.0 * wrong / len(labels),
+        "error": 100.0 * int(np.sum(wrong)) / len(labels),
         "loss": float(np.mean(np.concatenate(losses))),
-        "wrong": wrong,
+        "wrong": int(np.sum(wrong)),
         "count": len(labels),
     }
     if guesses.shape[1] == 5:
         missed = int(np.sum(np.all(guesses != labels[:, None], axis=1)))
         metrics |= {"top5_error": 100.0 * missed / len(labels), "top5_wrong": missed}
-    return metrics
+    return Scores(metrics, wrong, guesses[wrong, 0])

@@ -8,6 +8,7 @@ from repro import backends, catalog, settings, spec
 from repro.backends import settled
 from repro.data.inputs import Inputs
 from repro.errors import RunError
+from repro.networks import initial_weights
 from repro.records.journal import Journal
 from repro.records.provenance import command, commit, machine, now, versions
 from repro.training.smoke import Smoke
@@ -31,6 +32,7 @@ def of_run(
         **stack(trainee),
         "replicas": trainee.devices.replicas,
         "batch_statistics": trainee.devices.batch_statistics,
+        "initial_weights": initial_weights.VERSION,
         "threads": threads,
         "environment": settled.environment(),
         "digest": settings.digest(experiment, request["scale"]),

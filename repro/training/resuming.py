@@ -15,6 +15,7 @@ import numpy as np
 from repro import spec
 from repro.errors import RunError
 from repro.files import make_folder, reason
+from repro.networks import initial_weights
 from repro.records import documents
 from repro.records.documents import RunFacts
 from repro.records.journal import Journal
@@ -183,7 +184,10 @@ def _lines(journal: Journal, progress: Mapping[str, Any]) -> list[dict]:
 
 
 def _refuse_to_begin(journal: Journal, warnings: list[str]) -> None:
-    """Raises RunError for a run that has trained: a pass is written down before its checkpoint."""
+    """Raises RunError for a run that has trained, or began with weights that are not drawn here.
+
+    A pass is written down before its checkpoint.
+    """
     if there := states(journal.checkpoints):
         count = "its checkpoint" if len(there) == 1 else f"any of its {len(there)} checkpoints"
         raise RunError(f"cannot use {count}: {'; '.join(warnings)}; {_anew(journal)}")
@@ -192,9 +196,17 @@ def _refuse_to_begin(journal: Journal, warnings: list[str]) -> None:
             f"{journal.path} has trained, but there is no checkpoint to resume from; put it back, "
             f"or {_anew(journal)}"
         )
+    if _drawn_otherwise(journal):
+        raise RunError(f"{journal.path} has no checkpoint to resume from; {_anew(journal)}")
+
+
+def _drawn_otherwise(journal: Journal) -> bool:
+    return journal.run().get("initial_weights") != initial_weights.VERSION
 
 
 def _anew(journal: Journal) -> str:
+    if _drawn_otherwise(journal):
+        return "start a new run: the weights that this one began with are not drawn any more"
     return (
         f"to train this run from its first update, remove {journal.checkpoints} and "
         f"{journal.path}/metrics.jsonl, then: repro resume {journal.path}"

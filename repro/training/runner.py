@@ -116,7 +116,7 @@ def evaluate(
         "update": update,
         "finished": result is not None and update == result["updates"],
         **({"test_subset": scoring.subset} if subset else {}),
-        "metrics": scoring.final(protocol) | running,
+        "metrics": scoring.final(protocol).metrics | running,
     }
 
 

@@ -11,6 +11,7 @@ from repro.training.smoke import Smoke
 from repro.training.state import State
 
 MOST_PASSES, MOST_UPDATES = 100_000, 999_999_999  # checkpoints are named by nine digits
+STEPS_OF_A_RAMP = 20
 # Arrays of 32 MB are mapped anew each time: to make batches of them took three times as long.
 CHUNK_UPDATES, CHUNK_BYTES = 1000, 8 * 2**20
 
@@ -19,8 +20,8 @@ class Schedule:
     """The passes of a training, the rate before each update, and where a stretch of updates ends.
 
     size: examples of the training set; shape: of one. ends: the update at which each pass ends.
-    rates: (first update, rate) pairs, none where every weight has its own rate. chunk: updates
-    whose images are made together.
+    rates: (first update, rate) pairs, none where every weight has its own rate. ramp: the updates
+    before which it rises to the first of them. chunk: updates whose images are made together.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Schedule:
         self.ends = smoke.pass_ends if smoke else pass_ends(recipe, size, scale)
         self.rates = rates(recipe, self.last)
         self.warm_up = recipe.optimizer.warm_up
+        self.ramp = ramp(recipe, self.last) if scale == "short" else []
         self.batch = recipe.batch
         self.chunk = chunk_updates(self.batch, 4 * math.prod(shape), self.ends)
         factor = recipe.short_factor if scale == "short" else 1
@@ -61,7 +63,7 @@ class Schedule:
 
         A function of the update and of whether the warm-up is over, as a resumed run needs.
         """
-        cuts = [self.ends[number], *(first for first, _ in self.rates)]
+        cuts = [self.ends[number], *(first for first, _ in self.rates), *self.ramp]
         if self.warm_up and not state.warm:
             cuts.append((state.update // self.warm_up.window + 1) * self.warm_up.window)
         return min(cut for cut in cuts if cut > state.update)
@@ -75,7 +77,9 @@ class Schedule:
             return None
         if self._warming(state):
             return self.warm_up.rate
-        return [rate for first, rate in self.rates if first <= state.update][-1]
+        rate = [rate for first, rate in self.rates if first <= state.update][-1]
+        risen = 1 + sum(first <= state.update for first in self.ramp)
+        return rate * min(1.0, risen / STEPS_OF_A_RAMP) if self.ramp else rate
 
     def _warming(self, state: State) -> bool:
         if self.warm_up is None or state.warm:
@@ -142,6 +146,13 @@ def rates(recipe: spec.Recipe, last: int) -> list[tuple[int, float]]:
     total = recipe.iterations or recipe.passes
     stretches = recipe.optimizer.stretches(total)
     return [(round(last * start / total), rate) for start, rate in stretches]
+
+
+def ramp(recipe: spec.Recipe, last: int) -> list[int]:
+    """The updates before which the rate of a ramp rises; from the last on it is the full one."""
+    length = min(recipe.short_ramp, last)
+    steps = range(1, STEPS_OF_A_RAMP)
+    return [math.ceil(length * k / STEPS_OF_A_RAMP) for k in steps] if length else []
 
 
 def chunk_updates(batch: int, image_bytes: int, ends: list[int]) -> int:

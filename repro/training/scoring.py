@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,8 @@ class Scoring:
             self._scorers[protocol] = evaluation.scorer(self._model, loss, protocol)
         return self._scorers[protocol]
 
-    def score(self, name: str, protocol: str) -> dict[str, float]:
-        """error, loss and so on of the "test" or "training" set."""
+    def score(self, name: str, protocol: str) -> evaluation.Scores:
+        """Those of the "test" or the "training" set."""
         scorer = self.scorer(protocol)
         seen, began = 0, time.monotonic()
 
@@ -60,19 +61,21 @@ class Scoring:
         """What a line of metrics.jsonl says of the tests."""
         protocol, line = self._experiment.protocols[0], {}
         if tested:
-            test = self.score("test", protocol)
+            test = self.score("test", protocol).metrics
             line |= {"test_error": test["error"], "test_loss": test["loss"]}
         if "training" in self._sets:
-            line["training_error"] = self.score("training", protocol)["error"]
+            line["training_error"] = self.score("training", protocol).metrics["error"]
         return line
 
-    def final(self, protocol: str) -> dict[str, float]:
-        """What result.json says of a protocol: all metrics, under "test_" and "training_"."""
-        return {
+    def final(self, protocol: str) -> evaluation.Scores:
+        """Those of the test set, with the metrics of all sets under "test_" and "training_"."""
+        scores = {name: self.score(name, protocol) for name in self._sets}
+        metrics = {
             f"{name}_{metric}": value
-            for name in self._sets
-            for metric, value in self.score(name, protocol).items()
+            for name, scored in scores.items()
+            for metric, value in scored.metrics.items()
         }
+        return replace(scores["test"], metrics=metrics)
 
     def probed(self) -> dict[str, list[float]]:
         """What the probes measure, on the images that are scored."""

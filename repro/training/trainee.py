@@ -11,7 +11,7 @@ from repro import backends, machine, spec
 from repro.data.inputs import Inputs
 from repro.errors import UsageError, unknown
 from repro.lazy import keras
-from repro.networks import work
+from repro.networks import initial_weights, work
 from repro.networks.losses import AuxiliaryCrossEntropy
 from repro.training import probes
 
@@ -25,7 +25,7 @@ def build(experiment: spec.Experiment, precision: str, seed: int, devices: backe
     backend.set_seed(seed)
     network = experiment.network
     try:
-        with devices.scope():
+        with devices.scope(), initial_weights.drawn(seed):
             return network.build(**network.options)
     except Exception as error:
         if not (isinstance(error, MemoryError) or backend.out_of_memory(error)):

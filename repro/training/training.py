@@ -18,10 +18,12 @@ import numpy as np
 from repro import backends, spec
 from repro.backends import distribution
 from repro.data import inputs
-from repro.errors import Interrupted, RunError
+from repro.errors import NOT_FINITE, Interrupted, RunError
+from repro.records.images import order_of, packed
 from repro.records.journal import Journal
 from repro.records.provenance import now
 from repro.training import facts, failures, probes, smoke
+from repro.training.evaluation import Scores
 from repro.training.events import Observer
 from repro.training.keeping import Keeper
 from repro.training.schedule import Schedule
@@ -196,11 +198,11 @@ class Training:
         passes = self.journal.passes()
         with self.trainee.tested_weights(), self.stop.at_once():
             measured = self.scoring.probed()
-            metrics = {name: self.scoring.final(name) for name in self.experiment.protocols}
+            scores = {name: self.scoring.final(name) for name in self.experiment.protocols}
         more = {"running_error": passes[-1]["running_error"], **probes.means(measured)}
         subset = self.scoring.subset
         result = {
-            "metrics": {protocol: scored | more for protocol, scored in metrics.items()},
+            "metrics": {name: scored.metrics | more for name, scored in scores.items()},
             **{f"{name}s": values for name, values in measured.items()},
             **({"test_subset": subset} if subset else {}),
             "seconds": self.keeper.seconds,
@@ -209,6 +211,7 @@ class Training:
             "updates": self.state.update,
             "resumed": self.keeper.resumed,
             "finished": now(),
+            "images": {name: self._images(scored) for name, scored in scores.items()},
         }
         try:
             self.journal.finish(result)
@@ -218,6 +221,14 @@ class Training:
                 f"is trained and kept: mend that, then: repro resume {self.journal.path}"
             ) from error
         return result
+
+    def _images(self, scored: Scores) -> dict:
+        """What is kept of each test image."""
+        classes = self.trainee.model.output_shape[-1]
+        data = self.inputs.facts["digest"], self.experiment.recipe.data.test
+        return packed(
+            scored.wrong, scored.guesses, classes, order=order_of(*data, len(scored.wrong))
+        )
 
     # ---------------------------------------------------------------------- what may go wrong
 
@@ -230,7 +241,7 @@ class Training:
 
     def _not_finite(self, number: int) -> RunError:
         return RunError(
-            f"the loss is not finite at update {self.state.update} (pass {number + 1}); "
+            f"{NOT_FINITE} at update {self.state.update} (pass {number + 1}); "
             f"{self.journal.path} keeps what was reached before"
         )
 

@@ -260,7 +260,7 @@ def said(key: str, answer: Answer):
     if key == "results":
         return document["records"]
     if key == "sync all":
-        return sorted(row["run_dir"] for row in document)
+        return sorted(row["run_dir"] for row in document if "run_dir" in row)
     if key in ("resume", "evaluate"):
         facts = ("experiment", "scale", "seed", "update", "finished", "metrics")
         return {fact: document.get(fact) for fact in facts}

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from hand_made import EXPERIMENT, SECRET, lines, newest, remove
 
+from repro.records.documents import seal_of
+
 OTHER = "vgg-d-imagenet"
 READERS = {
     "list": ("list", "--json"),
@@ -37,7 +39,7 @@ FILES = {  # of each place, with the commands that read them
     "record": (("",), tuple(READERS)),
     "lost": (("",), tuple(READERS)),
 }
-OPTIONAL = ("batch_statistics",)  # older records lack it
+OPTIONAL = ("batch_statistics", "initial_weights")  # older records lack them
 
 Damage = Callable[[Path], None]
 
@@ -264,6 +266,13 @@ TAMPERED = {
     "started": ("x", "0000-01-01", "9999-12-31T23:59:59+00:00", "\ud800"),
     **{key: ("\ud800",) for key in ("commit", "command", "backend")},
 }
+IMAGES = {  # of 360 test images, of which some are wrong
+    "order": ("", "x", "a" * 63),
+    "count": (0, 359, 361, 10**9, 2**53),
+    "classes": (0, 1, 257, 1000, 10**9),
+    "wrong": ("", "=", "x", "*" * 60, "\0", "/" * 60, "A" * 60, "A" * 10**7),
+    "guesses": ("", "=", "x", "\ud83d", "////", "A" * 48, "A" * 10**7),
+}
 FOREIGN = ["{}", "[]", "null", '{"acc":1}', '{"id":1}', "[" * 100_000, "x"]
 FOREIGN_RECORDS = [
     *FOREIGN,
@@ -300,6 +309,17 @@ def database(content: bytes | None) -> Damage:
 
 def tracked_at(uri: str) -> Damage:
     return lambda _: os.environ.__setitem__("MLFLOW_TRACKING_URI", uri)
+
+
+def sealed_anew(**changes) -> Damage:
+    """Other test images in a record, whose seal is right again."""
+
+    def damage(path):
+        record = {key: x for key, x in json.loads(path.read_text()).items() if key != "seal"}
+        record["result"]["images"]["single-view"] |= changes
+        path.write_text(json.dumps({**record, "seal": seal_of(record)}))
+
+    return damage
 
 
 def files(texts: dict[str, str]) -> Damage:
@@ -360,6 +380,11 @@ def cases(places: dict[str, Path], draw: random.Random) -> Iterator[Case]:
             for texts in ({name: text}, {"run.json": text, name: text}):
                 detail = f"{name} {text[:9]}"
                 yield Case("a foreign folder", detail, path, path, files(texts), commands)
+    for key, values in IMAGES.items():
+        for value in values:
+            path, damage = places["record"], sealed_anew(**{key: value})
+            said = f"{key} = {str(value)[:20]!r}"
+            yield Case("test images, sealed anew", said, path, path, damage, tuple(READERS))
     for text in FOREIGN_RECORDS:
         path = Path("results/runs/detector")
         damage = files({"foreign.json": text})

@@ -5,6 +5,9 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+
+from repro.records import images
 from repro.records.documents import seal_of
 from repro.records.journal import Journal
 
@@ -33,6 +36,9 @@ def derived(of: Path, seed: int, failed: bool) -> dict:
     result = {"metrics": {"single-view": metrics}, "seconds": 30.5, "images_per_second": 3e3}
     result |= {"passes": 20, "updates": 28740, "resumed": 0}
     result["finished"] = f"2026-01-01T00:00:{seed}+00:00"
+    order, number = images.order_of(run["data"]["digest"], "test", 360), np.arange(360)
+    kept = images.packed(number < wrong, number[:wrong] % 10, 10, order)
+    result["images"] = {"single-view": kept}
     failure = {"reason": "it diverged", "update": 28740, "at": result["finished"]}
     ended = {"result": None, "failure": failure} if failed else {"result": result}
     return {"run": run, "passes": passes, **ended}
@@ -79,4 +85,5 @@ def marked(path: Path) -> bytes:
             part[key] = SECRET
         if part and "metrics" in part:
             part["metrics"]["single-view"] |= {"test_error": 0.0, "test_wrong": 0}
+            part.pop("images", None)
     return json.dumps(document).encode()

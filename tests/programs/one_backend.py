@@ -6,6 +6,7 @@ folder, as <backend>-<strategy>.npz and .json.
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 import random
@@ -22,7 +23,7 @@ from repro.backends import distribution
 from repro.data.preprocessing import Contrast, Enlarge, PadTo
 from repro.errors import Interrupted, UsageError
 from repro.lazy import keras, layers
-from repro.networks import losses, optimizers
+from repro.networks import initial_weights, losses, optimizers
 from repro.training import evaluation, runner, schedule
 
 FOLDER, STRATEGY, JOBS = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
@@ -97,6 +98,22 @@ def outputs(found: dict) -> None:
             found[f"{name}-moved-{i}"] = backends.as_numpy(variable)
 
 
+def initial(found: dict) -> None:
+    """Digests of all weights, as drawn for a run of seed 5."""
+    devices = distribution.choose(STRATEGY, BATCH)
+    if backends.name() == "jax":  # Keras compiles what draws weights of 250 MB: here all kernels
+        from keras.src.backend.jax import core
+
+        core.should_shard_at_init = lambda layout, shape: len(shape) > 1
+    for name in FAMILIES:
+        network = catalog.network(name)
+        with devices.scope(), initial_weights.drawn(5):
+            model = network.build(**{**network.options, **SMALLER.get(name, {})})
+        weights = [backends.as_numpy(weight) for weight in model.weights]
+        digests = [hashlib.sha256(weight.tobytes()).hexdigest() for weight in weights]
+        found[f"{name}-initial"] = np.array(digests)
+
+
 def updates(found: dict) -> None:
     """Ten, in two chunks of which the second is not full."""
     devices = distribution.choose(STRATEGY, BATCH)
@@ -163,7 +180,7 @@ def failing(shape: tuple) -> bool:
 
 arrays: dict = {}
 for job in JOBS:
-    {"outputs": outputs, "updates": updates, "runs": runs}[job](arrays)
+    {"outputs": outputs, "initial": initial, "updates": updates, "runs": runs}[job](arrays)
 said = {"backend": keras.config.backend(), "tensorflow": "tensorflow" in sys.modules}
 said |= {"too large": failing((2**22, 2**23)), "wrong shapes": failing((2, 3))}
 try:
