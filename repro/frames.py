@@ -105,8 +105,8 @@ def verdicts() -> "pd.DataFrame":
     pandas = _pandas()
     from repro.judging import spread, verdict
 
-    known = _gathered()
-    rows = verdict.table(known, catalog.experiments(), spread.known(known))
+    there = _gathered()
+    rows = verdict.table(there, catalog.experiments(), spread.known(there))
     said = [name for name in fields_of(rows[0]) if name != "experiment"]
     kinds = verdict.VerdictRow.__annotations__
     columns = {name: [_listed(getattr(row, name)) for row in rows] for name in said}

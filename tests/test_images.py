@@ -149,6 +149,23 @@ def test_images_of_a_protocol_without_metrics_are_refused():
         documents.whole_record(made)
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "said"),
+    [
+        ("test_count", -5, "test_count -5, where a whole number from 1"),
+        ("test_count", 0.5, "test_count 0.5, where"),
+        ("test_error", -1.0, "test_error -1.0, where a number from 0 to 100"),
+        ("test_top5_error", 10**400, "test_top5_error 1000"),
+    ],
+)
+def test_shares_and_numbers_of_images_that_cannot_be_are_refused(metric, value, said):
+    """Of such a number the spread that is to be expected would be a root of less than nothing."""
+    made = record(TOY, 0, 1.0)
+    made["result"]["metrics"]["single-view"] = {"test_error": 1.0, metric: value}
+    with pytest.raises(Damaged, match=said):
+        documents.whole_record(made)
+
+
 def test_a_run_directory_with_damaged_images_says_what_helps(tmp_path):
     folder = seal_run(tmp_path, keeping(0, [1, 0, 1]))
     assert images.wrong(reading.read_run(folder), "single-view").tolist() == [True, False, True]
@@ -247,6 +264,9 @@ def test_only_runs_of_one_order_are_laid_side_by_side():
     assert (together.order, together.wrong.shape, together.scale) == (ORDER, (2, 3), "paper")
     assert judging.side_by_side([record(TOY, 3, 1.0)], "single-view") is None
     assert judging.side_by_side(runs, "10-crop") is None
+    longer = keeping(4, [1, 0, 0, 1])  # from outside: the same order, of more images
+    together = judging.side_by_side([longer, *runs], "single-view")
+    assert together.wrong.shape == (2, 3)
 
 
 def test_runs_that_keep_their_images_speak_though_earlier_ones_count():

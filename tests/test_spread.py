@@ -147,7 +147,8 @@ def test_runs_that_agree_exactly_count_as_rounded_to_an_image():
     # a twelfth of the square of 0.01 points, over 100 x 0.02 / 20,000 x 100
     exact, rounded = group(0.0, 3), group(math.sqrt(0.01**2 / 12 / 0.01), 3)
     others = [group(ratio, 3) for ratio in (0.7, 0.9, 1.0, 1.3, 1.6)]
-    assert spread.fit([*others, exact]) == spread.fit([*others, rounded])
+    one, other = spread.fit([*others, exact]), spread.fit([*others, rounded])
+    assert (one.kappa, one.degrees) == pytest.approx((other.kappa, other.degrees))
     assert spread.fit([*others, exact]).degrees < spread.fit(others).degrees
 
 
@@ -162,6 +163,12 @@ def test_who_lies_outside_is_said_and_who_lies_far_outside():
         [group(1.02 * low, 5)], prior
     )
     assert spread.outside(seen, NOTHING) == []
+
+
+def test_two_runs_that_agree_exactly_lie_outside_but_not_far():
+    """Where a run varies by 10 images two are the same once in 35 times: 1 / (20 sqrt(pi))."""
+    twins = group(0.0, 2)
+    assert spread.outside([twins, *[group(1.0, 3)] * 9], Prior(1.0, 6.0)) == [(twins, False)]
 
 
 # ---------------------------------------------------------------------------- which records teach

@@ -279,6 +279,9 @@ def test_all_stacks_of_an_experiment_have_a_line_together():
     # the stacks lie 0.12 apart, far beyond the 0.02 of their runs: that is in the interval
     assert together.spread > 0.06 and together.low < 1.0 < together.high
     assert together.added == 0 and together.p_holm is None
+    some = {"dataset": "mnist", "digest": "d" * 64, "train_examples": 900}
+    part = [record(TOY, k, 1.1, **jax, data=some) for k in range(2)]
+    assert verdict.table([*ours, *part], [TOY], NOTHING)[-1].stacks == 1
     assert verdict.table([*ours, changed], [TOY], NOTHING)[-1].stacks == 1
 
 
@@ -293,6 +296,23 @@ def test_stacks_that_agree_are_one_sample_with_their_own_means():
     assert together.verdict == main.verdict == "worse"
     assert verdict.fell_short([main], main.runs)
     assert not verdict.fell_short([together], together.runs)  # a line beside, never the verdict
+
+
+def test_the_papers_own_runs_are_of_one_more_stack():
+    from scipy import stats
+
+    jax = {"backend": "jax", "versions": {"keras": "3.15.1", "jax": "0.11.2"}}
+    toy = experiment(reported=(Reported("test_error", 6.61, "Table 6", std=0.16, runs=5),))
+    runs = [record(toy, seed, error) for seed, error in enumerate((6.5, 6.6, 6.7))]
+    runs += [record(toy, seed, error, **jax) for seed, error in enumerate((7.0, 7.1, 7.2))]
+    *_, together = verdict.table(runs, [toy], NOTHING)
+    # Within a stack s^2 = 0.01 on 4 degrees; the means, 0.5 apart, vary by 0.125 = t^2 + 0.01 / 3.
+    between = 0.125 - 0.01 / 3
+    degrees = (0.01 + between) ** 2 / (0.01**2 / 4 + between**2)
+    ours, theirs = 0.125 / 2 + between, 0.16**2 / 5
+    freedom = (ours + theirs) ** 2 / (ours**2 / degrees + theirs**2 / 4)
+    interval = stats.t.interval(0.95, freedom, 6.85, math.sqrt(ours + theirs))
+    assert (together.low, together.high) == pytest.approx(interval)
 
 
 # ---------------------------------------------------------------------------- the paper's spread

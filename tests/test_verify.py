@@ -230,6 +230,7 @@ def test_what_fails_is_left_out_and_the_rest_is_compared(trains, capsys):
     out, told = capsys.readouterr()
     assert "resnet20-cifar10 is left out: the loss is not finite" in told
     assert "lenet5-mnist" in out and "resnet20" not in out
+    assert out.splitlines()[-1] == "no difference is seen (1 equivalent); 1 failed, see above"
 
 
 def test_without_data_an_experiment_is_left_out(trains, monkeypatch, capsys):

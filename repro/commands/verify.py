@@ -59,7 +59,7 @@ def verify(
     elif comparison:
         print_comparison(comparison, verifying.SCALE)
         terminal.say(compared.note([comparison]))
-        terminal.tell(_conclusion(comparison))
+        terminal.tell(_conclusion(comparison, len(left_out)))
     if differs:
         return 1
     return left_out[0].exit_code if left_out else 0
@@ -98,7 +98,7 @@ def _print_plan(plan) -> None:
         terminal.say(f"nothing to compare with, no short-scale runs are recorded: {names}")
 
 
-def _conclusion(comparison) -> str:
+def _conclusion(comparison, failed: int) -> str:
     from repro.commands import compared
     from repro.judging.compare import EQUIVALENT, INCONCLUSIVE
 
@@ -109,4 +109,5 @@ def _conclusion(comparison) -> str:
     counts = {word: verdicts.count(word) for word in (EQUIVALENT, INCONCLUSIVE)}
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     more = "; a larger --budget trains more seeds" if counts[INCONCLUSIVE] else ""
-    return f"no difference is seen ({said}){more}"
+    lost = f"; {failed} failed, see above" if failed else ""
+    return f"no difference is seen ({said}){lost}{more}"

@@ -17,7 +17,7 @@ from repro.judging.measures import per_cent, value
 from repro.judging.sides import Block, Pair, Run
 from repro.judging.spread import Prior, images_of
 from repro.judging.statistics import CONFIDENCE, ROUNDING, Uncertainty, holm
-from repro.records.images import order, wrong
+from repro.records.images import scored, wrong
 
 INSIDE = 2 * CONFIDENCE - 1  # confidence of the interval that two one-sided tests make
 EQUIVALENT, DIFFERS, INCONCLUSIVE = "equivalent", "differs", "inconclusive"
@@ -274,8 +274,8 @@ def _disagreement(pairs: Iterable[tuple[Run, Run]], protocol: str) -> float | No
     """The mean over the pairs of runs that keep their images, in the same order."""
     counts = []
     for one, other in pairs:
-        orders = order(one.record, protocol), order(other.record, protocol)
-        if orders[0] and orders[0] == orders[1]:
+        which = scored(one.record, protocol)
+        if which and which == scored(other.record, protocol):
             pair = (wrong(run.record, protocol) for run in (one, other))
             counts.append(images.disagreement(*pair))
     return fmean(counts) if counts else None

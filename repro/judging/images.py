@@ -33,12 +33,14 @@ def side_by_side(records: Sequence[dict], protocol: str) -> SideBySide | None:
 
     None where no run keeps them.
     """
-    orders = Counter(filter(None, (images.order(record, protocol) for record in records)))
-    if not orders:
+    scored = [images.scored(record, protocol) for record in records]
+    times = Counter(filter(None, scored))
+    if not times:
         return None
-    order = max(orders, key=lambda order: (orders[order], order))
-    same = [record for record in records if images.order(record, protocol) == order]
-    return SideBySide(same, np.stack([images.wrong(record, protocol) for record in same]), order)
+    most = max(times, key=lambda which: (times[which], which))
+    same = [record for record, which in zip(records, scored, strict=True) if which == most]
+    wrong = np.stack([images.wrong(record, protocol) for record in same])
+    return SideBySide(same, wrong, order=most[0])
 
 
 def speaking(

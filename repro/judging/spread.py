@@ -62,9 +62,9 @@ class Prior:
             return (None, 0) if alone else (std, own)
         if not alone and self.far_above(std, n, error, images):
             return std, own
-        known = self.degrees * self.std(error, images) ** 2
+        squares = self.degrees * self.std(error, images) ** 2 + (own * std**2 if own else 0)
         degrees = self.degrees + own
-        return math.sqrt((known + (own * std**2 if own else 0)) / degrees), degrees
+        return math.sqrt(squares / degrees), degrees
 
     def far_above(self, std: float, n: int, error: float, images: int | None) -> bool:
         """Whether n runs vary by more than one group in a thousand would, by the prior.
@@ -113,6 +113,14 @@ class Observed:
     def expected(self) -> float:
         """sqrt(e / (2N)), in points."""
         return Prior(1.0, 1.0).std(self.error, self.images)
+
+    @property
+    def rounded(self) -> float:
+        """`std`, but no less than that of rounding to a whole image: a twelfth of its square.
+
+        A test error is a number of images (Sheppard), so runs that agree exactly do not vary by 0.
+        """
+        return max(self.std, 100 / self.images / math.sqrt(12))
 
 
 def known(records: Sequence[dict], scale: str = "paper") -> Prior:
@@ -173,8 +181,7 @@ def fit(seen: Sequence[Observed]) -> Prior:
     So y = z - psi(d/2) + log(d/2) varies over G groups by psi'(d0/2) more than the mean psi'(d/2),
     which gives d0, and its mean gives kappa. d0 is at most 40, and at most as much as the degrees
     of all groups together, on which kappa rests. With fewer than five groups nothing is known.
-    A test error is a number of images; a variance counts as no less than that of rounding to one,
-    a twelfth of its square (Sheppard), so that runs that agree exactly have a logarithm.
+    s is `rounded`, so that runs that agree exactly have a logarithm.
     """
     if len(seen) < FEWEST_GROUPS:
         return NOTHING
@@ -182,9 +189,9 @@ def fit(seen: Sequence[Observed]) -> Prior:
 
     shifted, own = [], []
     for group in seen:
-        half, rounding = (group.n - 1) / 2, (100 / group.images) ** 2 / 12
-        ratio = max(group.std**2, rounding) / group.expected**2
-        shifted.append(math.log(ratio) - psi(half) + math.log(half))
+        half = (group.n - 1) / 2
+        ratio = group.rounded / group.expected
+        shifted.append(2 * math.log(ratio) - psi(half) + math.log(half))
         own.append(polygamma(1, half))
     more = variance(shifted) - fmean(own)
     most = min(MOST_DEGREES, sum(group.n - 1 for group in seen))
@@ -200,7 +207,7 @@ def outside(seen: Sequence[Observed], prior: Prior) -> list[tuple[Observed, bool
     """
     if not prior.degrees:
         return []
-    above = [prior.share_above(group.std, group.n, group.error, group.images) for group in seen]
+    above = [prior.share_above(group.rounded, group.n, group.error, group.images) for group in seen]
     ps = [2 * min(share, 1 - share) for share in above]
     alpha = 1 - CONFIDENCE
     return [

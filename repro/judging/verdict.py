@@ -236,9 +236,10 @@ def table(
 
     The one row with `main` per experiment and number speaks for the experiment: plain runs of the
     stack with most seeds, the newest of equal ones. The others are variations, other stacks, all
-    plain stacks together (see `stacks.together`), or stale (made with a former recipe; never
-    judged). An experiment without a reported number has its first protocol's test error listed, not
-    judged. Holm's correction is over the rows that count among the verdicts.
+    plain stacks that trained on as many images together (see `stacks.together`), or stale (made
+    with a former recipe; never judged). An experiment without a reported number has its first
+    protocol's test error listed, not judged. Holm's correction is over the rows that count among
+    the verdicts.
     """
     rows = []
     for experiment in experiments:
@@ -254,9 +255,10 @@ def table(
             if not (order and order[0].plain):
                 mine.insert(0, _row(experiment, number, [], [], prior))
             mine[0] = replace(mine[0], main=True)
-            plain = {group: done.get(group, []) for group in order if group.plain}
-            lost = [run for group in plain for run in broken.get(group, ())]
-            rows += [*mine, *_all_stacks(experiment, number, list(plain.values()), lost, prior)]
+            alike = [g for g in order if g.plain and g.examples == order[0].examples]
+            stacks = [done.get(group, []) for group in alike]
+            lost = [run for group in alike for run in broken.get(group, ())]
+            rows += [*mine, *_all_stacks(experiment, number, stacks, lost, prior)]
     return _corrected(rows)
 
 
@@ -301,7 +303,9 @@ def _all_stacks(
         return []
     if (number.runs or 0) > 1 and number.std is not None:
         theirs, degrees = prior.moderated(number.std, number.runs, number.value, row.images)
-        unsure = statistics.welch(made.error, 1, made.degrees, theirs, number.runs, degrees)
+        # The paper's runs are of one more stack.
+        apart = math.hypot(made.error, made.between)
+        unsure = statistics.welch(apart, 1, made.degrees, theirs, number.runs, degrees)
     else:  # the paper's is one more run of some stack
         unsure = Uncertainty(math.hypot(made.std, made.error), made.degrees)
     std = stdev(value for some in values for value in some)

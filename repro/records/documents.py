@@ -33,6 +33,7 @@ from repro.records.shape import (
     number,
     one_of,
     optional,
+    refuse,
     text,
     truth,
     whole,
@@ -249,6 +250,11 @@ def _hold_to_counts(result: Mapping[str, Any], passes: list[dict]) -> None:
                 f"them wrong, but its test_wrong and test_count are {told[0]} and {told[1]}"
             )
     for metrics in result["metrics"].values():
+        for name_, value in metrics.items():
+            if name_.endswith("_error") and not 0 <= (value or 0) <= 100:
+                raise refuse(name_, value, "a number from 0 to 100")
+            if name_.endswith("_count") and value is not None and (value < 1 or value % 1):
+                raise refuse(name_, value, "a whole number from 1")
         for kind in ("test", "training"):
             wrong, count = metrics.get(f"{kind}_wrong"), metrics.get(f"{kind}_count")
             error = metrics.get(f"{kind}_error")

@@ -66,6 +66,15 @@ def order(record: Mapping[str, Any], protocol: str) -> str | None:
     return (_kept(record, protocol) or {}).get("order")
 
 
+def scored(record: Mapping[str, Any], protocol: str) -> tuple[str, int] | None:
+    """Which test images a run scored: their order, and how many; None as `wrong`.
+
+    The order names the number too, but a record from outside may say anything.
+    """
+    kept = _kept(record, protocol)
+    return (kept["order"], kept["count"]) if kept else None
+
+
 def _kept(record: Mapping[str, Any], protocol: str) -> dict[str, Any] | None:
     return ((record["result"] or {}).get("images") or {}).get(protocol)
 

@@ -2,8 +2,10 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from repro.records.shape import LARGEST
 from repro.report.words import failure_reason, versions_of
 
 if TYPE_CHECKING:  # pandas takes half a second to import
@@ -28,9 +30,12 @@ def run_frame(records: Sequence[dict]) -> "pd.DataFrame":
     floats = ["seconds", "images_per_second", *metrics.difference(counts)]
     frame = frame.astype(dict.fromkeys([*floats, *counts], float) | {"dirty": "boolean"})
     for name in ("seed", "replicas", "passes", "updates", *counts):
-        if frame[name].isna().all() or (frame[name].dropna() % 1 == 0).all():
+        there = frame[name].dropna()
+        if ((there % 1 == 0) & (there.abs() <= LARGEST)).all():
             frame[name] = frame[name].astype("Int64")
-    frame["started"] = pd.to_datetime(frame["started"], utc=True, format="ISO8601")
+    # Python reads more forms of ISO 8601 than pandas, and the records are checked by it.
+    started = [datetime.fromisoformat(text) for text in frame["started"]]
+    frame["started"] = pd.to_datetime(started, utc=True)
     return frame
 
 
@@ -57,5 +62,5 @@ def _rows(record: dict) -> Iterator[dict[str, Any]]:
         "failed": failure_reason(record),
     }
     for protocol, metrics in result.get("metrics", {"": {}}).items():
-        measured = {name: value for name, value in metrics.items() if name not in facts}
-        yield {**facts, "protocol": protocol, **measured}
+        row = {**facts, "protocol": protocol}
+        yield row | {name: value for name, value in metrics.items() if name not in row}

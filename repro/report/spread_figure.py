@@ -55,7 +55,7 @@ def _axes(axes: Any, seen: Sequence[Observed], prior: Prior) -> None:
     ends = min(expected) / 1.25, max(expected) * 1.25
     low, high = (prior.kappa**0.5 * x for x in ends)
     axes.set(xscale="log", yscale="log", xlim=ends)
-    axes.set_ylim(min([low / 6, *(g.std / 1.3 for g in seen if g.std)]), high * 3)
+    axes.set_ylim(min([low / 6, *(g.rounded / 1.3 for g in seen)]), high * 3)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_minor_locator(NullLocator())
@@ -84,9 +84,9 @@ def _points(page: Any, axes: Any, seen: Sequence[Observed], apart: set[int]) -> 
     for place, group in enumerate(seen, start=1):
         colour = TRAINING_COLOUR if id(group) in apart else INK
         point = {"marker": "o", "markersize": 12, "color": colour, "linestyle": ""}
-        axes.plot(group.expected, group.std, markeredgecolor="white", **point)
+        axes.plot(group.expected, group.rounded, markeredgecolor="white", **point)
         number = {"ha": "center", "va": "center_baseline", "color": "white", "fontsize": 7}
-        axes.text(group.expected, group.std, f"{place}", fontweight="bold", **number)
+        axes.text(group.expected, group.rounded, f"{place}", fontweight="bold", **number)
         y = 1 - (0.6 + LINE * place) / page.get_figheight()
         key = {"color": colour, "fontsize": 8.5, "va": "center"}
         page.text(0.715, y, f"{place}", ha="right", **{**key, "fontweight": "bold"})

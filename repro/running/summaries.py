@@ -36,9 +36,9 @@ def _of_logged(
     paper: spec.Paper, names: Collection[str], runs_roots: Sequence[Any], ids: Collection[str]
 ) -> list[Summary]:
     # What is broken has been named when it was logged.
-    known = reading.gather(here.kept_in(), RUNS, *runs_roots, warn=lambda _: None)
-    there = [record for record in known if record["run"]["id"] in ids]
-    made = of_paper(paper, there, spread.known(known))
+    records = reading.gather(here.kept_in(), RUNS, *runs_roots, warn=lambda _: None)
+    there = [record for record in records if record["run"]["id"] in ids]
+    made = of_paper(paper, there, spread.known(records))
     return [summary for summary in made if summary.tags["experiment"] in names]
 
 
