@@ -98,6 +98,28 @@ def test_a_smoke_run_that_needs_a_smaller_batch_has_one(tmp_path, monkeypatch):
     assert journal.run()["resolved"]["recipe"]["batch"] == 128  # the paper's recipe, cut
 
 
+def test_the_deepest_network_is_not_compiled():
+    """Compiling ResNet-1202, 4,210 layers in Keras, took TensorFlow more than two minutes."""
+    experiment, works = catalog.experiment("resnet1202-cifar10"), 2_800_000_000
+    assert smoke.cut(experiment, works, layers=4210) == smoke.Smoke(8, 2, 10, compiled=False)
+    assert smoke.cut(experiment, works, replicas=4, layers=4210).batch == 8
+    assert smoke.cut(catalog.experiment("resnet110-cifar10"), RESNET20, layers=388).compiled
+
+
+def test_operations_called_one_by_one_come_to_what_a_compiled_loop_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(smoke, "TRAINING", 1e8)
+    losses = {}
+    for layers in (2000, 0):
+        monkeypatch.setattr(smoke, "LAYERS", layers)
+        monkeypatch.setattr(smoke, "BATCH_UNCOMPILED", 128)
+        outcome = runner.run(modern_on_digits(), scale="smoke", out=tmp_path / str(layers))
+        journal = Journal.open(outcome["run_dir"])
+        losses[layers] = [line["loss"] for line in journal.passes()]
+        compiled = "compiled" not in journal.run()["smoke"]
+        assert compiled == (layers == 2000) == (journal.run()["compiler"] != "none")
+    assert losses[0] == pytest.approx(losses[2000], rel=1e-5)
+
+
 def test_other_scales_are_not_cut(tmp_path):
     outcome = runner.run(modern_on_digits(passes=1), out=tmp_path)
     journal = Journal.open(outcome["run_dir"])

@@ -9,6 +9,7 @@ gpus()                what kinds of GPU there are
 Devices               the devices of one run, and the compiled loop over the updates of a chunk
 scorer(model, loss)   a compiled function images [n, ...], labels [n] -> (losses [n], predictions)
 set_seed(seed)        what dropout is drawn from
+set_compiled(b)       whether loops and scorers of this process are compiled
 out_of_memory(error)  whether an exception means that memory ran out
 
 What a machine may be set to is held to one setting by `repro.backends.settled`.

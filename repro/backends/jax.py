@@ -48,6 +48,10 @@ def set_seed(seed: int) -> None:
     np.random.seed(seed)
 
 
+def set_compiled(whether: bool) -> None:
+    jax.config.update("jax_disable_jit", not whether)
+
+
 def out_of_memory(error: Exception) -> bool:
     return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
 

@@ -43,6 +43,10 @@ def set_seed(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
+def set_compiled(whether: bool) -> None:
+    tf.config.run_functions_eagerly(not whether)
+
+
 def out_of_memory(error: Exception) -> bool:
     return isinstance(error, tf.errors.ResourceExhaustedError)
 

@@ -42,6 +42,10 @@ def set_seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def set_compiled(whether: bool) -> None:
+    """PyTorch calls one operation after the other anyway."""
+
+
 def out_of_memory(error: Exception) -> bool:
     """On CPU the allocator raises a RuntimeError with words of its own."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -86,7 +86,11 @@ RUN = document(
     {
         "data": DATA,
         "smoke": document(
-            {}, dict.fromkeys(("batch", "updates", "test_subset"), optional(whole()))
+            {},
+            {
+                **dict.fromkeys(("batch", "updates", "test_subset"), optional(whole())),
+                "compiled": optional(truth),
+            },
         ),
         "environment": mapping(anything),
         "replicas": whole(1),

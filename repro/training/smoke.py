@@ -11,6 +11,8 @@ from repro import spec
 from repro.training.evaluation import PROTOCOLS
 
 PASSES = 2
+LAYERS = 2000  # more are not compiled: of ResNet-1202 that alone takes minutes
+BATCH_UNCOMPILED = 8
 UPDATES = (2, 20)  # of a pass, at least and at most
 IMAGES, IMAGES_OF_TEN_CROPS, FEWEST_IMAGES = 1000, 100, 10
 # Multiply-adds, of which two cores make some 50 to 200 billion a second.
@@ -20,26 +22,42 @@ FORTH_AND_BACK = 3  # what a training update costs, in forward computations
 
 @dataclass(frozen=True)
 class Smoke:
-    """batch: examples of an update. updates: those of a pass. test_subset: images scored."""
+    """batch: examples of an update. updates: those of a pass. test_subset: images scored.
+
+    compiled: whether the updates are; otherwise the operations are called one by one.
+    """
 
     batch: int
     updates: int
     test_subset: int
+    compiled: bool = True
 
     @property
     def pass_ends(self) -> list[int]:
         return [self.updates * (number + 1) for number in range(PASSES)]
 
-    def record(self) -> dict[str, int]:
-        return asdict(self)
+    def record(self) -> dict[str, int | bool]:
+        told = asdict(self)
+        if self.compiled:  # as all are but the deepest
+            del told["compiled"]
+        return told
 
 
-def cut(experiment: spec.Experiment, multiply_adds: int, replicas: int = 1) -> Smoke:
-    """What a smoke run of `experiment` is cut to; an example costs so many multiply-adds."""
+def cut(
+    experiment: spec.Experiment, multiply_adds: int, replicas: int = 1, layers: int = 0
+) -> Smoke:
+    """What a smoke run of `experiment` is cut to.
+
+    multiply_adds: what an example costs. layers: of the network, in Keras.
+    """
     fewest, most = UPDATES
     example = FORTH_AND_BACK * max(1, multiply_adds) * PASSES
     affordable = int(TRAINING / example / fewest)  # examples of an update
+    compiled = layers <= LAYERS
+    affordable = affordable if compiled else min(affordable, BATCH_UNCOMPILED)
     batch = min(experiment.recipe.batch, max(replicas, affordable // replicas * replicas))
+    if not compiled:
+        return Smoke(batch, fewest, FEWEST_IMAGES, compiled)
     updates = min(most, max(fewest, int(TRAINING / (example * batch))))
     views = [PROTOCOLS[name].views for name in experiment.protocols]
     at_most = IMAGES_OF_TEN_CROPS if max(views) > 1 else IMAGES

@@ -49,10 +49,11 @@ class Trainee:
             self.optimizer.build(self.model.trainable_variables)
         self.multiply_adds = work.multiply_adds(self.model)
 
-    def compile(self, batch: int, chunk: int) -> None:
+    def compile(self, batch: int, chunk: int, compiled: bool = True) -> None:
         """Makes `loop`, which trains by batches of so many examples, up to `chunk` at a time."""
         loss = self.experiment.recipe.loss
-        self.compiler = self.devices.compiler(batch, self.model)
+        backends.here().set_compiled(compiled)
+        self.compiler = self.devices.compiler(batch, self.model) if compiled else "none"
         self.loop = self.devices.loop(self.model, self.optimizer, loss, batch, chunk)
 
     def before_pass(self, number: int, inputs: Inputs) -> tuple[float, float] | None:

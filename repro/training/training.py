@@ -61,14 +61,16 @@ class Training:
         self.trainee = Trainee(experiment, request["precision"], seed, devices)
         cut = None
         if scale == "smoke":
-            cut = smoke.cut(experiment, self.trainee.multiply_adds, devices.replicas)
+            layers = len(self.trainee.model.layers)
+            cut = smoke.cut(experiment, self.trainee.multiply_adds, devices.replicas, layers)
             recipe = replace(recipe, batch=cut.batch)
         self.batches = self.inputs.batches(recipe.batch, seed)
         self.trainee.check(self.batches.shape, recipe.batch)
 
         # When is done what.
         self.schedule = Schedule(recipe, self.batches.size, self.batches.shape, scale, cut)
-        self.trainee.compile(recipe.batch, self.schedule.chunk)
+        compiled = cut is None or cut.compiled
+        self.trainee.compile(recipe.batch, self.schedule.chunk, compiled)
         self.teller = Teller(observers, self.schedule)
         test = self.inputs.test_images, self.inputs.test_labels
         train = self.inputs.train_images, self.inputs.train_labels
