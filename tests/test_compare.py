@@ -3,6 +3,8 @@
 import base64
 import json
 import math
+import subprocess
+import sys
 from functools import cache
 from itertools import product
 
@@ -12,6 +14,7 @@ from run_records import experiment, failed, record, seal_run, texts
 from scipy import stats
 
 from repro import catalog, cli
+from repro.commands import compare as compare_command
 from repro.errors import UsageError
 from repro.judging import combining, compare, sides, stacks
 from repro.judging.spread import NOTHING, Prior
@@ -207,8 +210,58 @@ def test_what_one_label_alone_names_the_other_shares_where_it_can():
     assert (on_a_cpu.means, on_a_cpu.also) == ((8.0, 8.7), ("device CPU; GPU",))
 
 
-def test_images_on_which_the_sides_disagree_beside_those_of_seeds_alone():
-    wrong = {"tensorflow": ["11000000", "10100000"], "jax": ["11110000"]}
+def test_runs_that_diverged_leave_the_others_their_classical_interval():
+    a, b = [8.9, 8.5, 8.7], [9.3, 9.1]
+    finished = ran(TOY, a) + ran(TOY, b, "jax", hour=13)
+    jax = STACKS["jax"] | {"versions": {"keras": "3.15.1", "jax": "1.0"}}
+    low, high = stats.ttest_ind(b, a).confidence_interval(0.95)
+    diverged = failed(TOY, 2, "the loss is not finite at update 7", **jax)
+    row = only_row([*finished, diverged], prior=PRIOR)
+    assert (row.low, row.high, row.degrees) == (pytest.approx(low), pytest.approx(high), 3)
+    for other in (
+        failed(TOY, 2, "out of memory", **jax),
+        failed(TOY, 2, "the loss is not finite at update 7", **jax | {"devices": ["GPU:0"]}),
+    ):
+        assert only_row([*finished, other], prior=PRIOR).degrees == pytest.approx(6 + 3)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "diverged"),
+    [
+        (["the loss is not finite at update 7"] * 3, 3),
+        (["out of memory", "the loss is not finite at update 7"], 1),
+        (["out of memory"], 0),
+    ],
+)
+def test_what_one_side_only_failed_in_is_not_lost(reasons, diverged):
+    fine = experiment("fine", 8.75)
+    records = ran(fine, [8.6, 8.7]) + ran(fine, [8.6, 8.7], "jax", hour=13)
+    records += ran(TOY, [8.6, 8.7, 8.8])
+    jax = STACKS["jax"] | {"versions": {"keras": "3.15.1", "jax": "1.0"}}
+    records += [failed(TOY, seed, reason, **jax) for seed, reason in enumerate(reasons)]
+    (made,) = compared(records, fine, TOY, prior=PRIOR)
+    assert [row.experiment for row in made.rows] == ["fine"]
+    (lost,) = made.lost
+    assert (lost.experiment, lost.side, lost.finished) == ("toy", "jax", 0)
+    assert (lost.failed, lost.diverged) == (len(reasons), diverged)
+    assert lost.differs == made.differs == bool(diverged)
+    (alone,) = compared(records, TOY, prior=PRIOR)
+    assert (alone.rows, alone.together, alone.lost) == ((), None, made.lost)
+    both = [failed(TOY, seed, reason) for seed, reason in enumerate(reasons)]
+    assert compared(both + records[-len(reasons) :], TOY, prior=PRIOR) == []
+
+
+def test_runs_of_one_seed_begin_alike_so_different_seeds_are_held_against_each_other():
+    """On images: 2 between seeds 0 and 1, 3 between 1 and 0; 1 and 2 between equal seeds."""
+    records = of_images({"tensorflow": ["11000000", "10100000"], "jax": ["11000001", "01100000"]})
+    row = only_row(records, prior=PRIOR)
+    assert (row.apart, row.apart_by_seeds) == (2.5, (2 + 3) / 2)
+    of_one_seed = [one for one in records if one["run"]["seed"] == 0]
+    assert only_row(of_one_seed, prior=PRIOR).apart == 1.0
+
+
+def of_images(wrong: dict[str, list[str]]) -> list[dict]:
+    """A run for each text of 0 and 1, which are the images that it gets wrong."""
     records = []
     for hour, (backend, bits) in enumerate(wrong.items(), start=12):
         some = ran(TOY, [8.6] * len(bits), backend, hour=hour)
@@ -217,6 +270,11 @@ def test_images_on_which_the_sides_disagree_beside_those_of_seeds_alone():
             kept["wrong"] = base64.b64encode(bytes([int(text, 2)])).decode()
             one["result"]["images"] = {"single-view": kept}
         records += some
+    return records
+
+
+def test_images_on_which_the_sides_disagree_beside_those_of_seeds_alone():
+    records = of_images({"tensorflow": ["11000000", "10100000"], "jax": ["11110000"]})
     row = only_row(records, prior=PRIOR)
     assert (row.apart, row.apart_by_seeds) == (2.0, 2.0)
     for one in records[2:]:
@@ -270,6 +328,19 @@ def test_runs_of_all_stacks_together():
     assert alike.between == 0 and alike.degrees == 7.0
     with pytest.raises(ValueError, match="no spread"):
         stacks.together([[8.0], [8.2]], NOTHING, 10_000)
+
+
+def test_with_two_stacks_that_differ_the_interval_is_approximate():
+    """The docstring's 0.85 for another run, where stacks lie three times s apart; 600 repetitions
+    have a standard error of 0.015."""
+    rng, holds, std = np.random.default_rng(5), 0, PRIOR.std(8.7, 10_000)
+    for _ in range(600):
+        s = std * math.sqrt(PRIOR.degrees / rng.chisquare(PRIOR.degrees))
+        *values, (another, *_) = rng.normal(rng.normal(8.7, 3 * std, (3, 1)), s, (3, 3))
+        made = stacks.together([list(each) for each in values], PRIOR, 10_000)
+        half = stats.t.ppf(0.975, made.degrees) * math.hypot(made.std, made.error)
+        holds += abs(made.mean - another) <= half
+    assert 0.80 < holds / 600 < 0.90
 
 
 # ---------------------------------------------------------------------------- planted differences
@@ -415,6 +486,48 @@ def test_what_lies_far_out_is_drawn_at_the_edge(tmp_path):
         records += ran(one, a) + ran(one, b, "jax", hour=13)
     path = compare_figure.draw(compared(records, *of, prior=PRIOR), "paper", tmp_path / "far.svg")
     assert "+81.30 points, differs" in texts(path)
+
+
+@pytest.fixture
+def one_diverged(elsewhere):
+    """LeNet-5 is fine on two backends; on JAX no run of ResNet-20 ended well."""
+    jax = STACKS["jax"] | {"versions": {"keras": "3.15.1", "jax": "1.0"}}
+    lenet5, resnet20 = map(catalog.experiment, ("lenet5-mnist", "resnet20-cifar10"))
+    made = ran(lenet5, [1.0, 1.05, 0.95]) + ran(resnet20, [8.7, 8.8, 8.6])
+    theirs = ran(lenet5, [1.0, 1.03, 0.97], "jax", hour=13)
+    jax["finished"] = "2026-11-21T14:00:00+00:00"
+    theirs += [failed(resnet20, k, "the loss is not finite at update 7", **jax) for k in range(3)]
+    for one in theirs:
+        one["run"]["seed"] += 3
+    for one in made + theirs:
+        seal_run(elsewhere / "runs", one)
+    return elsewhere
+
+
+def test_what_diverged_on_one_side_is_told_and_is_exit_code_1(one_diverged, capsys):
+    assert cli.main(["compare", "--by", "backend", "--figure", "out.svg"]) == 1
+    *_, row, below = capsys.readouterr().out.splitlines()
+    assert row.split()[0] == "lenet5-mnist" and row.endswith("equivalent")
+    assert below == "resnet20-cifar10 differs; jax: all 3 runs failed (the loss is not finite)"
+    assert "jax: diverged" in texts(one_diverged / "out.svg")
+    assert cli.main(["compare", "resnet20-cifar10", "--a", "tensorflow", "--b", "jax"]) == 1
+    assert capsys.readouterr().out.splitlines() == ["a: tensorflow; b: jax; paper scale", below]
+    arguments = ["resnet20-cifar10", "--by", "backend", "--json", "--figure", "alone.svg"]
+    assert cli.main(["compare", *arguments]) == 1
+    (one,) = json.loads(capsys.readouterr().out)["comparisons"]
+    lost = {"experiment": "resnet20-cifar10", "side": "jax", "failed": 3, "diverged": 3}
+    assert one["rows"] == [] and one["lost"] == [{**lost, "finished": 0, "differs": True}]
+    assert "resnet20-cifar10" in texts(one_diverged / "alone.svg")
+
+
+def test_the_command_knows_the_factors_and_imports_nothing_heavy():
+    program = (
+        "import sys; from repro.commands import compare; print(*compare.FACTORS);"
+        "print({'numpy', 'scipy', 'pandas', 'matplotlib', 'keras'} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert told.stdout.splitlines() == ["backend keras device precision override", "set()"]
+    assert compare_command.FACTORS is sides.FACTORS and not hasattr(compare_command, "BY")
 
 
 @pytest.mark.parametrize(

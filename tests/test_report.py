@@ -366,6 +366,8 @@ def test_page_of_a_paper(results):
     assert "figures/toy-curves.svg" in text and "figures/toy-filters.svg" in text
     variations = text[text.index("## Variations") : text.index("## Claims")]
     assert "mixed_bfloat16" in variations and "2.000" in variations
+    of_all_stacks = " ".join(variations.split())
+    assert "trained on as many images" in of_all_stacks and "approximate" in of_all_stacks
     main = text[: text.index("## Variations")]
     assert "2.000" not in main
     assert table_row(main, "toy")[-2:] == ["6.0", "3,300.0"]  # 360 s; images a second

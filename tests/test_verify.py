@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from run_records import experiment, record, seal_run
+from run_records import experiment, failed, record, seal_run
 
 from repro import catalog, cli
 from repro.errors import DataError
@@ -41,15 +41,16 @@ of = catalog.experiment(asked["experiment"])
 made = record(of, asked["seed"], error, scale=asked["scale"], finished="2026-11-26T12:00:00+00:00")
 if behaviour == "stopped":
     made["result"] = None
-if behaviour == "failed":
-    made = failed(of, asked["seed"], "the loss is not finite", scale=asked["scale"])
+reason = "the loss is not finite" if behaviour == "diverged" else "out of memory"
+if behaviour in ("diverged", "failed"):
+    made = failed(of, asked["seed"], reason, scale=asked["scale"])
 folder = seal_run(Path(asked["out"]), made)
 say(event="start", run_dir=str(folder), passes=2, updates=20)
 if behaviour == "stopped":
     say(event="error", reason="stopped at update 3", exit_code=130)
     sys.exit(130)
-if behaviour == "failed":
-    say(event="error", reason="the loss is not finite", exit_code=4)
+if behaviour in ("diverged", "failed"):
+    say(event="error", reason=reason, exit_code=4)
     sys.exit(4)
 say(event="done", seed=asked["seed"], run_dir=str(folder))
 """
@@ -136,6 +137,20 @@ def test_what_is_left_out_is_named():
     plan = verifying.plan(of, short(NAMES[0], [1.8], 2) + short(NAMES[1], [25.0], 10), 5)
     assert plan.too_long == {"resnet20-cifar10": 10} and plan.nothing_recorded == ("nin-mnist",)
     assert plan.minutes == 4
+
+
+@pytest.mark.parametrize(("gpu", "minutes"), [(False, 10), (True, 2)])
+def test_minutes_are_those_of_the_kind_of_device_that_is_here(gpu, minutes, monkeypatch):
+    monkeypatch.setattr(verifying, "has_gpu", lambda: gpu)
+    of = catalog.experiment("lenet5-mnist")
+    on_cpu = short(of.name, [1.8, 1.9], minutes=10)
+    on_gpu = short(of.name, [1.8, 1.9, 1.7], minutes=2, hour=11)
+    for one in on_gpu:
+        one["run"]["devices"] = ["GPU:0"]
+    (one,) = verifying.plan([of], on_cpu + on_gpu, 60).planned
+    assert (one.minutes, len(one.recorded)) == (minutes, 5)
+    for only, took in ((on_cpu, 10), (on_gpu, 2)):
+        assert verifying.plan([of], only, 60).planned[0].minutes == took
 
 
 def test_changed_runs_are_no_standard_and_former_recipes_are_only_without_present_ones():
@@ -228,9 +243,38 @@ def test_what_fails_is_left_out_and_the_rest_is_compared(trains, capsys):
     trains(dict(zip(NAMES, (1.8, 25.0), strict=True)), resnet20_0="failed")
     assert cli.main(["verify", *NAMES, "--budget", "20"]) == 4
     out, told = capsys.readouterr()
-    assert "resnet20-cifar10 is left out: the loss is not finite" in told
-    assert "lenet5-mnist" in out and "resnet20" not in out
-    assert out.splitlines()[-1] == "no difference is seen (1 equivalent); 1 failed, see above"
+    assert "resnet20-cifar10 is left out: out of memory" in told
+    assert "lenet5-mnist" in out
+    *_, lost, last = out.splitlines()
+    assert lost == "resnet20-cifar10 is not compared; here: the one run failed"
+    assert last == "no difference is seen (1 equivalent); 1 failed, see above"
+    trains(dict(zip(NAMES, (1.8, 25.0), strict=True)), resnet20_0="failed")
+    assert cli.main(["verify", "resnet20-cifar10", "--budget", "10", "--out", "other"]) == 4
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "nothing was compared; 1 failed, see above"
+
+
+@pytest.mark.parametrize(("budget", "seed"), [(20, 0), (40, 1)])
+def test_what_diverges_here_alone_is_a_difference(budget, seed, trains, capsys):
+    trains(dict(zip(NAMES, (1.8, 25.0), strict=True)), **{f"resnet20_{seed}": "diverged"})
+    assert cli.main(["verify", *NAMES, "--budget", str(budget)]) == 1
+    *_, out, last = [s for s in capsys.readouterr().out.splitlines() if "together" not in s]
+    of = ("the one run", "1 of 2 runs")[seed]
+    assert out == f"resnet20-cifar10 differs; here: {of} failed (the loss is not finite)"
+    assert last == (
+        "accuracy DIFFERS from what was recorded: resnet20-cifar10 (the loss is not finite)"
+    )
+
+
+def test_what_diverged_before_too_is_none(trains, capsys):
+    of = catalog.experiment("resnet20-cifar10")
+    seal_run(Path("more"), failed(of, 7, "the loss is not finite", scale="short"))
+    reading.collect("more", "results")
+    trains(dict(zip(NAMES, (1.8, 25.0), strict=True)), resnet20_0="diverged")
+    assert cli.main(["verify", *NAMES, "--budget", "20", "--json"]) == 4
+    document = json.loads(capsys.readouterr().out)
+    (lost,) = document["comparison"]["lost"]
+    assert (lost["experiment"], lost["diverged"], lost["differs"]) == (of.name, 1, False)
 
 
 def test_without_data_an_experiment_is_left_out(trains, monkeypatch, capsys):

@@ -10,9 +10,9 @@ from repro import catalog, spec
 from repro.commands import options
 from repro.commands.options import Json
 from repro.errors import UsageError, accept
+from repro.judging.sides import FACTORS
 
 LONGEST_HEADING = 14
-BY = ("backend", "keras", "device", "precision", "override")
 
 Names = Annotated[
     list[str] | None,
@@ -28,7 +28,9 @@ def compare(
     names: Names = None,
     by: Annotated[
         str | None,
-        typer.Option(metavar="|".join(BY), help="What the groups differ in; compared by pairs."),
+        typer.Option(
+            metavar="|".join(FACTORS), help="What the groups differ in; compared by pairs."
+        ),
     ] = None,
     a: Annotated[
         str | None,
@@ -46,9 +48,9 @@ def compare(
     """Does accuracy differ between two groups of runs?"""
     accept("scale", scale, spec.SCALES[1:])
     if by is not None:
-        accept("--by", by, BY)
+        accept("--by", by, FACTORS)
     if (by is None) == (a is None and b is None):
-        raise UsageError(f"accepted is one of the two: --by {'|'.join(BY)}, or --a and --b")
+        raise UsageError(f"accepted is one of the two: --by {'|'.join(FACTORS)}, or --a and --b")
     if (a is None) != (b is None):
         raise UsageError("--a and --b go together: each names the runs of one group")
     if figure is not None and figure.suffix not in (".svg", ".png"):
@@ -61,8 +63,8 @@ def compare(
 
     records = here.gather()
     every = [(one, runs) for one in chosen if (runs := sides.runs(records, one, scale))]
-    flat = [run for _, runs in every for run in runs if run.record["result"]]
-    if not flat:
+    flat = [run for _, runs in every for run in runs]
+    if not any(run.record["result"] for run in flat):
         what = ", ".join(names) if names else "any experiment"
         raise UsageError(f"no {scale}-scale runs of {what} by its present recipe; see repro list")
     pairs = sides.pairs_by(by, flat) if by else [sides.pair_of_labels(a, b, flat)]
@@ -108,6 +110,9 @@ def print_comparison(comparison, scale: str) -> None:
     rows = [compared.row(row)[: len(columns)] for row in comparison.rows]
     title = f"a: {a}; b: {b}; {scale} scale"
     narrow = ("experiment", "b - a", "tolerance", "verdict")
-    terminal.print_table(columns, rows, title=title, narrow=narrow)
+    if rows:
+        terminal.print_table(columns, rows, title=title, narrow=narrow)
+    else:
+        terminal.tell(title)
     for line in compared.below(comparison):
         terminal.tell(line)

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from repro.judging.compare import DIFFERS, Comparison, Row
+from repro.errors import NOT_FINITE
+from repro.judging.compare import DIFFERS, Comparison, Lost, Row
 
 
 def note(comparisons: Sequence[Comparison]) -> str:
@@ -13,7 +14,10 @@ def note(comparisons: Sequence[Comparison]) -> str:
         "equivalent: the difference is surely less than the tolerance."
     )
     if any(shows_images(comparison) for comparison in comparisons):
-        text += " images: on how many two runs disagree, one of each group (two of the same)."
+        text += (
+            " images: on how many two runs disagree, one of each group (two of the same), of "
+            "different seeds where there are any."
+        )
     return text
 
 
@@ -57,9 +61,21 @@ def below(comparison: Comparison) -> list[str]:
             f"(chance?): {', '.join(chance)} would not differ after Holm's correction for so many "
             "comparisons"
         )
+    lines += map(lost, comparison.lost)
     if comparison.together:
         lines.append(together(comparison))
     return lines
+
+
+def lost(one: Lost) -> str:
+    """'resnet20-cifar10 differs; jax: all 3 runs failed (the loss is not finite)', say."""
+    said = " differs" if one.differs else "" if one.finished else " is not compared"
+    of = f"all {one.failed} runs" if one.failed > 1 else "the one run"
+    if one.finished:
+        of = f"{one.failed} of {runs(one.failed + one.finished)}"
+    of_these = f", {one.diverged} of them" if one.diverged < one.failed else ""
+    why = f" ({NOT_FINITE}{of_these})" if one.diverged else ""
+    return f"{one.experiment}{said}; {one.side}: {of} failed{why}"
 
 
 def together(comparison: Comparison) -> str:
@@ -76,5 +92,8 @@ def runs(count: int) -> str:
 
 
 def differing(comparison: Comparison) -> list[str]:
-    """The experiments that differ, not by chance among so many."""
-    return [r.experiment for r in comparison.rows if r.verdict == DIFFERS and not r.by_chance]
+    """The experiments that differ, not by chance among so many, or in which runs diverged."""
+    names = [r.experiment for r in comparison.rows if r.verdict == DIFFERS and not r.by_chance]
+    diverged = [one.experiment for one in comparison.lost if one.differs]
+    said = [name for name in names if name not in diverged]
+    return [*said, *(f"{name} ({NOT_FINITE})" for name in diverged)]

@@ -105,6 +105,8 @@ def _conclusion(comparison, failed: int) -> str:
     if comparison.differs:
         names = compared.differing(comparison) or ["all experiments together"]
         return f"accuracy DIFFERS from what was recorded: {', '.join(names)}"
+    if not comparison.rows:
+        return f"nothing was compared; {failed} failed, see above"
     verdicts = [row.verdict for row in comparison.rows]
     counts = {word: verdicts.count(word) for word in (EQUIVALENT, INCONCLUSIVE)}
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)

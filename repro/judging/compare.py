@@ -13,9 +13,9 @@ from statistics import fmean, variance
 from repro import spec
 from repro.judging import images, sides, verdict
 from repro.judging.combining import random_effects
-from repro.judging.measures import per_cent, value
-from repro.judging.sides import Block, Pair, Run
-from repro.judging.spread import Prior, images_of
+from repro.judging.measures import diverged, per_cent, value
+from repro.judging.sides import MATCHED, Block, Pair, Run
+from repro.judging.spread import Prior, images_of_group
 from repro.judging.statistics import CONFIDENCE, ROUNDING, Uncertainty, holm
 from repro.records.images import scored, wrong
 
@@ -57,7 +57,8 @@ class Row(Answer):
     std: of one run, moderated; degrees: of freedom of the interval.
     tolerance: the largest difference that does not matter.
     apart, apart_by_seeds: on how many images two runs disagree, a mean: one run of each side, two
-    of the same. also: in what else the sides differ.
+    of the same; of different seeds, as equal ones begin alike, where there are such.
+    also: in what else the sides differ.
     """
 
     experiment: str
@@ -87,14 +88,36 @@ class Together(Answer):
     between: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """An experiment that runs of one side failed in, and the other side finished.
+
+    side: the label of the side that failed. failed, diverged: how many of its runs, and how many of
+    these as their loss was not finite. finished: how many of its runs finished none the less.
+    differs: whether this is a difference in accuracy.
+    """
+
+    experiment: str
+    side: str
+    failed: int
+    diverged: int
+    finished: int
+    differs: bool
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """Two sides, by their labels, a row per experiment that both have run, and all together."""
+    """Two sides, by their labels, a row per experiment that both finished, and all together.
+
+    lost: the experiments that one side finished and the other only failed in (`repro verify`: or
+    failed in here at all).
+    """
 
     a: str
     b: str
     rows: tuple[Row, ...]
     together: Together | None
+    lost: tuple[Lost, ...] = ()
 
     @property
     def said(self) -> list[Answer]:
@@ -102,14 +125,15 @@ class Comparison:
 
     @property
     def differs(self) -> bool:
-        """Whether something differs that is not expected by chance among so many."""
-        return any(one.verdict == DIFFERS and not one.by_chance for one in self.said)
+        """Whether something differs that is not expected by chance among so many, or diverged."""
+        said = any(one.verdict == DIFFERS and not one.by_chance for one in self.said)
+        return said or any(one.differs for one in self.lost)
 
 
 def compare(
     pairs: Iterable[Pair], every: Sequence[tuple[spec.Experiment, Sequence[Run]]], prior: Prior
 ) -> list[Comparison]:
-    """A comparison for each pair that has runs on both sides of any experiment.
+    """A comparison for each pair with runs on both sides of any experiment, finished on one.
 
     every: each experiment with its runs, all of one scale; prior: the spread at that scale.
     Raises DataError for a run that measured nan.
@@ -117,8 +141,10 @@ def compare(
     made = []
     for pair in pairs:
         rows = [row for each in every if (row := _row(pair, *each, prior))]
-        if rows:
-            made.append(Comparison(pair.a.label, pair.b.label, tuple(rows), together(rows)))
+        lost = [one for each in every if (one := _lost(pair, *each))]
+        if rows or lost:
+            a, b = pair.a.label, pair.b.label
+            made.append(Comparison(a, b, tuple(rows), together(rows), tuple(lost)))
     return _corrected(made)
 
 
@@ -190,12 +216,15 @@ def _row(pair: Pair, experiment: spec.Experiment, runs: Sequence[Run], prior: Pr
         return None
     means, weight = _means(blocks, metric, protocol)
     counted = tuple([run for block in blocks for run in block[k]] for k in (0, 1))
-    std, degrees = _spread(blocks, number, fmean(means), prior)
+    lost = [run for run in runs if not run.record["result"]]
+    kinds = {_kind(run) for side in counted for run in side}
+    ended = [*counted[0], *counted[1], *(run for run in lost if _kind(run) in kinds)]
+    tested = images_of_group((run.record for run in ended), experiment, metric, protocol)
+    std, degrees = _spread(blocks, number, fmean(means), tested, prior)
     unsure = None if std is None else Uncertainty(std / math.sqrt(weight), degrees)
     tolerance = _tolerance(number, means, runs[0].record["run"]["scale"])
     said = answer(means[1] - means[0], unsure, tolerance)
     apart, apart_by_seeds = _apart(blocks, number)
-    lost = [run for run in runs if not run.record["result"]]
     return Row(
         **vars(said),
         experiment=experiment.name,
@@ -213,6 +242,36 @@ def _row(pair: Pair, experiment: spec.Experiment, runs: Sequence[Run], prior: Pr
         also=tuple(sides.differences(pair, blocks)),
         runs=tuple(tuple(run.record["run"]["id"] for run in side) for side in counted),
     )
+
+
+def _lost(pair: Pair, experiment: spec.Experiment, runs: Sequence[Run]) -> Lost | None:
+    """What one side finished and the other only failed in; None for what is not so."""
+    finished = [run for run in runs if run.record["result"]]
+    for side, other in ((pair.a, pair.b), (pair.b, pair.a)):
+        if any(map(other.has, finished)) and not any(map(side.has, finished)):
+            failed = [run.record for run in runs if side.has(run)]
+            if failed:
+                return failing(side.label, experiment, failed)
+    return None
+
+
+def failing(
+    side: str, experiment: spec.Experiment, failed: Sequence[dict], finished: int = 0
+) -> Lost:
+    """What the records of `failed` runs of a side say; it differs where one of them diverged."""
+    count = sum(diverged(record, experiment) for record in failed)
+    return Lost(
+        experiment=experiment.name,
+        side=side,
+        failed=len(failed),
+        diverged=count,
+        finished=finished,
+        differs=count > 0,
+    )
+
+
+def _kind(run: Run) -> tuple[str, ...]:
+    return tuple(run.traits[name] for name in MATCHED)
 
 
 def _means(
@@ -233,21 +292,24 @@ def _means(
 
 
 def _spread(
-    blocks: Sequence[Block], number: spec.Reported, error: float, prior: Prior
+    blocks: Sequence[Block],
+    number: spec.Reported,
+    error: float,
+    tested: int | None,
+    prior: Prior,
 ) -> tuple[float | None, float]:
     """The moderated standard deviation of one run, and its degrees of freedom.
 
     s^2 = (d0 s0^2 + sum of (n_i - 1) s_i^2) / (d0 + sum of (n_i - 1)), over the sides of all blocks
-    with n_i runs of variance s_i^2; s0^2 and d0 are what `prior` says at this error.
+    with n_i runs of variance s_i^2; s0^2 and d0 are what `prior` says at this error, measured on
+    `tested` images. Without a number of these (see `images_of_group`) d0 is 0.
     """
     metric, protocol = number.metric, number.protocol
     cells = [_values(side, metric, protocol) for block in blocks for side in block]
     degrees = sum(len(cell) - 1 for cell in cells)
     pooled = sum((len(cell) - 1) * variance(cell) for cell in cells if len(cell) > 1)
     std = math.sqrt(pooled / degrees) if degrees else None
-    runs = [run for block in blocks for side in block for run in side]
-    counts = {images_of(run.record, metric, protocol) for run in runs}
-    return prior.moderated(std, degrees + 1, error, counts.pop() if len(counts) == 1 else None)
+    return prior.moderated(std, degrees + 1, error, tested)
 
 
 def _tolerance(number: spec.Reported, means: tuple[float, float], scale: str) -> float:
@@ -262,12 +324,19 @@ def _values(runs: Sequence[Run], metric: str, protocol: str) -> list[float]:
 
 
 def _apart(blocks: Sequence[Block], number: spec.Reported) -> tuple[float | None, float | None]:
-    """On how many images a run of one side and one of the other disagree; and two of the same."""
+    """On how many images a run of one side and one of the other disagree; and two of the same.
+
+    Runs with the same seed begin from the same weights, so across the sides only different seeds
+    are held against each other, as within a side, where there are such.
+    """
     if number.metric != "test_error":
         return None, None
     across = [pair for block in blocks for pair in product(*block)]
     within = [pair for block in blocks for side in block for pair in combinations(side, 2)]
-    return _disagreement(across, number.protocol), _disagreement(within, number.protocol)
+    apart = _disagreement([(a, b) for a, b in across if a.seed != b.seed], number.protocol)
+    if apart is None:
+        apart = _disagreement(across, number.protocol)
+    return apart, _disagreement(within, number.protocol)
 
 
 def _disagreement(pairs: Iterable[tuple[Run, Run]], protocol: str) -> float | None:

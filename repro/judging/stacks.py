@@ -35,6 +35,10 @@ def together(stacks: Sequence[Sequence[float]], prior: Prior, images: int | None
     1 / (s^2/n_j + tau^2). One run of any stack varies by s^2 + tau^2, on the degrees of freedom of
     Satterthwaite (1946): those of s^2, or as few as stacks less one where tau^2 is all there is.
 
+    With 2 to 4 stacks the variance between them is little known, and an interval of 95 % is only
+    nearly that: where stacks differ by one to three times s, it holds a further run in 0.85 to 0.94
+    and the mean in 0.80 to 0.91 of simulations with three runs a stack, the least with two stacks.
+
     Raises ValueError where no variance can be formed.
     """
     degrees = sum(len(values) - 1 for values in stacks)

@@ -18,11 +18,12 @@ def draw(comparisons: Sequence[Comparison], scale: str, path: str | os.PathLike)
 
     A point is a difference b - a, divided by the experiment's tolerance, its line the 95 %
     interval. Crosses differ, filled points are equivalent, hollow ones inconclusive. The band is
-    the tolerance. Raises RunError when the file cannot be written.
+    the tolerance. An experiment that one side only failed in has words and no point. Raises
+    RunError when the file cannot be written.
     """
     from matplotlib.figure import Figure
 
-    lines = [len(c.rows) + (c.together is not None) for c in comparisons]
+    lines = [len(c.rows) + len(c.lost) + (c.together is not None) for c in comparisons]
     height = sum(lines) * LINE + 1.05 * len(lines)
     with in_style():
         page = Figure(figsize=(8.2, height))
@@ -47,8 +48,12 @@ def _panel(axes: Any, comparison: Comparison, scale: str, most: float) -> None:
         said = f"{_signed(row.difference)} points, {row.words}"
         _line(axes, place, row.difference / row.tolerance, low, high, row.verdict, said, most)
         names.append(row.experiment)
+    for place, one in enumerate(comparison.lost, start=len(rows)):
+        colour = COLOURS[DIFFERS] if one.differs else INK
+        _say(axes, place, f"{one.side}: {'diverged' if one.diverged else 'failed'}", colour)
+        names.append(one.experiment)
     if all_:
-        place = len(rows)
+        place = len(names)
         axes.axhline(place - 0.5, color="#9A9A9A", linewidth=0.7)
         said = f"{_signed(all_.difference)} tolerances, {all_.verdict}"
         _line(axes, place, all_.difference, all_.low, all_.high, all_.verdict, said, most, "D")
@@ -68,7 +73,7 @@ def _reach(comparison: Comparison) -> float:
     ends = [(row.low, row.high, row.difference, row.tolerance) for row in comparison.rows]
     if all_ := comparison.together:
         ends.append((all_.low, all_.high, all_.difference, 1.0))
-    return max(abs(x) / one[-1] for one in ends for x in one[:-1] if x is not None)
+    return max((abs(x) / one[-1] for one in ends for x in one[:-1] if x is not None), default=0)
 
 
 def _signed(difference: float) -> str:
@@ -105,6 +110,10 @@ def _line(
         markeredgewidth=1.4 if not filled else 0.6,
         clip_on=False,
     )
+    _say(axes, place, said, colour)
+
+
+def _say(axes: Any, place: int, said: str, colour: str) -> None:
     axes.annotate(
         said, xy=(1.02, place), xycoords=("axes fraction", "data"), color=colour, va="center"
     )

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -12,7 +12,7 @@ import repro
 from repro import backends, catalog, spec
 from repro.errors import DataError, ReproError, RunError
 from repro.judging import compare, groups, sides, spread
-from repro.judging.measures import finished
+from repro.judging.measures import diverged, finished
 from repro.judging.sides import Pair, Run, Side
 from repro.machine import has_gpu
 from repro.records import provenance, reading
@@ -55,13 +55,14 @@ class Plan:
 def plan(experiments: Iterable[spec.Experiment], records: Sequence[dict], budget: float) -> Plan:
     """What fits into `budget` minutes, by the time that the recorded runs took.
 
+    That is the median of those on the kind of device that is here, or of all where there are none.
     First one seed of each experiment, those that take least first; then, while there is time, a
     second of each, and so on up to the experiment's number of seeds.
     """
     of = {one.name: one for one in experiments}
     recorded = {name: _recorded(records, one) for name, one in of.items()}
     minutes = {
-        name: median(record["result"]["seconds"] for record in runs) / 60
+        name: median(record["result"]["seconds"] for record in _as_here(runs)) / 60
         for name, (runs, _) in recorded.items()
         if runs
     }
@@ -89,6 +90,17 @@ def plan(experiments: Iterable[spec.Experiment], records: Sequence[dict], budget
         {name: minutes[name] for name in order if not seeds[name]},
         tuple(name for name in recorded if name not in minutes),
     )
+
+
+def _as_here(runs: Sequence[dict]) -> Sequence[dict]:
+    """Those that ran on the kind of device that runs would use here; all where there are none."""
+    kind = "GPU" if has_gpu() else "CPU"
+    same = [
+        record
+        for record in runs
+        if all(device.partition(":")[0] == kind for device in record["run"]["devices"])
+    ]
+    return same or runs
 
 
 def _recorded(records: Sequence[dict], experiment: spec.Experiment) -> tuple[list[dict], bool]:
@@ -160,20 +172,45 @@ def judge(made: Plan, records: Sequence[dict], where: Path) -> compare.Compariso
     """The recorded runs against those below `where`; None where no experiment has both.
 
     The runs of one backend and kind of device are held against recorded ones of the same, where
-    there are such; versions may differ.
+    there are such; versions may differ. An experiment is lost where runs of it failed here; that is
+    a difference where one diverged and no recorded run of the same recipe did.
     """
     by_id = {record["run"]["id"]: record for record in records}
-    every, mine = [], set()
+    every, mine, lost = [], set(), []
     for one in made.planned:
         trained = [r for r in ended(where, one.experiment) if r["run"]["seed"] in one.seeds]
         mine |= {record["run"]["id"] for record in trained}
         both = [*(by_id[run_id] for run_id in one.recorded), *trained]
         runs = [Run(record, sides.traits(record["run"])) for record in both]
-        every.append((catalog.experiment(one.experiment), runs))
+        experiment = catalog.experiment(one.experiment)
+        every.append((experiment, runs))
+        failed = [record for record in trained if not record["result"]]
+        if failed:
+            told = compare.failing(HERE, experiment, failed, len(trained) - len(failed))
+            before = _diverged_before(records, experiment, [by_id[key] for key in one.recorded])
+            lost.append(replace(told, differs=told.differs and not before))
     there = {run_id for one in made.planned for run_id in one.recorded}
     pair = Pair(_side(RECORDED, there), _side(HERE, mine), frozenset({"keras"}))
     prior = spread.prior(records, catalog.experiments(), SCALE)
-    return next(iter(compare.compare([pair], every, prior)), None)
+    comparison = next(iter(compare.compare([pair], every, prior)), None)
+    return comparison and replace(comparison, lost=tuple(lost))
+
+
+def _diverged_before(
+    records: Sequence[dict], experiment: spec.Experiment, recorded: Sequence[dict]
+) -> bool:
+    """Whether a run of `experiment` like those `recorded` diverged, whatever it ran on."""
+    alike = {_made_by(record, experiment) for record in recorded}
+    wanted = experiment.name, SCALE
+    mine = [r for r in records if (r["run"]["experiment"], r["run"]["scale"]) == wanted]
+    return any(
+        diverged(record, experiment) for record in mine if _made_by(record, experiment) in alike
+    )
+
+
+def _made_by(record: dict, experiment: spec.Experiment) -> tuple:
+    group = groups.group_of(record["run"], experiment)
+    return group.digest, group.overrides, group.precision
 
 
 def _side(label: str, ids: set[str]) -> Side:
