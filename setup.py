@@ -8,5 +8,6 @@ setup(
     package_data={
         "repro.committed": ["runs/*/*.json", "bench.json"],
         "repro.report": ["templates/*.j2"],
+        "repro.training": ["*.json"],
     },
 )

@@ -15,6 +15,7 @@ from repro import catalog, cli
 from repro.errors import DataError
 from repro.records import provenance, reading
 from repro.running import children, train, verifying
+from repro.training import first_updates
 
 NAMES = ("lenet5-mnist", "resnet20-cifar10")
 
@@ -73,6 +74,7 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "committed", lambda: None)
     monkeypatch.setattr(train, "prepare", lambda dataset: None)
     monkeypatch.setattr(children, "jobs", lambda experiment: 1)
+    monkeypatch.setattr(first_updates, "QUICK", ())
     for name, error in zip(NAMES, (1.8, 25.0), strict=True):
         for one in short(name, [error - 0.02, error, error + 0.02]):
             seal_run(tmp_path / "made", one)
@@ -303,3 +305,41 @@ def test_errors_are_one_line(arguments, words, trains, capsys):
     assert out == "" and error.count("\n") == 1 and error.startswith("error: ")
     assert all(word in error for word in words), error
     assert not Path("asked.jsonl").exists()
+
+
+# ---------------------------------------------------------------------------- the first updates
+
+OF_FIRST_UPDATES = """
+import json, sys
+asked, told = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+print(json.dumps(told[asked["experiment"]]), flush=True)
+sys.exit(told[asked["experiment"]].get("exit_code", 0))
+"""
+
+
+@pytest.mark.parametrize("noticed", [None, 3])
+@pytest.mark.usefixtures("same_code", "trains")
+def test_first_updates_that_are_not_as_recorded_are_a_difference(noticed, monkeypatch, capsys):
+    told = {
+        NAMES[0]: {"event": "error", "reason": "mnist is missing", "exit_code": 3},
+        NAMES[1]: {"event": "done", "noticed": noticed},
+    }
+    others = children.command
+
+    def command(request):
+        if request["do"] != "first_updates":
+            return others(request)
+        words = json.dumps(request), json.dumps(told)
+        return [sys.executable, "-c", OF_FIRST_UPDATES, *words]
+
+    monkeypatch.setattr(first_updates, "QUICK", NAMES)
+    monkeypatch.setattr(children, "command", command)
+    assert cli.main(["verify", "--budget", "100"]) == (1 if noticed else 0)
+    out, err = (" ".join(text.split()) for text in capsys.readouterr())
+    assert "first updates of lenet5-mnist not made: mnist is missing" in err
+    if noticed:
+        assert "first updates of resnet20-cifar10: not as recorded from update 3 on" in err
+        assert "the first updates DIFFER from those recorded: resnet20-cifar10" in out
+    else:
+        assert "first fifty updates as recorded: resnet20-cifar10" in err
+        assert "DIFFER" not in out

@@ -23,13 +23,16 @@ def verify(
     out: Annotated[Path, typer.Option(metavar="DIR")] = Path(VERIFIED),
     json: Json = False,
 ):
-    """Train the short scale here; does it come out as recorded? Run it after an upgrade."""
+    """Train the short scale here; does it come out as recorded? Run it after an upgrade.
+
+    First come fifty updates of four experiments, which must be as recorded up to rounding.
+    """
     chosen = options.several(names)
     from repro import backends, terminal
     from repro.commands import compared
     from repro.commands.compare import print_comparison
     from repro.records import here, reading
-    from repro.running import train, verifying
+    from repro.running import first_updates, train, verifying
 
     backends.check()
     train.writable(out)
@@ -42,14 +45,21 @@ def verify(
     if not json:
         _print_plan(plan)
         terminal.say(f"runs go to {where}; after an interruption the same command resumes")
+    with terminal.working("the first fifty updates"):
+        first = first_updates.check(one.name for one in chosen)
+    if not json:
+        for line in _of_first_updates(first):
+            terminal.say(line)
     left_out = verifying.train_all(plan, where)
     comparison = verifying.judge(plan, records, where)
-    differs = comparison is not None and comparison.differs
+    astray = [one.experiment for one in first if one.noticed]
+    differs = bool(astray) or (comparison is not None and comparison.differs)
     if json:
         terminal.print_json(
             {
                 "folder": str(where),
                 "minutes": plan.minutes,
+                "first_updates": first,
                 **vars(plan),
                 "left_out": [str(error) for error in left_out],
                 "comparison": comparison,
@@ -60,6 +70,8 @@ def verify(
         print_comparison(comparison, verifying.SCALE)
         terminal.say(compared.note([comparison]))
         terminal.tell(_conclusion(comparison, len(left_out)))
+    if astray and not json:
+        terminal.tell(f"the first updates DIFFER from those recorded: {', '.join(astray)}")
     if differs:
         return 1
     return left_out[0].exit_code if left_out else 0
@@ -73,6 +85,19 @@ def _nothing(plan, kept: Path | None) -> str:
     names = ", ".join(plan.nothing_recorded)
     where = f"in {kept}" if kept else "here"
     return f"nothing to compare with: no short-scale runs of {names} are recorded {where}"
+
+
+def _of_first_updates(first) -> list[str]:
+    """How the first updates came out, in lines."""
+    alike = [one.experiment for one in first if not one.error and not one.noticed]
+    lines = [f"first fifty updates as recorded: {', '.join(alike)}"] if alike else []
+    for one in first:
+        if one.error:
+            lines.append(f"first updates of {one.experiment} not made: {one.error}")
+        elif one.noticed:
+            since = f"not as recorded from update {one.noticed} on"
+            lines.append(f"first updates of {one.experiment}: {since}")
+    return lines
 
 
 def _print_plan(plan) -> None:

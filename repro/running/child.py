@@ -22,14 +22,13 @@ SECONDS_TO_LEAVE = 7.0  # after the first signal, before the parent kills the pr
 
 
 def main(request: str) -> int:
-    """Does what the JSON document `request` says; see `_train`, `_resume`, `_summarize`."""
+    """Does what the JSON document `request` says; see `DO`."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     tell = Channel(take_standard_output())
     code = 0
     try:
         asked = json.loads(request)
-        do = {"train": _train, "resume": _resume, "summarize": _summarize}[asked.pop("do")]
-        do(asked, tell)
+        DO[asked.pop("do")](asked, tell)
     except ReproError as error:
         code = _failed(tell, str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -118,6 +117,23 @@ def _summarize(asked: dict, tell: Observer) -> None:
     except ReproError as error:
         tell({"event": "message", "warning": True, "text": str(error)})
     tell({"event": "done"})
+
+
+def _first_updates(asked: dict, tell: Observer) -> None:
+    """Tells at which update an experiment is not what was recorded, if at any."""
+    from repro.training import first_updates
+
+    name = asked["experiment"]
+    run = first_updates.train(first_updates.experiment(name))
+    tell({"event": "done", "noticed": first_updates.first_noticed(name, run)})
+
+
+DO = {
+    "train": _train,
+    "resume": _resume,
+    "summarize": _summarize,
+    "first_updates": _first_updates,
+}
 
 
 def _observers() -> tuple[Observer, ...]:
