@@ -106,7 +106,7 @@ def verdicts() -> "pd.DataFrame":
     from repro.judging import spread, verdict
 
     there = _gathered()
-    rows = verdict.table(there, catalog.experiments(), spread.known(there))
+    rows = verdict.table(there, catalog.experiments(), spread.prior_of_all(there))
     said = [name for name in fields_of(rows[0]) if name != "experiment"]
     kinds = verdict.VerdictRow.__annotations__
     columns = {name: [_listed(getattr(row, name)) for row in rows] for name in said}

@@ -216,11 +216,11 @@ def test_the_records_that_came_with_the_program_teach_too(tmp_path, monkeypatch)
     committed = reading.committed()
     if committed is None:
         pytest.skip("no records came with the program")
-    whole = spread.known([])
-    assert whole == spread.known(reading.records(committed)) and whole.degrees > 0
-    assert spread.known(here.gather()) == whole
+    whole = spread.prior_of_all([])
+    assert whole == spread.prior_of_all(reading.records(committed)) and whole.degrees > 0
+    assert spread.prior_of_all(here.gather()) == whole
     monkeypatch.setattr(reading, "committed", lambda: None)
-    assert spread.known([]) == NOTHING
+    assert spread.prior_of_all([]) == NOTHING
 
 
 # ---------------------------------------------------------------------------- what it is worth

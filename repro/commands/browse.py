@@ -28,7 +28,7 @@ def list_(
     papers = [catalog.paper(paper)] if paper else catalog.papers()
     records = here.gather()
     ran = {record["run"]["experiment"] for record in records}
-    table = verdict.table(records, catalog.experiments(), spread.known(records))
+    table = verdict.table(records, catalog.experiments(), spread.prior_of_all(records))
     rows = []
     for one in papers:
         for experiment in one.experiments:

@@ -68,7 +68,7 @@ def compare(
         what = ", ".join(names) if names else "any experiment"
         raise UsageError(f"no {scale}-scale runs of {what} by its present recipe; see repro list")
     pairs = sides.pairs_by(by, flat) if by else [sides.pair_of_labels(a, b, flat)]
-    made = compare.compare(pairs, every, spread.known(records, scale))
+    made = compare.compare(pairs, every, spread.prior_of_all(records, scale))
     if not made:
         raise UsageError(_one_group(by, pairs, flat, scale))
     if figure is not None:

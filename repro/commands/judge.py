@@ -33,7 +33,7 @@ def verdict(
 
     chosen = {each.name for each in options.experiments(experiment)}
     records = here.gather()
-    rows = table(records, catalog.experiments(), spread.known(records))
+    rows = table(records, catalog.experiments(), spread.prior_of_all(records))
     rows = [row for row in rows if row.experiment in chosen]
     if json:
         terminal.print_json(rows)

@@ -123,7 +123,7 @@ class Observed:
         return max(self.std, 100 / self.images / math.sqrt(12))
 
 
-def known(records: Sequence[dict], scale: str = "paper") -> Prior:
+def prior_of_all(records: Sequence[dict], scale: str = "paper") -> Prior:
     """What `every` record of the catalog's experiments teaches."""
     return prior(every(records), catalog.experiments(), scale)
 

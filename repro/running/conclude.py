@@ -84,7 +84,7 @@ def _judge(
     ids = [record["run"]["id"] for record in mine]
     records = reading.gather(None, out)
     if scale == "paper":
-        made.rows = verdict.table(records, [experiment], spread.known(records))
+        made.rows = verdict.table(records, [experiment], spread.prior_of_all(records))
     own = bands.checks(mine, [experiment])
     outside = not all(check.inside for check in own)
     made.fell_short = verdict.fell_short(made.rows, ids) or outside

@@ -38,7 +38,7 @@ def _of_logged(
     # What is broken has been named when it was logged.
     records = reading.gather(here.kept_in(), RUNS, *runs_roots, warn=lambda _: None)
     there = [record for record in records if record["run"]["id"] in ids]
-    made = of_paper(paper, there, spread.known(records))
+    made = of_paper(paper, there, spread.prior_of_all(records))
     return [summary for summary in made if summary.tags["experiment"] in names]
 
 

@@ -81,10 +81,10 @@ def simulate(truth, tables: int, runs: int, seed: int) -> dict:
             holds.append(judged.low <= paper <= judged.high)
             moved_rows += side != 0
             for when, word in (("before", before(row, number)), ("after", judged.verdict)):
-                found = {"worse": 1, "better": -1}.get(word)
+                claimed = {"worse": 1, "better": -1}.get(word)
                 counts[when]["inconclusive"] += word == "inconclusive"
-                counts[when]["wrong"] += found is not None and found != side
-                counts[when]["seen"] += side != 0 and found == side
+                counts[when]["wrong"] += claimed is not None and claimed != side
+                counts[when]["seen"] += side != 0 and claimed == side
     rows = tables * ROWS
     told = {"truth": truth.__name__, "rows": rows, "coverage": float(np.mean(holds))}
     told["median_degrees"] = float(np.median(early))
