@@ -242,8 +242,9 @@ CIFAR10_RECIPE = Recipe(
     iterations=64_000,
     batch=128,
     initialisation="Gaussian of variance 2 / fan-in, biases 0, gamma 1, beta 0",
-    # 2,000 updates; see AT_SHORT_SCALE for how far apart seeds still lie.
+    # 2,000 updates; see AT_SHORT_SCALE for what the ramp is for.
     short_factor=32,
+    short_ramp=200,
     tested_every=4,
 )
 
