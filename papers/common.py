@@ -1,4 +1,4 @@
-"""What several papers share: a pair of errors, and what this harness does where they say nothing.
+"""What papers share: pairs of errors, bands, and what this harness does where they say nothing.
 
 A module of this folder describes one paper, in this order: what it reports, its networks, recipes,
 experiments, claims, and last PAPER. An experiment lists in `differs` where the paper, or what it
@@ -6,7 +6,7 @@ refers to, says otherwise, and in `chosen` what it leaves open; of the latter, t
 are the harness' own.
 """
 
-from repro.spec import Reported
+from repro.spec import Band, Reported
 
 
 def top1_and_top5(
@@ -17,6 +17,15 @@ def top1_and_top5(
         Reported("test_error", top1, source, protocol, chosen=chosen),
         Reported("test_top5_error", top5, source, protocol, chosen=chosen),
     )
+
+
+def short_band(mean: float, half: float, seeds: str) -> Band:
+    """Where one more run at short scale lies (95 %), in per cent: within `half` of the mean here.
+
+    `half` goes by the spread of all short runs on record; see `repro.judging.spread`.
+    """
+    low, high = round(mean - half, 1), round(mean + half, 1)
+    return Band("short", "test_error", low, high, f"{seeds}, {mean}; of one more run, 95 %")
 
 
 def shuffled(otherwise: str) -> str:

@@ -49,7 +49,7 @@ class Found:
         if not stem.with_suffix(".json").exists():
             if backend != "tensorflow":
                 self("tensorflow")  # it draws the weights
-            jobs = jobs or ("outputs", "initial", "updates", *["runs"] * (backend in OTHERS))
+            jobs = jobs or ("outputs", "initial", "updates", "on_the_device", "runs")
             program = [HERE / "programs" / "one_backend.py", self.folder, strategy, *jobs]
             done = process(backend, *program, **environment)
             assert done.returncode == 0, done.stderr
@@ -97,6 +97,19 @@ def test_initial_weights_are_the_same_to_the_bit(backend, found):
     same_initial_weights(found(backend)[0], found("tensorflow")[0])
 
 
+@pytest.mark.parametrize("backend", backends.NAMES)
+def test_what_is_seen_of_a_set_on_the_device_is_the_same_to_the_bit(backend, found):
+    same_on_the_device(found(backend)[0])
+
+
+def same_on_the_device(ours: dict) -> None:
+    assert ours["seen-differing"].tolist() == []
+    compared = [key.removeprefix("host-") for key in ours if key.startswith("host-")]
+    assert len(compared) > 8
+    for key in compared:
+        np.testing.assert_allclose(ours[f"device-{key}"], ours[f"host-{key}"], rtol=1e-5, atol=1e-6)
+
+
 def same_after_ten_updates(ours: dict, reference: dict, name: str) -> None:
     np.testing.assert_allclose(ours[f"{name}-losses"], reference[f"{name}-losses"], rtol=1e-4)
     np.testing.assert_allclose(ours[f"{name}-wrong"], reference[f"{name}-wrong"], atol=1)
@@ -119,12 +132,14 @@ def test_ten_updates_end_in_the_same_weights(backend, name, found):
 def test_two_devices_on_jax_compute_as_one(name, found):
     """Batch normalisation too: on JAX its statistics are those of the whole batch."""
     two = "--xla_force_host_platform_device_count=2"
-    ours, said = found("jax", "mirrored", "initial", "updates", XLA_FLAGS=two)
+    jobs = "initial", "updates", "on_the_device"
+    ours, said = found("jax", "mirrored", *jobs, XLA_FLAGS=two)
     assert said["devices"] == ["CPU:0", "CPU:1"]
     assert said["batch_statistics"] == "batch"
     assert said["parts"] == [[8, 3], [8, 3]]  # a batch of 16
     same_after_ten_updates(ours, found("tensorflow")[0], name)
     same_initial_weights(ours, found("tensorflow")[0])
+    same_on_the_device(ours)
 
 
 @pytest.mark.parametrize("backend", OTHERS)
@@ -142,13 +157,24 @@ def test_a_lack_of_memory_is_told_from_other_errors(backend, found):
     assert (said["too large"], said["wrong shapes"]) == (True, False)
 
 
-@pytest.mark.parametrize(("backend", "compiler"), [("jax", "xla"), ("torch", "eager")])
-def test_a_run_that_is_stopped_goes_on_to_the_same_bits(backend, compiler, found):
-    """With batch normalisation and dropout: what is not trained is in the checkpoint too."""
+COMPILERS = {"tensorflow": "graph", "jax": "xla", "torch": "eager"}
+
+
+@pytest.mark.parametrize("kind", ["cut", "held"])
+@pytest.mark.parametrize("backend", COMPILERS)
+def test_a_run_that_is_stopped_goes_on_to_the_same_bits(backend, kind, found):
+    """With batch normalisation and dropout: what is not trained is in the checkpoint too.
+
+    And where the device holds the training set, as where the host makes the images.
+    """
     found(backend)
     whole, cut = (
-        Journal.open(next((found.folder / f"{kind}-{backend}" / "lenet5-modern-mnist").iterdir()))
-        for kind in ("whole", "cut")
+        Journal.open(next((found.folder / f"{name}-{backend}" / "lenet5-modern-mnist").iterdir()))
+        for name in ("whole", kind)
+    )
+    assert (whole.run()["data"]["resident"], cut.run()["data"]["resident"] > 0) == (
+        0,
+        kind == "held",
     )
     assert (whole.result()["resumed"], cut.result()["resumed"]) == (0, 1)
     assert timeless(cut) == timeless(whole)
@@ -156,7 +182,8 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(backend, compiler, found
     assert len(mine) == len(theirs) > 12
     assert all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
     run, passes = whole.run(), whole.passes()
-    assert (run["backend"], run["compiler"], run["devices"]) == (backend, compiler, ["CPU:0"])
+    told = run["backend"], run["compiler"], run["devices"]
+    assert told == (backend, COMPILERS[backend], ["CPU:0"])
     assert run["versions"].keys() == {"python", "keras", backend, "numpy"}
     assert passes[-1]["loss"] < 0.8 * passes[0]["loss"]  # it did learn
 

@@ -29,6 +29,11 @@ STACKS = {
 }
 
 
+def expected_std(error: float) -> float:
+    """sqrt(kappa e / 2N) of 10,000 images, in points."""
+    return 100 * math.sqrt(PRIOR.kappa * error / 100 / 20_000)
+
+
 def ran(of, errors, backend="tensorflow", keras="3.15.1", hour=12, **changes) -> list[dict]:
     """A run per error, with the seeds from 0; each side of a comparison has its hour."""
     stack = STACKS[backend] | {"versions": {"keras": keras, backend: "1.0"}} | changes
@@ -333,7 +338,7 @@ def test_runs_of_all_stacks_together():
 def test_with_two_stacks_that_differ_the_interval_is_approximate():
     """The docstring's 0.85 for another run, where stacks lie three times s apart; 600 repetitions
     have a standard error of 0.015."""
-    rng, holds, std = np.random.default_rng(5), 0, PRIOR.std(8.7, 10_000)
+    rng, holds, std = np.random.default_rng(5), 0, expected_std(8.7)
     for _ in range(600):
         s = std * math.sqrt(PRIOR.degrees / rng.chisquare(PRIOR.degrees))
         *values, (another, *_) = rng.normal(rng.normal(8.7, 3 * std, (3, 1)), s, (3, 3))
@@ -358,7 +363,7 @@ def planted(factor: float, seed: int) -> compare.Comparison:
     rng, of, records = np.random.default_rng(seed), [], []
     for name, error in ERRORS.items():
         toy = experiment(name, error)
-        std = PRIOR.std(error, 10_000) * math.sqrt(PRIOR.degrees / rng.chisquare(PRIOR.degrees))
+        std = expected_std(error) * math.sqrt(PRIOR.degrees / rng.chisquare(PRIOR.degrees))
         records += ran(toy, rng.normal(error, std, 3))
         records += ran(toy, rng.normal(error * factor, std, 3), "jax", hour=13)
         of.append(toy)
@@ -391,7 +396,7 @@ def test_a_planted_regression_is_found_every_time():
 
     s = 0.187, so that the difference is 5.7 standard errors on ten degrees of freedom.
     """
-    std = PRIOR.std(8.7, 10_000)
+    std = expected_std(8.7)
     away = 0.87 / (std * math.sqrt(2 / 3))
     limit = stats.t.ppf(1 - 0.05 / 9 / 2, 10)
     assert stats.nct.sf(limit, 10, away) > 0.9

@@ -1,4 +1,4 @@
-"""The first fifty updates of an experiment of most families, held to what is recorded of them.
+"""The first fifty updates of an experiment of each family, held to what is recorded of them.
 
 On whichever backend: initial weights, order and augmentation are the same. Quick ones here; with
 REPRO_EVERY_NETWORK=1 all of them, which takes two cores some minutes.

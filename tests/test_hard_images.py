@@ -87,6 +87,7 @@ def test_the_sheet_shows_them_with_labels_and_guesses(tmp_path):
 
 def test_nothing_is_drawn_of_images_that_some_run_gets_right(tmp_path):
     runs = [run(0, {1: 2}), run(1, {3: 2})]
+    (tmp_path / "sheet.svg").write_text("the sheet of runs that agreed")
     assert hard_images.draw_sheet("digits", [DIGITS], runs, tmp_path / "sheet.svg") is None
     assert not list(tmp_path.iterdir())
 

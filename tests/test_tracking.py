@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -362,8 +363,16 @@ def test_the_default_store_is_a_file_in_the_working_directory(tmp_path, monkeypa
 
 
 def test_check_says_what_the_store_holds(client, tmp_path):
+    def count():
+        (told,) = re.findall(r"holds (\d+) run", stores.check())
+        return int(told)
+
+    before = count()
     tracking.sync(write_run(tmp_path / "toy-digits-checked"))
-    assert "holds" in stores.check()
+    assert count() == before + 1
+    group = client.create_experiment("check counts runs, not the groups that fold them")
+    client.create_run(group, tags={parents.GROUP_ID: "a group"})
+    assert count() == before + 1
 
 
 def test_check_reports_a_server_that_is_away(monkeypatch):

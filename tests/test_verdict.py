@@ -265,6 +265,7 @@ def test_a_row_that_is_outside_before_the_correction_only_is_known():
     assert far.p_holm == pytest.approx(3 * far.p) and inside.p_holm == inside.p
     assert (near.by_chance, far.by_chance, inside.by_chance) == (True, False, False)
     assert verdict.outside_by_chance([near, far, inside, early]) == pytest.approx(0.15)
+    assert not verdict.fell_short([near]) and verdict.fell_short([near, far])
 
 
 def test_all_stacks_of_an_experiment_have_a_line_together():
@@ -466,6 +467,17 @@ def test_the_order_of_overrides_does_not_matter():
         record(TOY, 1, 1.2, overrides=[passes, batch]),
     ]
     assert [row.n for row in rows_of(records)] == [0, 2]
+
+
+def test_an_override_that_says_what_the_recipe_says_is_none():
+    records = [record(TOY, 0, 1.0), record(TOY, 1, 1.2, overrides=["recipe.batch=1"])]
+    (row,) = rows_of(records)
+    assert (row.n, row.main, row.seeds) == (2, True, (0, 1))
+    not_compressed = rows_of([record(TOY, 0, 1.0, overrides=["recipe.short_factor=5"])])
+    assert [row.n for row in not_compressed] == [1]  # at paper scale it says nothing
+    compressed = record(TOY, 0, 1.0, scale="short", overrides=["recipe.short_factor=5"])
+    (group,) = groups.groups([compressed], TOY, "short")
+    assert group.overrides == ("recipe.short_factor=5",) and not group.plain
 
 
 def test_a_former_recipe_is_stale_and_not_judged():

@@ -37,6 +37,8 @@ from repro.lazy import keras
 if TYPE_CHECKING:  # the command line asks for names here, and must answer at once
     import numpy as np
 
+    from repro.data.resident import Resident
+
 NAMES = ("tensorflow", "jax", "torch")
 SMALL_BATCH = 16  # below it an update is too short to be shared between cores
 
@@ -65,13 +67,29 @@ class Devices:
         """What `loop` compiles with: "graph" (of TensorFlow), "xla", or "eager" for nothing."""
         raise NotImplementedError
 
-    def loop(self, model: Any, optimizer: Any, loss: Any, batch: int, size: int) -> Callable:
+    @property
+    def holds_data(self) -> bool:
+        """Whether a training set that fits is put on each device, whole; else it is streamed."""
+        return not self.devices[0].startswith("CPU")
+
+    def loop(
+        self,
+        model: Any,
+        optimizer: Any,
+        loss: Any,
+        batch: int,
+        size: int,
+        resident: "Resident | None" = None,
+    ) -> Callable:
         """A function that makes an update for each batch of a chunk.
 
         It takes images [n, batch, ...] and labels [n, batch], n up to `size`, and returns the sum
         of the losses and the number of wrong predictions over all n updates, as they were before
         each. The mean loss of a batch is what is minimised. It returns with the variables of
         `model` and `optimizer` up to date.
+
+        resident: the training set, to be put on the device. Then a chunk says in the place of
+        images where they lie, int32 [n, batch, 4].
 
         A third argument, 0 if it is left out, is what the sum of the losses begins with. The sum is
         kept in float32, so that a chunk in two calls ends with the bits of one call.

@@ -75,10 +75,14 @@ class Devices(backends.Devices):
     def compiler(self, batch: int, model) -> str:
         return "xla"
 
-    def loop(self, model, optimizer, loss, batch, size):
+    def loop(self, model, optimizer, loss, batch, size, resident=None):
+        held = tuple(map(self._replicated, resident.arrays())) if resident else ()
+
         @partial(jax.jit, donate_argnums=0)
-        def update(carried, images, labels):
+        def update(carried, held, images, labels):
             (trainable, others, slots), losses, wrong = carried
+            if resident:
+                images = resident.look_up(held, images)
 
             def mean_loss(trainable):
                 outputs, after = model.stateless_call(trainable, others, images, training=True)
@@ -92,9 +96,9 @@ class Devices(backends.Devices):
             return (trainable, others, slots), losses + total, wrong + errors
 
         @partial(jax.jit, donate_argnums=0)
-        def updates(carried, images, labels, count):
+        def updates(carried, held, images, labels, count):
             def one(i, carried):
-                return update(carried, images[i], labels[i])
+                return update(carried, held, images[i], labels[i])
 
             return jax.lax.fori_loop(0, count, one, carried)
 
@@ -105,10 +109,11 @@ class Devices(backends.Devices):
             carried = state, np.float32(before), np.int32(0)
             if self._in_one_call(batch):
                 chunk = [self._split(backends.padded(part, size), 1) for part in (images, labels)]
-                carried = updates(carried, *chunk, len(images))
+                carried = updates(carried, held, *chunk, len(images))
             else:
                 for examples in zip(images, labels, strict=True):
-                    carried = update(carried, *(self._split(part, 0) for part in examples))
+                    parts = [self._split(part, 0) for part in examples]
+                    carried = update(carried, held, *parts)
             state, losses, wrong = carried
             jax.tree.map(lambda variable, value: variable.assign(value), variables, state)
             return float(losses), int(wrong)
@@ -127,9 +132,15 @@ class Devices(backends.Devices):
         """Each device has its part of the batch, which is the given axis."""
         if self.distribution is None:
             return examples
-        axes = [None] * axis + [self.distribution.batch_dim_name]
+        return self._put(examples, *[None] * axis, self.distribution.batch_dim_name)
+
+    def _replicated(self, array: np.ndarray):
+        """On each device the whole of it."""
+        return jax.device_put(array) if self.distribution is None else self._put(array)
+
+    def _put(self, array: np.ndarray, *axes: str | None):
         mesh = self.distribution.device_mesh.backend_mesh
-        return jax.device_put(examples, jax.NamedSharding(mesh, jax.P(*axes)))
+        return jax.device_put(array, jax.NamedSharding(mesh, jax.P(*axes)))
 
 
 def scorer(model, loss):

@@ -1,6 +1,7 @@
 """TensorFlow: updates in one `tf.function`, several devices by `MirroredStrategy`."""
 
 import contextlib
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -83,14 +84,17 @@ class Devices(backends.Devices):
             return "graph"
         return "xla" if multiply_adds(model) <= COMPILED_WHOLE else "graph"
 
-    def loop(self, model, optimizer, loss, batch, size):
+    def loop(self, model, optimizer, loss, batch, size, resident=None):
         strategy = self.strategy
+        held = tuple(map(self._replicated, resident.arrays())) if resident else ()
 
-        def update(images, labels, i):
+        def update(images, labels, held, i):
             """One update on one replica's part of batch i: its sum of losses, number wrong."""
-            labels = labels[i]
+            images, labels = images[i], labels[i]
+            if resident:
+                images = resident.look_up(held, images)
             with tf.GradientTape() as tape:
-                outputs = tf.cast(model(images[i], training=True), tf.float32)
+                outputs = tf.cast(model(images, training=True), tf.float32)
                 losses = tf.reduce_sum(loss(outputs, labels))
                 mean = losses / batch
             variables = [v.value for v in model.trainable_variables]
@@ -99,14 +103,14 @@ class Devices(backends.Devices):
             return losses, tf.reduce_sum(tf.cast(wrong, tf.int32))
 
         @tf.function(jit_compile=True if self.compiler(batch, model) == "xla" else None)
-        def loop(images, labels, updates, losses):
+        def loop(images, labels, held, updates, losses):
             wrong, i = 0, 0
             while i < updates:  # over tf.range, XLA would compile anew for each number of updates
                 tf.autograph.experimental.set_loop_options(parallel_iterations=1)
                 if strategy is None:
-                    more, errors = update(images, labels, i)
+                    more, errors = update(images, labels, held, i)
                 else:
-                    more, errors = strategy.run(update, args=(images, labels, i))
+                    more, errors = strategy.run(update, args=(images, labels, held, i))
                     more = tf.add_n(strategy.experimental_local_results(more))
                     errors = tf.add_n(strategy.experimental_local_results(errors))
                 losses += more
@@ -131,8 +135,10 @@ class Devices(backends.Devices):
             if strategy is not None and drawing:
                 separate()
             updates, before = tf.constant(len(images)), tf.constant(before, tf.float32)
+            if resident:  # on GPUs TensorFlow computes with int32 on the host
+                images = images.astype("int64")
             images, labels = (self._split(backends.padded(p, size)) for p in (images, labels))
-            losses, wrong = loop(images, labels, updates, before)
+            losses, wrong = loop(images, labels, held, updates, before)
             return float(losses), int(wrong)
 
         return run
@@ -142,13 +148,23 @@ class Devices(backends.Devices):
         if self.strategy is None:
             return tf.convert_to_tensor(chunk)
         size = chunk.shape[1] // self.replicas
+        return self._placed(lambda replica: chunk[:, replica * size : (replica + 1) * size])
 
-        def part(context):
-            first = context.replica_id_in_sync_group * size
-            with tf.device(self.devices[context.replica_id_in_sync_group]):
-                return tf.convert_to_tensor(chunk[:, first : first + size])
+    def _replicated(self, array: np.ndarray):
+        """The whole of it for each replica."""
+        if self.strategy is None:
+            return tf.convert_to_tensor(array)
+        return self._placed(lambda replica: array)
 
-        return self.strategy.experimental_distribute_values_from_function(part)
+    def _placed(self, part: Callable[[int], np.ndarray]):
+        """On the device of each replica its part."""
+
+        def place(context):
+            replica = context.replica_id_in_sync_group
+            with tf.device(self.devices[replica]):
+                return tf.convert_to_tensor(part(replica))
+
+        return self.strategy.experimental_distribute_values_from_function(place)
 
 
 def scorer(model, loss):

@@ -55,14 +55,17 @@ class Devices(backends.Devices):
     def compiler(self, batch: int, model) -> str:
         return "eager"
 
-    def loop(self, model, optimizer, loss, batch, size):
-        variables = model.trainable_variables
+    def loop(self, model, optimizer, loss, batch, size, resident=None):
+        variables, to_tensor = model.trainable_variables, keras.ops.convert_to_tensor
+        held = tuple(map(to_tensor, resident.arrays())) if resident else ()
         seed = torch.initial_seed()
 
         def update(images, labels):
             # Keras' dropout takes torch's generator: a function of the update, or a resumed run
             # would drop others.
             torch.manual_seed(seed + int(optimizer.iterations))
+            if resident:
+                images = resident.look_up(held, images)
             outputs = model(images, training=True).float()
             losses = loss(outputs, labels).sum()
             gradients = torch.autograd.grad(losses / batch, [v.value for v in variables])
@@ -72,7 +75,6 @@ class Devices(backends.Devices):
 
         def run(images, labels, before=0.0):
             losses, wrong = before, 0
-            to_tensor = keras.ops.convert_to_tensor
             for some_images, some_labels in zip(images, labels, strict=True):
                 more, errors = update(to_tensor(some_images), to_tensor(some_labels))
                 losses, wrong = losses + more, wrong + errors

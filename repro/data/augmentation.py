@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from repro.data import preprocessing
+from repro.data.cutting import Cut
 from repro.data.draws import Draw
 from repro.data.preprocessing import LONGEST_SIDE
 from repro.errors import UsageError
@@ -59,14 +60,12 @@ class CropAndFlip(Augmentation):
     flip: bool = True
     outside: float = number(-1e6, 1e6, default=0.0)
 
+    @property
+    def cut(self) -> Cut:
+        return Cut(pad=self.pad, flip=self.flip, outside=self.outside)
+
     def __call__(self, images: np.ndarray, draw: Draw) -> np.ndarray:
-        down, right, mirror = draw.uniform(3)
-        count, height, width, channels = images.shape
-        padded = np.full(
-            (count, height + 2 * self.pad, width + 2 * self.pad, channels), self.outside, np.float32
-        )
-        padded[:, self.pad : self.pad + height, self.pad : self.pad + width] = images
-        return _cropped(padded, (height, width), down, right, (mirror < 0.5) & self.flip)
+        return self.cut(images, draw)
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,10 @@ class RandomCrop(Augmentation):
     side: int = number(1, LONGEST_SIDE)
     flip: bool = True
 
+    @property
+    def cut(self) -> Cut:
+        return Cut(side=self.side, flip=self.flip)
+
     def __call__(self, images: np.ndarray, draw: Draw) -> np.ndarray:
         _, height, width, _ = images.shape
         if min(height, width) < self.side:
@@ -90,29 +93,7 @@ class RandomCrop(Augmentation):
                 f"recipe.augmentation: RandomCrop(side={self.side}): the images are "
                 f"{height}x{width}; accepted is up to {min(height, width)}"
             )
-        down, right, mirror = draw.uniform(3)
-        mirrored = (mirror < 0.5) & self.flip
-        images = np.asarray(images, np.float32)
-        return _cropped(images, (self.side, self.side), down, right, mirrored)
-
-
-def _cropped(
-    images: np.ndarray,
-    size: tuple[int, int],
-    down: np.ndarray,
-    right: np.ndarray,
-    mirrored: np.ndarray,
-) -> np.ndarray:
-    """Images [B, H, W, C] cropped to `size`, each at its own place and some of them mirrored.
-
-    down, right: [B], from 0 to 1 (exclusive), parts of the way that the crop can be moved.
-    """
-    crops = np.lib.stride_tricks.sliding_window_view(images, size, axis=(1, 2))
-    down = (crops.shape[1] * down).astype(np.int64)
-    right = (crops.shape[2] * right).astype(np.int64)
-    cropped = np.moveaxis(crops[np.arange(len(images)), down, right], 1, 3)
-    cropped[mirrored] = cropped[mirrored, :, ::-1]
-    return cropped
+        return self.cut(images, draw)
 
 
 @dataclass(frozen=True)

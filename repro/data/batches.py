@@ -30,8 +30,10 @@ class Batches:
     batch: examples per update. seed: a whole number from 0 to `LARGEST_SEED`.
     augmentation: one of `repro.data.augmentation`, or None; `fill` is the background value that it
     puts where a moved image leaves a gap.
+    placed: chunks say where images lie instead of holding them; see `repro.data.resident`.
 
-    `size` is the number of examples in one pass, augmented copies included; `shape` that of one.
+    `size` is the number of examples in one pass, augmented copies included; `shape` that of one,
+    `held` the shape of what a chunk holds of one.
     Raises UsageError for a batch below 1, another seed, or sets that do not fit together.
     """
 
@@ -43,6 +45,7 @@ class Batches:
         seed: int,
         augmentation: Any = None,
         fill: float = 0.0,
+        placed: bool = False,
     ):
         if len(images) != len(labels) or len(images) == 0:
             raise UsageError(f"{len(images)} images and {len(labels)} labels make no training set")
@@ -57,18 +60,23 @@ class Batches:
         self._augmentation = augmentation
         self._fill = fill
         self.size = augmentation.size(len(images)) if augmentation else len(images)
-        self.shape = self._examples(np.zeros(1, np.int64), 0)[0].shape[1:]
+        self.shape = self._images_of(np.zeros(1, np.int64), 0).shape[1:]
+        self._make, self.held, self._type = self._images_of, self.shape, np.float32
+        if placed:
+            self._make, self.held, self._type = self._places_of, (4,), np.int32
         # A permutation costs more than a chunk of small batches; two cover a chunk on a border.
         self._order = lru_cache(maxsize=2)(self._permutation)
 
     def chunk(self, first_update: int, updates: int) -> tuple[np.ndarray, np.ndarray]:
         """What updates `first_update`, `first_update + 1`, ... see: a function of its arguments.
 
-        Returns images float32 [updates, batch, ...] and labels int32 [updates, batch].
+        Returns images float32 [updates, batch, ...] and labels int32 [updates, batch]. If `placed`,
+        in the place of images int32 [updates, batch, 4]: the number of each in the set, how far
+        down and to the right its crop begins, and whether it is mirrored.
         """
         position = first_update * self._batch
         end = position + updates * self._batch
-        images = np.empty((end - position, *self.shape), np.float32)
+        images = np.empty((end - position, *self.held), self._type)
         labels = np.empty(end - position, np.int32)
         done = 0
         while position < end:
@@ -76,7 +84,8 @@ class Batches:
             count = min(end - position, self.size - offset)
             index = self._order(pass_number)[offset : offset + count]
             rows = slice(done, done + count)
-            images[rows], labels[rows] = self._examples(index, pass_number)
+            images[rows] = self._make(index, pass_number)
+            labels[rows] = self._labels[index % len(self._labels)]
             position += count
             done += count
         shape = (updates, self._batch)
@@ -112,10 +121,19 @@ class Batches:
         key = np.array([self._seed, pass_number], np.uint64)
         return np.argsort(np.random.Philox(key=key).random_raw(self.size), kind="stable")
 
-    def _examples(self, index: np.ndarray, pass_number: int) -> tuple[np.ndarray, np.ndarray]:
-        originals = len(self._images)
-        images = self._images[index % originals]
+    def _images_of(self, index: np.ndarray, pass_number: int) -> np.ndarray:
+        images = self._images[index % len(self._images)]
         if self._augmentation:
-            draw = Draw(index, originals, self._seed, pass_number, self._fill)
-            images = self._augmentation(images, draw)
-        return images, self._labels[index % originals]
+            images = self._augmentation(images, self._draw(index, pass_number))
+        return images
+
+    def _places_of(self, index: np.ndarray, pass_number: int) -> np.ndarray:
+        places = np.zeros((len(index), 4), np.int32)
+        places[:, 0] = index
+        if self._augmentation:
+            draw = self._draw(index, pass_number)
+            places[:, 1:] = self._augmentation.cut.places(self._images.shape[1:], draw)
+        return places
+
+    def _draw(self, index: np.ndarray, pass_number: int) -> Draw:
+        return Draw(index, len(self._images), self._seed, pass_number, self._fill)

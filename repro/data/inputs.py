@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from repro import spec
-from repro.data import augmentation, datasets, preprocessing
+from repro.data import augmentation, datasets, preprocessing, resident
 from repro.data.batches import Batches
 from repro.data.crops import Square
 from repro.data.photographs import Lazily, Photographs
+from repro.data.resident import Resident
 from repro.errors import UsageError
 
 
-def in_memory(recipe: spec.Recipe, train: np.ndarray, test: np.ndarray) -> tuple:
-    """The training and the test images, preprocessed once, and what `Batches` takes."""
-    steps = preprocessing.fit(recipe.preprocessing, train)
-    train, test, black = (preprocessing.apply(steps, x) for x in (train, test, 0 * train[:1]))
+def in_memory(recipe: spec.Recipe, raw: np.ndarray, test: np.ndarray) -> tuple:
+    """The training and the test images, preprocessed once, what `Batches` takes, and `Resident`."""
+    steps = preprocessing.fit(recipe.preprocessing, raw)
+    train, test, black = (preprocessing.apply(steps, x) for x in (raw, test, 0 * raw[:1]))
     learnt = augmentation.fit(recipe.augmentation, train)
-    return train, test, train, {"augmentation": learnt, "fill": float(black.flat[0])}
+    options = {"augmentation": learnt, "fill": float(black.flat[0])}
+    return train, test, train, options, partial(resident.of, raw, train, steps, learnt)
 
 
 def prepared(recipe: spec.Recipe, train: Photographs, test: Photographs) -> tuple:
-    """The training and the test images, preprocessed as they are asked for; what `Batches` takes.
+    """The training and the test images, preprocessed as they are asked for; what `Batches` takes;
+    and that such a set is never `Resident`.
 
     Where the augmentation of the recipe cuts its crops out of whole photographs, they take the
     place of the squares in training, and what follows `Square` in the preprocessing is done to
@@ -36,10 +41,14 @@ def prepared(recipe: spec.Recipe, train: Photographs, test: Photographs) -> tupl
     squares, tested = Lazily(train, steps), Lazily(test, steps)
     if not augmentation.takes_photographs(recipe.augmentation):
         options = {"augmentation": augmentation.fit(recipe.augmentation, squares)}
-        return squares, tested, squares, options
+        return squares, tested, squares, options, _streamed
     cut = augmentation.fit(recipe.augmentation, train)
     cut = augmentation.Chain((cut, augmentation.Preprocessed(tuple(steps[1:]))))
-    return squares, tested, train, {"augmentation": cut}
+    return squares, tested, train, {"augmentation": cut}, _streamed
+
+
+def _streamed() -> None:
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +56,8 @@ class Inputs:
     """What a run trains and tests on.
 
     facts: what `datasets.facts` tells of the dataset. Images are preprocessed, once or each time
-    that they are asked for. examples and options: what `Batches` takes.
+    that they are asked for. examples and options: what `Batches` takes. resident(): the training
+    set as it would lie on the device, or None for one that is streamed.
     """
 
     facts: dict
@@ -57,9 +67,11 @@ class Inputs:
     test_labels: np.ndarray
     examples: Any
     options: dict
+    resident: Callable[[], Resident | None]
 
-    def batches(self, batch: int, seed: int) -> Batches:
-        return Batches(self.examples, self.train_labels, batch, seed, **self.options)
+    def batches(self, batch: int, seed: int, placed: bool = False) -> Batches:
+        options = {**self.options, "placed": placed}
+        return Batches(self.examples, self.train_labels, batch, seed, **options)
 
 
 def of_training(recipe: spec.Recipe) -> Inputs:
@@ -68,8 +80,8 @@ def of_training(recipe: spec.Recipe) -> Inputs:
     train = datasets.load(recipe.data.dataset, recipe.data.train)
     test = datasets.load(recipe.data.dataset, recipe.data.test)
     ready = prepared if isinstance(train.images, Photographs) else in_memory
-    train_images, test_images, examples, options = ready(recipe, train.images, test.images)
-    return Inputs(facts, train_images, train.labels, test_images, test.labels, examples, options)
+    train_images, test_images, *more = ready(recipe, train.images, test.images)
+    return Inputs(facts, train_images, train.labels, test_images, test.labels, *more)
 
 
 def of_test(recipe: spec.Recipe) -> tuple[Any, np.ndarray]:

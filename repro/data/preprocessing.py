@@ -3,6 +3,8 @@
 Each is a frozen dataclass, called with images [N, H, W, C]; it returns [N, H', W', C] in float32
 (`PadTo` keeps the type that it gets). One that learns from the training images has a method `fit`
 instead, which takes them and returns what is to be called. Networks flatten for themselves.
+
+Where each number of the result depends on the one at its place alone, what is called is `by_level`.
 """
 
 from __future__ import annotations
@@ -55,6 +57,8 @@ class Contrast(Limited):
     LeNet-5 takes -0.1 and 1.175, which is to give a mean near 0 and a variance near 1 (LeCun et
     al. 1998, section II.B). On MNIST in its field of 32 x 32 the mean is 0.03, the variance 0.12.
     """
+
+    by_level = True
 
     background: float = number(-1e6, 1e6)
     foreground: float = number(-1e6, 1e6)
@@ -383,4 +387,5 @@ def _centred(mean: np.ndarray, scale: float | np.ndarray) -> Callable[[np.ndarra
         centred -= offset
         return centred
 
+    centre.by_level = True
     return centre

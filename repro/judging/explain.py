@@ -53,7 +53,8 @@ def _own_spread(row: VerdictRow) -> list[str]:
         return []
     if row.images is None:
         tested = row.metric.startswith("test_")
-        return ["a run of it diverged, so its own spread alone counts"] if tested else []
+        why = "a run of it diverged, or not all were tested on as many images"
+        return [f"{why}, so its own spread alone counts"] if tested else []
     if row.prior.far_above(row.std, row.n, row.mean, row.images):
         return ["it varies far more than others do, so its own spread alone counts"]
     return []

@@ -122,16 +122,19 @@ def _of(records: Iterable[dict], experiment: spec.Experiment, scale: str) -> lis
 def group_of(run: dict, experiment: spec.Experiment, present: Digests | None = None) -> Group:
     """The group that a run of `experiment`, as in run.json, belongs to.
 
+    Overrides count where they change what is trained: one that the recipe has by now is none.
+
     present: digests of the recipe as it stands, by overrides and scale, to be kept between calls.
     """
     versions, trained = run.get("versions", {}), settings.digest_of_run(run, experiment)
     present = {} if present is None else present
-    asked = tuple(run.get("overrides", ())), run["scale"]
-    if asked not in present:
-        present[asked] = present_digest(experiment, *asked)
-    stale = trained != present[asked]
+    asked, scale = tuple(sorted(run.get("overrides", ()))), run["scale"]
+    for overrides in (asked, ()):
+        if (overrides, scale) not in present:
+            present[overrides, scale] = present_digest(experiment, overrides, scale)
+    stale = trained != present[asked, scale]
     return Group(
-        overrides=tuple(sorted(run.get("overrides", ()))),
+        overrides=() if present[asked, scale] == present[(), scale] else asked,
         precision=run["precision"],
         path=code_path(run),
         compiler=run.get("compiler") or "",
@@ -144,7 +147,7 @@ def group_of(run: dict, experiment: spec.Experiment, present: Digests | None = N
 
 def code_path(run: dict) -> str:
     """The code path of a run in words: "tensorflow single on CPU", "... mirrored on 2 GPU"."""
-    kinds = "/".join(sorted({device.partition(":")[0] for device in run["devices"]}))
+    kinds = "/".join(sorted({device.partition(":")[0] for device in run["devices"]})) or "unknown"
     count = f"{len(run['devices'])} " if len(run["devices"]) > 1 else ""
     return f"{run['backend']} {run['strategy']} on {count}{kinds}"
 

@@ -70,12 +70,12 @@ def runs(records: Iterable[dict], experiment: spec.Experiment, scale: str) -> li
     """The runs of `experiment` at `scale`, finished or failed, that its present recipe made."""
     wanted, digests = (experiment.name, scale), {}
     mine = [r for r in records if (r["run"]["experiment"], r["run"]["scale"]) == wanted]
-    present = [r for r in mine if not groups.group_of(r["run"], experiment, digests).stale]
-    return [Run(record, traits(record["run"])) for record in present]
+    of = [(record, groups.group_of(record["run"], experiment, digests)) for record in mine]
+    return [Run(r, traits(r["run"], group.overrides)) for r, group in of if not group.stale]
 
 
-def traits(run: dict) -> dict[str, str]:
-    """What a run, as in run.json, ran with, in words."""
+def traits(run: dict, overrides: Iterable[str]) -> dict[str, str]:
+    """What a run, as in run.json, ran with, in words; `overrides`: those that count."""
     backend, versions = run["backend"], run["versions"]
     images = run.get("data", {}).get("train_examples")
     path = groups.code_path(run).removeprefix(f"{backend} ")
@@ -84,7 +84,7 @@ def traits(run: dict) -> dict[str, str]:
         "keras": versions.get("keras", "unknown"),
         "device": path.removeprefix("single on "),
         "precision": run["precision"],
-        "override": ", ".join(sorted(run["overrides"])) or AS_WRITTEN,
+        "override": ", ".join(sorted(overrides)) or AS_WRITTEN,
         "training images": f"{images:,}" if images else "unknown",
         "library": f"{backend} {versions.get(backend, 'unknown')}",
         "compiler": run.get("compiler") or "unknown",
@@ -170,10 +170,15 @@ def _words(run: Run) -> dict[str, str]:
     words |= dict.fromkeys(kinds, "device")
     words[f"keras={given['keras']}"] = "keras"
     words[given["library"].replace(" ", "=")] = "library"
-    words |= dict.fromkeys(facts["overrides"], "override")
+    words |= dict.fromkeys(_overrides(run), "override")
     if facts.get("commit"):
         words[f"commit={facts['commit'][:7]}"] = "commit"
     return words
+
+
+def _overrides(run: Run) -> set[str]:
+    none = run.traits["override"] == AS_WRITTEN
+    return set() if none else set(run.record["run"]["overrides"])
 
 
 def _trait_of(word: str, present: dict[str, str]) -> str:
@@ -199,7 +204,7 @@ def _labelled(label: str, named: dict[str, str]) -> Side:
 
     def has(run: Run) -> bool:
         own = _words(run)
-        if set(run.record["run"]["overrides"]) != overrides or not _usual(run, mine | {"override"}):
+        if _overrides(run) != overrides or not _usual(run, mine | {"override"}):
             return False
         return all(any(_fits(word, other) for other in own) for word in words)
 

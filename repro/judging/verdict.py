@@ -367,7 +367,8 @@ def outside_by_chance(rows: Iterable[VerdictRow]) -> float:
 
 
 def fell_short(rows: Iterable[VerdictRow], runs: Iterable[str] | None = None) -> bool:
-    """Whether a row says `worse` (exit code 1 of the command line); no provisional one does.
+    """Whether a row says `worse` (exit code 1 of the command line); no provisional one does, nor
+    one that is worse before Holm's correction only: of so many rows some are, by chance.
 
     Those that count are each experiment's own rows or, where the ids of `runs` are given, the rows
     that these runs were judged in.
@@ -375,4 +376,4 @@ def fell_short(rows: Iterable[VerdictRow], runs: Iterable[str] | None = None) ->
     wanted = None if runs is None else set(runs)
     single = (row for row in rows if row.stacks == 1)
     counted = (row for row in single if (row.main if wanted is None else wanted & set(row.runs)))
-    return any(row.verdict == WORSE for row in counted)
+    return any(row.verdict == WORSE and not row.by_chance for row in counted)

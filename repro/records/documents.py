@@ -64,6 +64,7 @@ DATA = document(
         "test": text,
         "train_examples": whole(),
         "test_examples": whole(),
+        "resident": whole(),
     },
 )
 RUN = document(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 RUN_ID = "repro.run_id"
+GROUP_ID = "repro.group_id"  # of the runs that others are folded under
 PARAMETER_LENGTH = 500
 TAG_LENGTH = 5000
 

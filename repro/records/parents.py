@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from repro.records import logged, stores, tracking
+from repro.records.logged import GROUP_ID
 
-GROUP_ID = "repro.group_id"
 PARENT = "mlflow.parentRunId"  # by which MLflow folds runs under others
 
 

@@ -22,6 +22,7 @@ from repro.errors import ReproError, RunError
 from repro.locks import Held, locked
 from repro.machine import environment
 from repro.records import views
+from repro.records.logged import GROUP_ID
 
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 ARTIFACTS = "mlartifacts"  # beside a SQLite file: what runs keep with MLflow
@@ -102,14 +103,16 @@ def check(timeout: float = 3.0) -> str:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
             if not tables:
                 return f"{shown(target)} is empty"
-            if not {"runs", "experiments", "alembic_version"} <= tables:
+            if not {"runs", "tags", "experiments", "alembic_version"} <= tables:
                 raise TrackingError(
                     f"{path} is a database of another program (no table of runs); move it away, or "
                     "name another file: MLFLOW_TRACKING_URI=sqlite:///other.db"
                 )
             _of_this_version(path, database)
             count = database.execute(
-                "SELECT count(*) FROM runs WHERE lifecycle_stage = 'active'"
+                "SELECT count(*) FROM runs WHERE lifecycle_stage = 'active' AND run_uuid NOT IN "
+                "(SELECT run_uuid FROM tags WHERE key = ?)",
+                (GROUP_ID,),
             ).fetchone()[0]
         return f"{shown(target)} holds {count} run{'' if count == 1 else 's'}"
 

@@ -101,14 +101,17 @@ def draw_sheet(
     """Draws the images of `dataset` that every run gets wrong, each with its label and guesses.
 
     Of many those on whose class most runs agree. Returns None, drawing nothing, where no image is
-    such, or where the dataset is not here: nothing is prepared or downloaded for it. Raises
-    DataError where the dataset here has its images in another order than the runs saw them, and
-    RunError when the file cannot be written.
+    such (a sheet from before goes), or where the dataset is not here: nothing is prepared or
+    downloaded for it. Raises DataError where the dataset here has its images in another order than
+    the runs saw them, and RunError when the file cannot be written.
     """
     from repro.data import datasets, sets
 
     hard = of(experiments, records)
-    if hard is None or not len(hard.numbers) or not datasets.ready(dataset):
+    if hard is None or not len(hard.numbers):
+        Path(path).unlink(missing_ok=True)
+        return None
+    if not datasets.ready(dataset):
         return None
     split = _split(dataset, experiments, hard.runs)
     pictures = _pictures(split.images, hard.numbers[:MOST])

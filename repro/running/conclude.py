@@ -163,7 +163,9 @@ def _next(
     if scale != "paper":
         larger = "short" if scale == "smoke" else "paper"
         return [*lines, f"next: {command} --scale {larger}{changes}"]
-    main = [row for row in rows if row.main and row.runs]
+    main = [row for row in rows if row.main and row.runs and row.reported is not None]
+    if not main and not changes:
+        return lines  # the paper prints no number to come to
     seeds = sorted({seed for row in main for seed in explain.next_seeds(row)})
     if changes or not seeds:
         return [*lines, f"next: repro verdict {experiment.name}"]

@@ -181,7 +181,7 @@ def judge(made: Plan, records: Sequence[dict], where: Path) -> compare.Compariso
         trained = [r for r in ended(where, one.experiment) if r["run"]["seed"] in one.seeds]
         mine |= {record["run"]["id"] for record in trained}
         both = [*(by_id[run_id] for run_id in one.recorded), *trained]
-        runs = [Run(record, sides.traits(record["run"])) for record in both]
+        runs = [Run(record, sides.traits(record["run"], ())) for record in both]
         experiment = catalog.experiment(one.experiment)
         every.append((experiment, runs))
         failed = [record for record in trained if not record["result"]]

@@ -7,6 +7,7 @@ from typing import Any
 from repro import backends, catalog, settings, spec
 from repro.backends import settled
 from repro.data.inputs import Inputs
+from repro.data.resident import Resident
 from repro.errors import RunError
 from repro.networks import initial_weights
 from repro.records.journal import Journal
@@ -20,6 +21,7 @@ def of_run(
     experiment: spec.Experiment,
     trainee: Trainee,
     inputs: Inputs,
+    resident: Resident | None,
     smoke: Smoke | None,
     threads: int | None,
 ) -> dict[str, Any]:
@@ -45,6 +47,7 @@ def of_run(
             "test": data.test,
             "train_examples": len(inputs.train_labels),
             "test_examples": len(inputs.test_labels),
+            "resident": resident.nbytes if resident else 0,
         },
         **({"smoke": smoke.record()} if smoke else {}),
         "command": command(request),

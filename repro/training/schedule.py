@@ -19,16 +19,17 @@ CHUNK_UPDATES, CHUNK_BYTES = 1000, 8 * 2**20
 class Schedule:
     """The passes of a training, the rate before each update, and where a stretch of updates ends.
 
-    size: examples of the training set; shape: of one. ends: the update at which each pass ends.
+    size: examples of the training set; held: the shape of what is made of one before it is
+    trained on. ends: the update at which each pass ends.
     rates: (first update, rate) pairs, none where every weight has its own rate. ramp: the updates
-    before which it rises to the first of them. chunk: updates whose images are made together.
+    before which it rises to the first of them. chunk: updates that are made ready together.
     """
 
     def __init__(
         self,
         recipe: spec.Recipe,
         size: int,
-        shape: tuple[int, ...],
+        held: tuple[int, ...],
         scale: str,
         smoke: Smoke | None = None,
     ):
@@ -37,7 +38,7 @@ class Schedule:
         self.warm_up = recipe.optimizer.warm_up
         self.ramp = ramp(recipe, self.last) if scale == "short" else []
         self.batch = recipe.batch
-        self.chunk = chunk_updates(self.batch, 4 * math.prod(shape), self.ends)
+        self.chunk = chunk_updates(self.batch, 4 * math.prod(held), self.ends)
         factor = recipe.short_factor if scale == "short" else 1
         self.tested_every = max(1, recipe.tested_every // factor)
 
@@ -155,7 +156,7 @@ def ramp(recipe: spec.Recipe, last: int) -> list[int]:
     return [math.ceil(length * k / STEPS_OF_A_RAMP) for k in steps] if length else []
 
 
-def chunk_updates(batch: int, image_bytes: int, ends: list[int]) -> int:
-    """Updates whose images are made together: they are in memory at once."""
+def chunk_updates(batch: int, held_bytes: int, ends: list[int]) -> int:
+    """Updates that are made ready together: what they see is in memory at once."""
     longest = max(np.diff([0, *ends]))
-    return int(max(1, min(CHUNK_UPDATES, CHUNK_BYTES // (batch * image_bytes), longest)))
+    return int(max(1, min(CHUNK_UPDATES, CHUNK_BYTES // (batch * held_bytes), longest)))

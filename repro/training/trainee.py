@@ -9,6 +9,7 @@ import numpy as np
 
 from repro import backends, machine, spec
 from repro.data.inputs import Inputs
+from repro.data.resident import Resident
 from repro.errors import UsageError, unknown
 from repro.lazy import keras
 from repro.networks import initial_weights, work
@@ -49,12 +50,18 @@ class Trainee:
             self.optimizer.build(self.model.trainable_variables)
         self.multiply_adds = work.multiply_adds(self.model)
 
-    def compile(self, batch: int, chunk: int, compiled: bool = True) -> None:
-        """Makes `loop`, which trains by batches of so many examples, up to `chunk` at a time."""
+    def compile(
+        self, batch: int, chunk: int, compiled: bool = True, resident: Resident | None = None
+    ) -> None:
+        """Makes `loop`, which trains by batches of so many examples, up to `chunk` at a time.
+
+        resident: the training set, where it is to lie on the device.
+        """
         loss = self.experiment.recipe.loss
         backends.here().set_compiled(compiled)
         self.compiler = self.devices.compiler(batch, self.model) if compiled else "none"
-        self.loop = self.devices.loop(self.model, self.optimizer, loss, batch, chunk)
+        made_of = self.model, self.optimizer, loss, batch, chunk
+        self.loop = self.devices.loop(*made_of, resident)
 
     def before_pass(self, number: int, inputs: Inputs) -> tuple[float, float] | None:
         """What the optimizer does before a pass; the least and greatest rate, where it sets any."""

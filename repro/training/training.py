@@ -64,13 +64,14 @@ class Training:
             layers = len(self.trainee.model.layers)
             cut = smoke.cut(experiment, self.trainee.multiply_adds, devices.replicas, layers)
             recipe = replace(recipe, batch=cut.batch)
-        self.batches = self.inputs.batches(recipe.batch, seed)
+        resident = self.inputs.resident() if devices.holds_data else None
+        self.batches = self.inputs.batches(recipe.batch, seed, placed=resident is not None)
         self.trainee.check(self.batches.shape, recipe.batch)
 
         # When is done what.
-        self.schedule = Schedule(recipe, self.batches.size, self.batches.shape, scale, cut)
+        self.schedule = Schedule(recipe, self.batches.size, self.batches.held, scale, cut)
         compiled = cut is None or cut.compiled
-        self.trainee.compile(recipe.batch, self.schedule.chunk, compiled)
+        self.trainee.compile(recipe.batch, self.schedule.chunk, compiled, resident)
         self.teller = Teller(observers, self.schedule)
         test = self.inputs.test_images, self.inputs.test_labels
         train = self.inputs.train_images, self.inputs.train_labels
@@ -82,7 +83,9 @@ class Training:
             subset=cut.test_subset if cut else None,
             progress=self.teller.testing,
         )
-        self.facts = facts.of_run(request, experiment, self.trainee, self.inputs, cut, threads)
+        self.facts = facts.of_run(
+            request, experiment, self.trainee, self.inputs, resident, cut, threads
+        )
 
     def open(self, journal: Journal) -> None:
         """Takes a new run directory and writes down what is about to be trained."""

@@ -7,6 +7,7 @@ folder, as <backend>-<strategy>.npz and .json.
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from families import FAMILIES, SMALLER, UPDATED
+from seen import AUGMENTATION, PREPROCESSING, seen
 
 from papers import densenet
 from repro import backends, catalog, spec
@@ -135,6 +137,50 @@ def updates(found: dict) -> None:
             found[f"{name}-updated-{i:02d}"] = backends.as_numpy(variable)
 
 
+def compiled(function):
+    if backends.name() == "tensorflow":
+        import tensorflow
+
+        return tensorflow.function(function)
+    if backends.name() == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
+
+
+def on_the_device(found: dict) -> None:
+    """What updates see of a set on the device, compiled; and what comes of nine of them.
+
+    Beside it the same from images that the host has made.
+    """
+    devices, differing = distribution.choose(STRATEGY, BATCH), []
+    to_tensor = keras.ops.convert_to_tensor
+    for kinds in itertools.product(PREPROCESSING, AUGMENTATION):
+        images, places, held = seen(*kinds)
+        arrays = tuple(map(to_tensor, held.arrays()))
+        look_up = compiled(lambda places, arrays=arrays, held=held: held.look_up(arrays, places))
+        made = np.stack([keras.ops.convert_to_numpy(look_up(to_tensor(some))) for some in places])
+        if made.tobytes() != images.tobytes():
+            differing.append("; ".join(kinds))
+    found["seen-differing"] = np.array(differing)
+    images, places, held = seen("mean of each pixel", "crops and flips")
+    labels = np.random.default_rng(2).integers(0, 10, places.shape[:2]).astype("int32")
+    for name, chunk, resident in (("host", images, None), ("device", places, held)):
+        with devices.scope(), initial_weights.drawn(5):
+            pixels = keras.Input(images.shape[2:])
+            x = keras.layers.Conv2D(4, 3, strides=2)(pixels)
+            model = keras.Model(pixels, keras.layers.Dense(10)(keras.layers.Flatten()(x)))
+            optimizer = optimizers.build(spec.SGD(0.05, momentum=0.9))
+            optimizer.build(model.trainable_variables)
+        optimizer.learning_rate.assign(0.05)
+        loss = losses.SoftmaxCrossEntropy()
+        loop = devices.loop(model, optimizer, loss, labels.shape[1], 3, resident)
+        found[f"{name}-losses"] = np.array([loop(chunk, labels) for _ in range(3)])
+        for i, variable in enumerate([*model.weights, *optimizer.variables]):
+            found[f"{name}-updated-{i:02d}"] = backends.as_numpy(variable)
+
+
 def experiment() -> spec.Experiment:
     """A small network on data that needs no download, three passes of eleven updates."""
     modern = catalog.experiment("lenet5-modern-mnist")
@@ -150,23 +196,31 @@ def experiment() -> spec.Experiment:
 
 
 def runs(found: dict) -> None:
-    """One run left alone, one stopped by SIGTERM within a pass and resumed."""
+    """A run left alone, and two stopped by SIGTERM within a pass and resumed.
+
+    The last of them has its data on the device, as on GPUs.
+    """
     schedule.CHUNK_UPDATES = 4
     one = experiment()
-    whole, cut = (FOLDER / f"{kind}-{backends.name()}" for kind in ("whole", "cut"))
     catalog.experiment = lambda name: one
+    whole, cut, held = (FOLDER / f"{kind}-{backends.name()}" for kind in ("whole", "cut", "held"))
+    runner.run(one, out=whole, strategy=STRATEGY)
+    stopped_and_resumed(one, cut)
+    backends.Devices.holds_data = property(lambda self: True)
+    stopped_and_resumed(one, held)
 
+
+def stopped_and_resumed(one: spec.Experiment, out: Path) -> None:
     def stop(event):
         if event["event"] == "progress" and event["update"] == 15:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    runner.run(one, out=whole, strategy=STRATEGY)
     try:
-        runner.run(one, out=cut, strategy=STRATEGY, observers=[stop])
+        runner.run(one, out=out, strategy=STRATEGY, observers=[stop])
     except Interrupted:
         random.seed(99)  # the state of the process decides nothing
         np.random.seed(99)
-        runner.resume(next((cut / one.name).iterdir()))
+        runner.resume(next((out / one.name).iterdir()))
 
 
 def failing(shape: tuple) -> bool:
@@ -180,7 +234,7 @@ def failing(shape: tuple) -> bool:
 
 arrays: dict = {}
 for job in JOBS:
-    {"outputs": outputs, "initial": initial, "updates": updates, "runs": runs}[job](arrays)
+    globals()[job](arrays)
 said = {"backend": keras.config.backend(), "tensorflow": "tensorflow" in sys.modules}
 said |= {"too large": failing((2**22, 2**23)), "wrong shapes": failing((2, 3))}
 try:

@@ -1,0 +1,57 @@
+"""A training set on the device: an update sees the same bits as where the host makes its images."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from programs.seen import AUGMENTATION, BATCH, IN_BYTES, PREPROCESSING, images, seen
+
+from repro import catalog
+from repro.data import inputs, resident
+from repro.data.augmentation import Chain, CropAndFlip, PCAColour
+from repro.data.distortion import DistortedCopies
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATION)
+@pytest.mark.parametrize("preprocessing", PREPROCESSING)
+def test_what_is_seen_is_the_same_to_the_bit(preprocessing, augmentation):
+    import keras
+
+    streamed, places, held = seen(preprocessing, augmentation)
+    assert (places.shape, places.dtype) == ((3, BATCH, 4), np.int32)
+    assert (held.table is not None) == (preprocessing in IN_BYTES)
+    arrays = tuple(map(keras.ops.convert_to_tensor, held.arrays()))
+    for wanted, some in zip(streamed, places, strict=True):
+        found = held.look_up(arrays, keras.ops.convert_to_tensor(some))
+        found = keras.ops.convert_to_numpy(found)
+        assert found.dtype == wanted.dtype == np.float32
+        assert found.tobytes() == wanted.tobytes()
+
+
+def test_a_set_in_bytes_takes_a_quarter_and_a_table():
+    held = seen("mean of each pixel", "crops and flips").held
+    assert held.nbytes == images().nbytes + 256 * 12 * 10 * 3 * 4
+    assert seen("by the image", "none").held.nbytes == 4 * images().nbytes
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [DistortedCopies(), PCAColour(), Chain((CropAndFlip(pad=2), PCAColour()))],
+    ids=["distorted", "coloured", "both"],
+)
+def test_what_takes_more_than_crops_is_streamed(augmentation):
+    recipe = dataclasses.replace(
+        catalog.experiment("resnet20-cifar10").recipe, augmentation=augmentation
+    )
+    assert inputs.in_memory(recipe, images(), images())[-1]() is None
+
+
+def test_a_set_that_does_not_fit_is_streamed(monkeypatch):
+    held = seen("mean of each pixel", "none").held
+    monkeypatch.setattr(resident, "MOST_BYTES", held.nbytes)
+    assert seen("mean of each pixel", "none").held is not None
+    monkeypatch.setattr(resident, "MOST_BYTES", held.nbytes - 1)
+    assert seen("mean of each pixel", "none").held is None
+    monkeypatch.undo()
+    monkeypatch.setattr(resident, "MOST_NUMBERS", images().size - 1)
+    assert seen("mean of each pixel", "none").held is None
