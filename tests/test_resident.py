@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 from programs.seen import AUGMENTATION, BATCH, IN_BYTES, PREPROCESSING, images, seen
+from small_runs import Seen, modern_on_digits
 
-from repro import catalog
+from repro import backends, catalog
 from repro.data import inputs, resident
 from repro.data.augmentation import Chain, CropAndFlip, PCAColour
 from repro.data.distortion import DistortedCopies
+from repro.training import runner
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATION)
@@ -55,3 +57,12 @@ def test_a_set_that_does_not_fit_is_streamed(monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(resident, "MOST_NUMBERS", images().size - 1)
     assert seen("mean of each pixel", "none").held is None
+
+
+@pytest.mark.parametrize("augmentation", [None, DistortedCopies(copies=1)])
+def test_a_run_says_that_its_images_are_streamed(augmentation, tmp_path, monkeypatch):
+    monkeypatch.setattr(backends.Devices, "holds_data", property(lambda self: True))
+    experiment, told = modern_on_digits(augmentation=augmentation), Seen()
+    runner.run(experiment, scale="smoke", out=tmp_path, observers=[told])
+    said = [event["text"] for event in told.of("message") if "made on the host" in event["text"]]
+    assert len(said) == (augmentation is not None)

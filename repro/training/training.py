@@ -35,6 +35,10 @@ from repro.training.trainee import Trainee
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 SECONDS_BEFORE_A_TEST = 10.0  # without a checkpoint, after which one is made before a test
+STREAMED = (
+    "the training images are made on the host: they are more than a gigabyte, or more is done to "
+    "them than to crop and mirror"
+)
 SECONDS_OF_A_CALL = 2.0  # of the compiled loop, at most: a run that is to stop waits for it
 
 
@@ -93,6 +97,8 @@ class Training:
         journal.write_run(self.facts)
         if why := self.facts.get("commit_unknown"):
             self.teller.tell("message", text=f"the record will name no commit: {why}")
+        if self.trainee.devices.holds_data and not self.facts["data"]["resident"]:
+            self.teller.tell("message", text=STREAMED)
 
     def reopen(self, journal: Journal) -> None:
         """Takes the directory of a run, and its state from the newest readable checkpoint."""
