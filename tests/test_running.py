@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from repro import catalog, cli, machine, settings
-from repro.running import background, child, children, isolation, progress, train
+from repro import cli, machine
+from repro.running import background, child, children, crew, isolation, progress, train
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +116,7 @@ def test_what_fails_for_every_seed_is_no_interruption(behaviour, code, monkeypat
         return [sys.executable, "-c", CHILD, str(request["seed"]), behaviour]
 
     monkeypatch.setattr(children, "command", command)
-    monkeypatch.setattr(children, "jobs", lambda experiment: 1)
+    monkeypatch.setattr(train, "crew_for", lambda *_: crew.Crew(1))
     assert cli.main(["run", "lenet5-digits", "--seeds", "3"]) == code
     assert capsys.readouterr().err.splitlines()[-1] == "error: seed 0: no such thing"
 
@@ -238,14 +238,6 @@ def test_the_exit_code_of_a_failed_seed_is_kept(code, expected, monkeypatch, cap
     monkeypatch.setattr(children, "run", lambda *_, **__: failed)
     assert cli.main(["run", "lenet5-digits"]) == expected
     assert capsys.readouterr().err.splitlines()[-1] == "error: disk full"
-
-
-def test_one_example_recipes_go_side_by_side_and_others_one_after_the_other(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    monkeypatch.setattr(children, "cores", lambda: 3)
-    one = catalog.experiment("lenet5-mnist")
-    assert children.jobs(one) == 3
-    assert children.jobs(settings.override(one, ["recipe.batch=128"])) == 1
 
 
 def test_cores_where_the_system_does_not_say_which_may_be_used(monkeypatch):

@@ -15,6 +15,7 @@ from repro import catalog, cli
 from repro.errors import DataError
 from repro.records import provenance, reading
 from repro.running import children, train, verifying
+from repro.running.crew import Crew
 from repro.training import first_updates
 
 NAMES = ("lenet5-mnist", "resnet20-cifar10")
@@ -73,7 +74,7 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(reading, "committed", lambda: None)
     monkeypatch.setattr(train, "prepare", lambda dataset: None)
-    monkeypatch.setattr(children, "jobs", lambda experiment: 1)
+    monkeypatch.setattr(train, "crew_for", lambda *_: Crew(1))
     monkeypatch.setattr(first_updates, "QUICK", ())
     for name, error in zip(NAMES, (1.8, 25.0), strict=True):
         for one in short(name, [error - 0.02, error, error + 0.02]):

@@ -94,6 +94,7 @@ def claims(
         int | None,
         number("--seeds", 2, MOST_SEEDS, metavar="N", help="With --run. Default: 3."),
     ] = None,
+    jobs: options.Jobs = None,
     json: Json = False,
 ):
     """The papers' claims, and how they stand."""
@@ -105,8 +106,10 @@ def claims(
         accept("scale", scale, spec.SCALES[1:])
     if seeds and not run:
         raise UsageError(f"--seeds {seeds}: goes with --run")
+    if jobs and not run:
+        raise UsageError(f"--jobs {jobs}: goes with --run")
     chosen = [catalog.claim(claim)] if claim else list(catalog.claims())
-    left_out = _train_missing(chosen, scale or "paper", seeds or 3) if run else []
+    left_out = _train_missing(chosen, scale or "paper", seeds or 3, jobs) if run else []
     records = here.gather()
     rows = [claims.judge(one, records, scale=scale) for one in chosen]
     if json:
@@ -120,7 +123,9 @@ def claims(
     return any(row.verdict == claims.FAILS and row.scale == "paper" for row in rows)
 
 
-def _train_missing(chosen: Sequence[spec.Claim], scale: str, seeds: int) -> list[ReproError]:
+def _train_missing(
+    chosen: Sequence[spec.Claim], scale: str, seeds: int, jobs: int | None
+) -> list[ReproError]:
     """Trains what the claims lack; the errors of what was left out."""
     from repro.judging import claims
     from repro.records import here
@@ -131,7 +136,7 @@ def _train_missing(chosen: Sequence[spec.Claim], scale: str, seeds: int) -> list
     for one in chosen:
         for name, lacking in claims.missing(one, records, scale, seeds).items():
             wanted[name] = sorted({*wanted.get(name, ()), *lacking})
-    return train.train_missing(wanted, train.Options(scale=scale, out=RUNS))
+    return train.train_missing(wanted, train.Options(scale=scale, out=RUNS, jobs=jobs))
 
 
 def _print_claims(rows: Sequence) -> None:

@@ -11,6 +11,7 @@ from repro import catalog, spec
 from repro.commands import options
 from repro.commands.options import (
     ExperimentName,
+    Jobs,
     Json,
     Overrides,
     Precision,
@@ -44,6 +45,7 @@ def run(
     overrides: Overrides = None,
     strategy: Strategy = "auto",
     precision: Precision = "float32",
+    jobs: Jobs = None,
     out: Annotated[Path, typer.Option(metavar="DIR")] = Path(RUNS),
     json: Json = False,
 ):
@@ -54,7 +56,7 @@ def run(
     from repro import terminal
     from repro.running import train
 
-    wanted = train.Options(scale, tuple(overrides or ()), strategy, precision, str(out))
+    wanted = train.Options(scale, tuple(overrides or ()), strategy, precision, str(out), jobs)
     resolved = train.resolved(as_written, wanted)
     if not json:
         terminal.say(f"{as_written.name}, {scale} scale: {as_written.title}")

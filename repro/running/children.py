@@ -9,14 +9,13 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from repro.backends import SMALL_BATCH
-from repro.machine import cores, has_gpu, on_signals
+from repro.machine import on_signals
 from repro.running import isolation
-from repro.spec import Experiment
+from repro.running.crew import Crew
 
 SECONDS_TO_STOP = 8.0  # a run that was asked to stop is killed after so many
 SECONDS_AFTER_RESULT = 60.0  # figures and MLflow have so many
@@ -45,16 +44,6 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)  # they have been shown
 
 
-def jobs(experiment: Experiment) -> int:
-    """How many runs of `experiment` go side by side: one per core for one-example recipes.
-
-    Larger batches use all cores already, and a GPU is used by one run at a time.
-    """
-    if experiment.recipe.batch >= SMALL_BATCH or has_gpu():
-        return 1
-    return cores()
-
-
 def command(request: dict) -> list[str]:
     """The command of a process that does what `request` says (`repro.running.child`)."""
     return [*isolation.python(), "train-one", json.dumps(request)]
@@ -63,22 +52,23 @@ def command(request: dict) -> list[str]:
 def run(
     seeds: Sequence[int],
     command: Callable[[int], list[str]],
-    jobs: int,
+    crew: Crew | int,
     show: Show,
 ) -> list[Outcome]:
-    """Runs `command(seed)` for each seed, at most `jobs` at a time.
+    """Runs `command(seed)` for each seed, as many at a time as `crew` allows.
 
     A command tells what happens by events, JSON lines on standard output. A run has finished when
     it tells "done", whatever comes after. SIGINT and SIGTERM are passed on once as SIGTERM, so that
     the runs checkpoint; a second one kills them, and so does waiting too long. After wrong usage
     or missing data no further seed is started: it would fail in the same way.
     """
-    family = _Family(command, show)
+    crew = Crew(crew) if isinstance(crew, int) else crew
+    family = _Family(command, crew, show)
     waiting = deque(seeds)
     # they become news, so that they are answered at once and in order
     with on_signals((signal.SIGINT, signal.SIGTERM), lambda *_: family.news.put((None, None))):
         while waiting or family.running:
-            while waiting and len(family.running) < jobs and not family.stopped:
+            while waiting and len(family.running) < crew.allowed and not family.stopped:
                 family.start(waiting.popleft())
             if not family.running:
                 break
@@ -90,15 +80,15 @@ def run(
 class _Family:
     """The running children. Everything is done in one thread, in the order in which it is told."""
 
-    def __init__(self, command: Callable[[int], list[str]], show: Show):
-        self.command, self.show = command, show
+    def __init__(self, command: Callable[[int], list[str]], crew: Crew, show: Show):
+        self.command, self.crew, self.show = command, crew, show
         self.news: queue.SimpleQueue = queue.SimpleQueue()
         self.running: dict[int, _Child] = {}
         self.outcomes: dict[int, Outcome] = {}
         self.stopped = self.interrupted = False
 
     def start(self, seed: int) -> None:
-        self.running[seed] = _Child(seed, self.command(seed), self.news)
+        self.running[seed] = _Child(seed, self.command(seed), self.crew.environment, self.news)
 
     def wait(self) -> None:
         """Until something happens, or a child has had its time."""
@@ -114,6 +104,7 @@ class _Family:
             self._interrupt()
         elif event is None:
             child = self.running.pop(seed)
+            self.crew.ended(seed)
             if child.left_early():
                 text = WHAT_FOLLOWS_A_RUN.format(child.run_dir)
                 event = {"event": "message", "warning": True, "text": text}
@@ -123,6 +114,7 @@ class _Family:
             self.stopped |= self.outcomes[seed].exit_code in (2, 3)
         elif seed in self.running:
             self.running[seed].take(event)
+            self.crew.told(seed, event)
             self.show(seed, event)
 
     def _interrupt(self) -> None:
@@ -139,7 +131,13 @@ class _Family:
 class _Child:
     """A process, and two threads that read what it says."""
 
-    def __init__(self, seed: int, command: list[str], news: queue.SimpleQueue):
+    def __init__(
+        self,
+        seed: int,
+        command: list[str],
+        environment: Mapping[str, str],
+        news: queue.SimpleQueue,
+    ):
         self.seed = seed
         self.deadline: float | None = None
         self.asked_to_end = False
@@ -155,7 +153,7 @@ class _Child:
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
-            env=isolation.pinned(os.environ),
+            env={**environment, **isolation.pinned(os.environ)},
             start_new_session=True,
         )
         self.listener = threading.Thread(target=self._listen, daemon=True)

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterable
 
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from repro.terminal import console_for_progress, is_watched, say
@@ -50,6 +50,7 @@ class Bars:
         self._tested: dict[str, tuple[int, float]] = {}
         self._last: dict[str, dict] = {}
         self._said_at: dict[str, float] = {}
+        self._rates: dict[str, float] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
@@ -60,6 +61,7 @@ class Bars:
         self._tasks = {
             label: self._progress.add_task(label, total=None, state="starting") for label in labels
         }
+        self._sum: TaskID | None = None  # a last line, once several runs train
 
     def __enter__(self):
         self._progress.start()
@@ -86,6 +88,7 @@ class Bars:
             self._line(label, str(event.get("run_dir", "")))
         elif kind == "progress":
             self._last[label] = event
+            self._rates[label] = event.get("images_per_second", 0.0)
             self._said_at.pop(label, None)
             number, error = self._tested.get(label, (0, None))
             # the test error of the pass before says more than the running one
@@ -99,12 +102,20 @@ class Bars:
             if event.get("test_error") is not None:
                 self._tested[label] = event["pass"], event["test_error"]
             if not self._live:
-                self._line(label, status(self._passes.get(label), event))
+                told = [status(self._passes.get(label), event), self._together()]
+                self._line(label, ", ".join(filter(None, told)))
             self._update(label, event)
         elif kind == "done":
             task = self._tasks[label]
+            self._rates.pop(label, None)
             total = self._progress.tasks[task].total or 1
             self._progress.update(task, total=total, completed=total, state="done")
+
+    def _together(self) -> str:
+        """What all runs that are training come to; "" for one alone."""
+        if len(self._rates) < 2:
+            return ""
+        return f"{len(self._rates)} runs together {sum(self._rates.values()):,.0f} images/s"
 
     def _testing(self, label: str, event: dict) -> None:
         event = {**event, "pass": self._last.get(label, {}).get("pass")}
@@ -121,6 +132,10 @@ class Bars:
         state = status(self._passes.get(label), event)
         done = event.get("update", self._progress.tasks[self._tasks[label]].completed)
         self._progress.update(self._tasks[label], completed=done, state=state)
+        if together := self._together():
+            if self._sum is None:
+                self._sum = self._progress.add_task("", total=None)
+            self._progress.update(self._sum, state=together)
 
     def _line(self, label: str | None, text: str) -> None:
         if not text:

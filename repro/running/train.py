@@ -11,6 +11,7 @@ from repro.errors import DataError, Interrupted, ReproError, RunError, UsageErro
 from repro.report import cost
 from repro.running import children
 from repro.running.children import Outcome
+from repro.running.crew import Crew, crew_for
 from repro.running.progress import Bars
 from repro.terminal import Counter, say
 
@@ -20,13 +21,14 @@ BUG = "(a bug; please report it)"
 
 @dataclass(frozen=True)
 class Options:
-    """What holds for all seeds of a command."""
+    """What holds for all seeds of a command. jobs: how many go side by side; see `crew_for`."""
 
     scale: str = "paper"
     overrides: tuple[str, ...] = ()
     strategy: str = "auto"
     precision: str = "float32"
     out: str = "runs"
+    jobs: int | None = None
 
 
 def resolved(experiment: spec.Experiment, options: Options) -> spec.Experiment:
@@ -75,18 +77,19 @@ def train(
     """
     prepare(experiment.recipe.data.dataset)
     asked = {"do": "train", "experiment": experiment.name, **asdict(options)}
-    jobs = min(len(seeds), children.jobs(experiment))
+    del asked["jobs"]
+    crew = crew_for(experiment, options.jobs) if len(seeds) > 1 else Crew(1)
 
     def command(seed: int) -> list[str]:
         return children.command({**asked, "seed": seed})
 
-    return in_processes(seeds, jobs, command, finished)
+    return in_processes(seeds, crew, command, finished)
 
 
 def resume(run_dir: str, seed: int, finished: Finished | None = None) -> list[Outcome]:
     """Resumes one run; see `in_processes`."""
     asked = {"do": "resume", "run_dir": run_dir}
-    return in_processes([seed], 1, lambda _: children.command(asked), finished)
+    return in_processes([seed], Crew(1), lambda _: children.command(asked), finished)
 
 
 def train_missing(wanted: Mapping[str, Sequence[int]], options: Options) -> list[ReproError]:
@@ -110,7 +113,7 @@ def train_missing(wanted: Mapping[str, Sequence[int]], options: Options) -> list
 
 def in_processes(
     seeds: Sequence[int],
-    jobs: int,
+    crew: Crew,
     command: Callable[[int], list[str]],
     finished: Finished | None = None,
 ) -> list[Outcome]:
@@ -130,7 +133,7 @@ def in_processes(
                     bars.stop()
                     finished([results[seed] for seed in seeds])
 
-        return children.run(seeds, command, jobs, show)
+        return children.run(seeds, command, crew, show)
 
 
 def check(outcomes: Sequence[Outcome]) -> None:
