@@ -1,6 +1,5 @@
 """`python -m repro.bench`: parses, measures, prints."""
 
-import json
 import math
 import os
 import signal
@@ -22,7 +21,7 @@ from repro.report.bench_page import JSON, PAGE, contender_table, quiet, ratio_ta
 from repro.report.ownership import refuse_foreign
 from repro.report.words import count_of
 
-ROUNDS, SECONDS = 3, 20.0
+ROUNDS, SECONDS = 12, 5.0
 
 app = typer.Typer(
     add_completion=False,
@@ -53,7 +52,7 @@ Seconds = Annotated[
     _number(
         *("--seconds", float, 0.1, 3600),
         metavar="S",
-        help="Time each contender for so long in every round.",
+        help="How long a turn of a contender is, one in every round.",
     ),
 ]
 Rounds = Annotated[int, _number("--rounds", int, 1, 100, metavar="N")]
@@ -88,7 +87,7 @@ def bench(
 ) -> int:
     """How fast ResNet-20 is trained here, beside what people would use instead."""
     if measure:  # the process of one contender
-        print(json.dumps(rounds.measure(measure, seconds)), flush=True)
+        rounds.measure(measure, seconds)
         return 0
     chosen = _chosen(contenders)
     whole = contenders is None and number >= ROUNDS and seconds >= SECONDS
@@ -99,7 +98,7 @@ def bench(
         _prepare()
     facts = place.facts(number, seconds)  # before: the commit is that of the code that is timed
     title = f"{count_of(number, 'round')} of {count_of(len(chosen), 'contender')}"
-    with terminal.Counter(f"{title}, {seconds:g} seconds timed each", "processes") as counter:
+    with terminal.Counter(f"{title}, {seconds:g} seconds a turn", "turns") as counter:
         samples, not_run = rounds.run(chosen, number, seconds, terminal.say, counter)
     document = summarise(facts, samples, not_run)
     if as_json:

@@ -1,9 +1,9 @@
 """How fast ResNet-20 is trained here, beside what people would use instead: `make bench`.
 
 Every contender trains ResNet-20 of He et al. 2015 on CIFAR-10's arrays, 128 images per update, in
-a fresh process of its own. The processes come in one order, A B C ... A B C ..., so a machine
-whose speed drifts slows all of them; figures are medians, and ratios are formed within a round
-before their median is taken. What is timed is in `with_keras` and `with_torch`.
+a process of its own. They take short turns, A B C ... C B A ..., so a machine whose speed drifts
+slows all of them; figures are medians, and ratios are formed within a round before their median is
+taken. What is timed is in `with_keras` and `with_torch`.
 
 Nothing here imports Keras, TensorFlow or PyTorch.
 """

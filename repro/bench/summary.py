@@ -1,9 +1,12 @@
 """The arithmetic of a benchmark: medians, shares of the peak, ratios."""
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
 from repro.bench.contenders import CONTENDERS, OPERATIONS_PER_IMAGE, RATIOS, Ratio
+
+MOST_BY_OTHERS = 0.1  # of the cores, which other processes may take; else a round is not judged
 
 
 def combined_rate(training: float, costs: Mapping[str, float], cadence: Mapping[str, int]) -> float:
@@ -39,7 +42,7 @@ def summarise(facts: Mapping, samples: Sequence[Mapping], not_run: Mapping[str, 
             reason = not_run.get(contender.name) or "not asked for"
             contenders.append({**row, "rate": None, "not_run": reason})
             continue
-        for figure in ("rate", "training"):
+        for figure in ("rate", "training", "processor"):
             if figure in mine[0]:
                 row[figure] = median(s[figure] for s in mine)
         row |= {"low": min(s["rate"] for s in mine), "high": max(s["rate"] for s in mine)}
@@ -51,7 +54,7 @@ def summarise(facts: Mapping, samples: Sequence[Mapping], not_run: Mapping[str, 
         **facts,
         "devices": sorted({sample["device"] for sample in samples}),
         "contenders": contenders,
-        "ratios": [_ratio(ratio, samples) for ratio in RATIOS],
+        "ratios": [_ratio(ratio, samples, facts["machine"]["cores"]) for ratio in RATIOS],
     }
 
 
@@ -67,17 +70,48 @@ def _share(row: Mapping, rates: Mapping[str, float | None]) -> float | None:
     return OPERATIONS_PER_IMAGE * row["rate"] / (1e9 * peak)
 
 
-def _ratio(ratio: Ratio, samples: Sequence[Mapping]) -> dict:
+def _ratio(ratio: Ratio, samples: Sequence[Mapping], cores: int) -> dict:
+    """The ratio in each round in which the machine was left alone; `disturbed`: in how many not."""
     rounds: dict[int, dict[str, float]] = {}
+    names, disturbed = {ratio.above, *ratio.below}, set()
     for sample in samples:
         name, figure = sample["contender"], sample["rate"]
         if name in ratio.training:
             figure = sample.get("training", figure)
         rounds.setdefault(sample["round"], {})[name] = figure
-    each = []
-    for _, rates in sorted(rounds.items()):
+        if name in names and (sample["others"] or 0.0) > MOST_BY_OTHERS * cores:
+            disturbed.add(sample["round"])
+    each, left_out = [], 0
+    for number, rates in sorted(rounds.items()):
         below = [rates[name] for name in ratio.below if name in rates]
         if ratio.above in rates and below:
-            each.append(rates[ratio.above] / max(below))
-    middle = median(each) if each else None
-    return {"title": ratio.title, "target": ratio.target, "rounds": each, "median": middle}
+            if number in disturbed:
+                left_out += 1
+            else:
+                each.append(rates[ratio.above] / max(below))
+    low, high = interval(each)
+    return {
+        "title": ratio.title,
+        "target": ratio.target,
+        "rounds": each,
+        "median": median(each) if each else None,
+        "low": low,
+        "high": high,
+        "disturbed": left_out,
+    }
+
+
+def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Between which values the median lies with 95 % confidence or more; None below six of them.
+
+    Those of the k-th lowest and k-th highest: the median lies outside with twice the probability
+    that a fair coin falls on one side less than k times, whatever the distribution is.
+    """
+    n, k, below = len(values), 0, 0.0
+    while k < n / 2 and below + math.comb(n, k) / 2**n <= 0.025:
+        below += math.comb(n, k) / 2**n
+        k += 1
+    if not k:
+        return None, None
+    ordered = sorted(values)
+    return ordered[k - 1], ordered[n - k]

@@ -1,53 +1,97 @@
 """Timing on a machine that others use too."""
 
+import json
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, ClassVar, TextIO
+
+from repro.errors import Interrupted
+
+
+class Turns:
+    """Lets a process work in turns: it tells how one went, and stands still until the next.
+
+    It tells in JSON lines, and is answered in lines: "go" for a turn more.
+    """
+
+    def __init__(self, answers: TextIO, told: TextIO):
+        self._answers, self._told = answers, told
+
+    def next(self, **told: Any) -> bool:
+        """Whether there is one more turn, after what is `told` of the last."""
+        self.tell(**told)
+        return self._answers.readline().strip() == "go"
+
+    def tell(self, **told: Any) -> None:
+        print(json.dumps(told), file=self._told, flush=True)
 
 
 class Clock:
     """Times a stretch of work in segments, until `seconds` have passed and there is one.
 
     `lap(amount)` ends a segment, in which so much was done (images, say), and tells whether to go
-    on. Also keeps the load average at the start and how many cores others kept busy meanwhile.
+    on. Also keeps the load average at the start, how much processor time this process took, and how
+    many cores others kept busy meanwhile.
+
+    Where there are `turns`, each has so many seconds. The first begins when it is asked for, though
+    the warm-up was over before.
     """
+
+    turns: ClassVar[Turns | None] = None
 
     def __init__(self, seconds: float):
         self._seconds = seconds
-        self._load = os.getloadavg()[0]
-        self.segments: list[list[float]] = []
         self.start()
 
     def start(self) -> None:
         """The warm-up is over."""
-        self._others = others_seconds()
+        if self.turns and not self.turns.next(ready=True):
+            raise Interrupted("interrupted")
+        self._begin()
+
+    def _begin(self) -> None:
+        self.segments: list[list[float]] = []
+        self._load, self._others = os.getloadavg()[0], others_seconds()
+        self._processor = time.process_time()
         self._began = self._last = time.perf_counter()
 
     def lap(self, amount: float) -> bool:
         now = time.perf_counter()
         self.segments.append([amount, now - self._last])
         self._last = now
-        return now - self._began < self._seconds
+        if now - self._began < self._seconds:
+            return True
+        if not (self.turns and self.turns.next(turn=self.sample())):
+            self._ended = time.perf_counter()
+            return False
+        self._begin()
+        return True
 
     def skip(self) -> None:
         """What was done since the last segment ended counts in none."""
         self._last = time.perf_counter()
 
-    def elapsed(self) -> float:
-        """Seconds since the warm-up was over."""
-        return time.perf_counter() - self._began
+    def since_end(self) -> float:
+        """Seconds since `lap` said that the last stretch is over."""
+        return time.perf_counter() - self._ended
 
     def sample(self, **facts: Any) -> dict:
-        """The sample of a contender; take it as soon as the stretch is over."""
+        """The sample of a contender; take it as soon as the stretch is over.
+
+        processor: seconds of processor time for one of what is counted.
+        """
         others = None
         if self._others is not None:
-            others = max(0.0, (others_seconds() - self._others) / self.elapsed())
+            elapsed = time.perf_counter() - self._began
+            others = max(0.0, (others_seconds() - self._others) / elapsed)
         segments = joined(self.segments)
+        done = sum(amount for amount, _ in segments)
         return {
             "rate": rate(segments),
+            "processor": (time.process_time() - self._processor) / done,
             "segments": segments,
             "load": self._load,
             "others": others,

@@ -56,9 +56,9 @@ def arrays() -> tuple[np.ndarray, np.ndarray]:
 def harness(seconds: float, precision: str, experiment: str = EXPERIMENT) -> dict:
     """A training as `repro run` makes it, stopped when its time is over; then what a pass costs.
 
-    Beside `rate`, `training` and the `costs` of `repro.bench.summary.combined_rate`.
+    Beside the sample, `costs` and `cadence` of `repro.bench.summary.combined_rate`.
     """
-    from repro.bench import place, summary
+    from repro.bench import place
 
     described = catalog.experiment(experiment)
     clock, asked = Clock(seconds), stop.Stop()
@@ -72,9 +72,7 @@ def harness(seconds: float, precision: str, experiment: str = EXPERIMENT) -> dic
                 trained.train()
             sample = clock.sample(device=device())
             costs = costs_of_a_pass(trained)
-    cadence = place.cadence(described)
-    rate = summary.combined_rate(sample["rate"], costs, cadence)
-    return {**sample, "training": sample["rate"], "costs": costs, "rate": rate}
+    return {**sample, "costs": costs, "cadence": place.cadence(described)}
 
 
 def request(experiment: spec.Experiment, precision: str) -> dict:
@@ -235,8 +233,7 @@ def fit(seconds: float) -> dict:
     assert sum(v.shape.num_elements() for v in model.trainable_variables) == PARAMETERS
     watch = Stopwatch(Clock(seconds))
     model.fit(images, labels, batch_size=BATCH, epochs=1000, verbose=0, callbacks=[watch])
-    ended = sum(spent for _, spent in watch.clock.segments)
-    return {**watch.sample, "end_seconds": watch.clock.elapsed() - ended}
+    return {**watch.sample, "end_seconds": watch.clock.since_end()}
 
 
 def epoch(seconds: float) -> dict:

@@ -41,7 +41,7 @@ def page(document: Mapping) -> str:
 
 def _table(table: tuple[list[str], list[list[str]]]) -> str:
     columns, rows = table
-    return markdown(columns, rows, numeric=set(columns[1:3]))
+    return markdown(columns, rows, numeric=set(columns[1:3]) | {"processor ms each", "rounds"})
 
 
 def _samples(document: Mapping) -> list[Mapping]:
@@ -49,33 +49,62 @@ def _samples(document: Mapping) -> list[Mapping]:
 
 
 def contender_table(document: Mapping) -> tuple[list[str], list[list[str]]]:
-    columns = ["contender", "median", "lowest to highest", "unit", "share of the peak"]
+    columns = [
+        "contender",
+        "median",
+        "lowest to highest",
+        "unit",
+        "share of the peak",
+        "processor ms each",
+    ]
     rows = []
     for row in document["contenders"]:
         if row["rate"] is None:
-            rows.append([row["title"], "not run", "", "", ""])
+            rows.append([row["title"], "not run", "", "", "", ""])
             continue
         share = "" if row["share"] is None else f"{100 * row['share']:.0f} %"
         spread = f"{row['low']:,.0f} to {row['high']:,.0f}"
-        rows.append([row["title"], f"{row['rate']:,.0f}", spread, row["unit"], share])
+        processor = f"{1000 * row['processor']:.2f}" if "processor" in row else ""
+        rows.append([row["title"], f"{row['rate']:,.0f}", spread, row["unit"], share, processor])
         if "training" in row:
-            rows.append(["– its training alone", f"{row['training']:,.0f}", "", row["unit"], ""])
+            alone = f"{row['training']:,.0f}"
+            rows.append(["– its training alone", alone, "", row["unit"], "", ""])
     return columns, rows
 
 
 def ratio_table(document: Mapping) -> tuple[list[str], list[list[str]]]:
-    columns = ["ratio", "median", "in each round", "target", "reached"]
+    columns = ["ratio", "median", "95 % interval", "rounds", "target", "reached"]
     rows = []
     for ratio in document["ratios"]:
         middle, target = ratio["median"], ratio["target"]
         aim = "" if target is None else f"at least {target:g}"
-        reached = ""
-        if target is not None and middle is not None:
-            reached = "yes" if middle >= target else "no"
-        each = ", ".join(map(_decimals, ratio["rounds"]))
-        figure = "not run" if middle is None else _decimals(middle)
-        rows.append([ratio["title"], figure, each, aim, reached])
+        figure, between = "not run", ""
+        if middle is not None:
+            figure = _decimals(middle)
+        if ratio.get("low") is not None:
+            between = f"{_decimals(ratio['low'])} to {_decimals(ratio['high'])}"
+        count, disturbed = f"{len(ratio['rounds'])}", ratio.get("disturbed", 0)
+        if disturbed:
+            count += f", {disturbed} disturbed"
+            figure = "not judged" if middle is None else figure
+        rows.append([ratio["title"], figure, between, count, aim, _reached(ratio)])
     return columns, rows
+
+
+def _reached(ratio: Mapping) -> str:
+    """Whether a ratio reaches its target; "not judged" where others disturbed half of the rounds.
+
+    Where there is an interval, it decides; "open" where the target lies in it.
+    """
+    middle, target, low = ratio["median"], ratio["target"], ratio.get("low")
+    disturbed = ratio.get("disturbed", 0)
+    if disturbed and disturbed >= len(ratio["rounds"]):
+        return "not judged"
+    if target is None or middle is None:
+        return ""
+    if low is not None and low < target <= ratio["high"]:
+        return "open"
+    return "yes" if middle >= target else "no"
 
 
 def _decimals(value: float) -> str:
