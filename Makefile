@@ -41,7 +41,7 @@ reproduce-%:
 reproduce:
 	@echo "error: which paper? $(REPRODUCE:%=make %,) or see: make help" >&2; exit 2
 
-test: setup  ## the tests, on all cores (TESTS= chooses); real data: TFDS_DATA_DIR
+test: setup  ## the tests, on up to 8 cores (TESTS= chooses); real data: TFDS_DATA_DIR
 	$(VENV)/bin/python -m pytest -q -n auto --maxprocesses 8 --dist loadfile $(TESTS)
 
 lint: setup  ## ruff, check and format

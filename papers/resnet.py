@@ -282,8 +282,8 @@ RESNET_CHOSEN = (
     "Images are padded with zeros after the mean has been subtracted; the paper says neither with "
     "what it pads nor which comes first.",
     SHUFFLED,
-    "At short scale, which is not the paper's, the rate rises to 0.1 over the first 200 updates of "
-    "2,000.",
+    "At short scale, which is not the paper's, the rate is lower in the first 200 of 2,000 "
+    "updates, and rises.",
     "Every 3x3 convolution has a border of one zero on each side; the paper does not say how it "
     "treats borders.",
     "The training error is measured while training: on cropped and flipped images, normalised by "
@@ -311,7 +311,7 @@ WARM_UP_CHOSEN = (
 # Measured here, with a rate that rises over 200 updates. Without that two ResNet-20 lay 6 points
 # apart: at 0.1 the first updates throw each back as far as chance has it, and 2,000 do not make up
 # for it. One run each of ResNet-20 with a broken recipe: shortcuts B end at 22.0 %, but with
-# responses of 1.01; ten times the decay at 20.67 %, at the edge of the band; without the mean
+# responses of 1.01; ten times the decay at 20.67 %, just outside of the band; without the mean
 # subtracted at 22.5 % and 0.944, inside both. The first two updates see all three:
 # `repro.training.first_updates`.
 AT_SHORT_SCALE = {

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from programs.seen import BATCH, seen
 
 from repro import backends, spec
 from repro.backends import distribution
 from repro.errors import UsageError
-from repro.networks import losses, optimizers
+from repro.networks import initial_weights, losses, optimizers
 
 
 @pytest.mark.parametrize("name", ["many", "mirored", "", "Single"])
@@ -106,6 +107,33 @@ def test_every_example_of_a_chunk_is_used_once_and_no_filling(two_devices, strat
     loop(images, labels)
     # the mean loss of the batch falls by its gradient, which is the mean image
     assert float(model.layers[-1].kernel[0, 0]) == before - images.mean()
+
+
+def test_two_devices_hold_the_training_set_each(two_devices):
+    """What they train on is the same as where the host makes the images."""
+    import keras
+
+    devices = distribution.choose("mirrored", BATCH)
+    images, places, held = seen("mean of each pixel", "crops and flips")
+    labels = np.random.default_rng(2).integers(0, 10, places.shape[:2]).astype("int32")
+    found = []
+    for chunk, resident in ((images, None), (places, held)):
+        with devices.scope(), initial_weights.drawn(5):
+            pixels = keras.Input(images.shape[2:])
+            outputs = keras.layers.Dense(10)(keras.layers.Flatten()(pixels))
+            model, sgd = (
+                keras.Model(pixels, outputs),
+                optimizers.build(spec.SGD(0.05, momentum=0.9)),
+            )
+            sgd.build(model.trainable_variables)
+        sgd.learning_rate.assign(0.05)
+        loop = devices.loop(model, sgd, losses.SoftmaxCrossEntropy(), BATCH, 3, resident)
+        sums = [loop(chunk, labels) for _ in range(3)]
+        found.append((sums, [variable.numpy() for variable in model.trainable_variables]))
+    (sums, weights), (sums_too, weights_too) = found
+    assert sums == sums_too and sums[-1][0] < sums[0][0]
+    for one, other in zip(weights, weights_too, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 class Difference:

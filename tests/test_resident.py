@@ -11,6 +11,7 @@ from repro import backends, catalog
 from repro.data import inputs, resident
 from repro.data.augmentation import Chain, CropAndFlip, PCAColour
 from repro.data.distortion import DistortedCopies
+from repro.records.journal import Journal
 from repro.training import runner
 
 
@@ -54,9 +55,6 @@ def test_a_set_that_does_not_fit_is_streamed(monkeypatch):
     assert seen("mean of each pixel", "none").held is not None
     monkeypatch.setattr(resident, "MOST_BYTES", held.nbytes - 1)
     assert seen("mean of each pixel", "none").held is None
-    monkeypatch.undo()
-    monkeypatch.setattr(resident, "MOST_NUMBERS", images().size - 1)
-    assert seen("mean of each pixel", "none").held is None
 
 
 @pytest.mark.parametrize("augmentation", [None, DistortedCopies(copies=1)])
@@ -66,3 +64,23 @@ def test_a_run_says_that_its_images_are_streamed(augmentation, tmp_path, monkeyp
     runner.run(experiment, scale="smoke", out=tmp_path, observers=[told])
     said = [event["text"] for event in told.of("message") if "made on the host" in event["text"]]
     assert len(said) == (augmentation is not None)
+
+
+def test_a_device_without_room_for_the_set_has_it_streamed(tmp_path, monkeypatch):
+    monkeypatch.setattr(backends.Devices, "holds_data", property(lambda self: True))
+    here, made = backends.here(), []
+    loop = here.Devices.loop
+
+    def full(self, *made_of):
+        made.append(made_of[-1])
+        if made_of[-1]:
+            raise MemoryError("no room")
+        return loop(self, *made_of)
+
+    monkeypatch.setattr(here.Devices, "loop", full)
+    monkeypatch.setattr(here, "out_of_memory", lambda error: isinstance(error, MemoryError))
+    told = Seen()
+    done = runner.run(modern_on_digits(), scale="smoke", out=tmp_path, observers=[told])
+    assert [held is not None for held in made] == [True, False]
+    assert sum("has no room for them" in event["text"] for event in told.of("message")) == 1
+    assert Journal.open(done["run_dir"]).run()["data"]["resident"] == 0

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from repro import cli, machine
-from repro.running import background, child, children, crew, isolation, progress, train
+from repro.running import background, child, children, isolation, progress, train
+from repro.running.crew import Crew
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +76,9 @@ def programs(behaviour: str):
 
 def test_each_seed_has_a_process_and_tells_its_progress():
     events = []
-    outcomes = children.run(range(3), programs("well"), 2, lambda *event: events.append(event))
+    outcomes = children.run(
+        range(3), programs("well"), Crew(2), lambda *event: events.append(event)
+    )
     assert [(o.seed, o.exit_code, o.result["run_dir"]) for o in outcomes] == [
         (seed, 0, f"runs/{seed}") for seed in range(3)
     ]
@@ -84,7 +87,7 @@ def test_each_seed_has_a_process_and_tells_its_progress():
 
 
 def test_a_seed_that_fails_does_not_end_the_others():
-    outcomes = children.run(range(3), programs("fail"), 1, lambda *_: None)
+    outcomes = children.run(range(3), programs("fail"), Crew(1), lambda *_: None)
     assert [o.exit_code for o in outcomes] == [0, 4, 0]
     assert outcomes[1].error == "the loss is not finite"
 
@@ -98,7 +101,7 @@ def test_the_command_line_can_be_called_in_a_thread():
     thread.join()
     assert codes == [2]
     outcomes = []
-    run = [[0], programs("well"), 1, lambda *_: None]
+    run = [[0], programs("well"), Crew(1), lambda *_: None]
     thread = threading.Thread(target=lambda: outcomes.extend(children.run(*run)))
     thread.start()
     thread.join()
@@ -106,8 +109,39 @@ def test_the_command_line_can_be_called_in_a_thread():
 
 
 def test_no_further_seed_is_started_after_wrong_usage():
-    outcomes = children.run(range(3), programs("usage"), 1, lambda *_: None)
+    outcomes = children.run(range(3), programs("usage"), Crew(1), lambda *_: None)
     assert [(o.exit_code, o.run_dir) for o in outcomes] == [(2, "runs/0"), (130, ""), (130, "")]
+
+
+class Watching(Crew):
+    """Allows a second run once the first has told a pass; keeps what it was told."""
+
+    def __init__(self):
+        super().__init__(1)
+        self.environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "HOME": "not this one"}
+        self.news = []
+
+    def told(self, seed, event):
+        self.news.append((seed, event["event"]))
+        self.allowed = 2
+
+    def ended(self, seed):
+        self.news.append((seed, "ended"))
+
+
+def test_a_crew_is_told_what_happens_and_decides_how_many_go(monkeypatch):
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
+    watching = Watching()
+    outcomes = children.run(range(3), programs("well"), watching, lambda *_: None)
+    assert [outcome.exit_code for outcome in outcomes] == [0, 0, 0]
+    for seed in range(3):
+        mine = [kind for told, kind in watching.news if told == seed]
+        assert mine == ["start", "pass", "done", "ended"]
+    show = "import json, os; print(json.dumps({'event': 'done', **os.environ}))"
+    command = [sys.executable, "-c", show]
+    (outcome,) = children.run([0], lambda _: command, watching, lambda *_: None)
+    assert outcome.result["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    assert outcome.result["HOME"] == os.environ["HOME"]  # the user's own setting stays
 
 
 @pytest.mark.parametrize(("behaviour", "code"), [("usage", 2), ("data", 3)])
@@ -116,7 +150,7 @@ def test_what_fails_for_every_seed_is_no_interruption(behaviour, code, monkeypat
         return [sys.executable, "-c", CHILD, str(request["seed"]), behaviour]
 
     monkeypatch.setattr(children, "command", command)
-    monkeypatch.setattr(train, "crew_for", lambda *_: crew.Crew(1))
+    monkeypatch.setattr(train, "crew_for", lambda *_: Crew(1))
     assert cli.main(["run", "lenet5-digits", "--seeds", "3"]) == code
     assert capsys.readouterr().err.splitlines()[-1] == "error: seed 0: no such thing"
 
@@ -135,10 +169,10 @@ def test_a_failure_is_told_before_an_interruption(monkeypatch, capsys):
 
 
 def test_a_process_that_dies_without_a_word_is_a_failure():
-    (outcome,) = children.run([0], programs("crash"), 1, lambda *_: None)
+    (outcome,) = children.run([0], programs("crash"), Crew(1), lambda *_: None)
     assert (outcome.result, outcome.error) == ({}, "noise of a library")
     assert outcome.exit_code == 1
-    (outcome,) = children.run([0], programs("killed"), 1, lambda *_: None)
+    (outcome,) = children.run([0], programs("killed"), Crew(1), lambda *_: None)
     assert "SIGKILL" in outcome.error and "memory" in outcome.error
 
 
@@ -147,7 +181,9 @@ def test_nothing_after_the_result_hides_it(behaviour, monkeypatch):
     monkeypatch.setattr(children, "SECONDS_AFTER_RESULT", 0.5)
     monkeypatch.setattr(children, "SECONDS_TO_DIE", 0.2)
     shown, begin = [], time.monotonic()
-    (outcome,) = children.run([0], programs(behaviour), 1, lambda _, event: shown.append(event))
+    (outcome,) = children.run(
+        [0], programs(behaviour), Crew(1), lambda _, event: shown.append(event)
+    )
     assert time.monotonic() - begin < 10
     assert (outcome.exit_code, outcome.result) == (0, {"seed": 0, "run_dir": "runs/0"})
     assert len(outcome.warnings) == 1 and "repro resume runs/0" in outcome.warnings[0]
@@ -163,7 +199,7 @@ def test_results_are_handed_over_before_what_follows_a_run(monkeypatch):
     def finished(results):
         handed.append((time.monotonic() - begin, [result["run_dir"] for result in results]))
 
-    train.in_processes([0], 1, programs("hangs after"), finished)
+    train.in_processes([0], Crew(1), programs("hangs after"), finished)
     ((when, run_dirs),) = handed
     assert run_dirs == ["runs/0"] and when + 1.0 <= time.monotonic() - begin
 
@@ -184,7 +220,7 @@ def test_signals_are_answered_at_once_and_reach_every_running_seed(number):
 
     threading.Thread(target=interrupt).start()
     begin = time.monotonic()
-    outcomes = children.run(range(3), programs("wait"), 2, show)
+    outcomes = children.run(range(3), programs("wait"), Crew(2), show)
     assert time.monotonic() - begin < 30
     assert [o.exit_code for o in outcomes] == [130] * 3
     assert [o.run_dir for o in outcomes] == ["runs/0", "runs/1", ""]
@@ -200,7 +236,7 @@ def test_a_run_that_does_not_stop_is_killed(monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
 
     begin = time.monotonic()
-    (outcome,) = children.run([0], programs("deaf"), 1, show)
+    (outcome,) = children.run([0], programs("deaf"), Crew(1), show)
     assert time.monotonic() - begin < 10
     assert (outcome.exit_code, outcome.run_dir) == (130, "runs/0")
 
@@ -213,7 +249,7 @@ def test_a_second_signal_kills_at_once():
             signals.append(os.kill(os.getpid(), signal.SIGINT))
 
     begin = time.monotonic()
-    (outcome,) = children.run([0], programs("deaf"), 1, show)
+    (outcome,) = children.run([0], programs("deaf"), Crew(1), show)
     assert time.monotonic() - begin < children.SECONDS_TO_STOP
     assert outcome.exit_code == 130
 
@@ -415,6 +451,36 @@ def test_a_test_that_takes_long_is_told_in_lines(capsys, monkeypatch):
             event = {"event": "testing", "done": done, "total": 1000, "seconds_left": 60.0}
             bars.show("seed 0", event)
     assert capsys.readouterr().err.splitlines() == ["seed 0: testing 50 %, 1:00 left"]
+
+
+def test_several_runs_are_told_with_what_they_come_to_together(capsys):
+    with progress.Bars(["seed 0", "seed 1"]) as bars:
+        for seed, rate in ((0, 300.0), (1, 200.0)):
+            at = {"pass": 1, "update": 5, "images_per_second": rate}
+            bars.show(f"seed {seed}", {"event": "progress", **at})
+        line = {"pass": 1, "update": 9, "test_error": 5.0, "images_per_second": 300.0}
+        bars.show("seed 0", {"event": "pass", **line})
+        bars.show("seed 1", {"event": "failed"})
+        bars.show("seed 0", {"event": "pass", **line})
+    assert capsys.readouterr().err.splitlines() == [
+        "seed 0: pass 1/?, test error 5.00 %, 300 images/s, 2 runs together 500 images/s",
+        "seed 0: pass 1/?, test error 5.00 %, 300 images/s",
+    ]
+
+
+def test_a_terminal_has_a_line_for_all_runs_while_there_are_several(monkeypatch):
+    monkeypatch.setattr(progress, "is_watched", lambda: True)
+    with progress.Bars(["seed 0", "seed 1"]) as bars:
+        for seed, rate in ((0, 300.0), (1, 200.0)):
+            at = {"pass": 1, "update": 5, "images_per_second": rate}
+            bars.show(f"seed {seed}", {"event": "progress", **at})
+        *_, last = shown = [task for task in bars._progress.tasks if task.visible]
+        assert [task.description for task in shown] == ["seed 0", "seed 1", "together"]
+        assert last.fields["state"] == "2 runs together 500 images/s"
+        bars.show("seed 1", {"event": "done"})
+        bars.show("seed 0", {"event": "progress", **at, "update": 6})
+        shown = [task for task in bars._progress.tasks if task.visible]
+        assert [task.description for task in shown] == ["seed 0", "seed 1"]
 
 
 def test_progress_of_a_pass_that_was_not_tested(capsys):

@@ -83,16 +83,16 @@ class Devices:
     ) -> Callable:
         """A function that makes an update for each batch of a chunk.
 
+        resident: the training set, to be put on the device. Then a chunk says in the place of
+        images where they lie, int32 [n, batch, 4].
+
         It takes images [n, batch, ...] and labels [n, batch], n up to `size`, and returns the sum
         of the losses and the number of wrong predictions over all n updates, as they were before
         each. The mean loss of a batch is what is minimised. It returns with the variables of
         `model` and `optimizer` up to date.
 
-        resident: the training set, to be put on the device. Then a chunk says in the place of
-        images where they lie, int32 [n, batch, 4].
-
-        A third argument, 0 if it is left out, is what the sum of the losses begins with. The sum is
-        kept in float32, so that a chunk in two calls ends with the bits of one call.
+        Its third argument, 0 if it is left out, is what the sum of the losses begins with. The sum
+        is kept in float32, so that a chunk in two calls ends with the bits of one call.
         """
         raise NotImplementedError
 

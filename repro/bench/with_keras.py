@@ -26,7 +26,7 @@ from repro.records.journal import Journal
 from repro.training import evaluation, schedule, stop, training
 
 WARM_UP, SEGMENT = 10, 10  # updates
-# Updates in one call of the compiled loop: as many as the harness makes.
+# Updates in one call of the compiled loop: as many as the harness makes on a CPU.
 CHUNK = schedule.chunk_updates(BATCH, 4 * 32 * 32 * 3, [50_000 // BATCH])
 
 

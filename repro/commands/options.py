@@ -31,10 +31,10 @@ def number(option: str, least: int, most: int, **described):
     return typer.Option(option, parser=parse, **described)
 
 
-def jobs(text: str | int) -> int | None:
+def jobs(text: str) -> int | None:
     """A number of runs, or None for `auto`."""
-    if isinstance(text, int) or text is None or text == "auto":
-        return None if text == "auto" else text
+    if text == "auto":
+        return None
     if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_JOBS:
         raise UsageError(
             f"--jobs {text:.20}: accepted is auto, or a whole number from 1 to {MOST_JOBS}"

@@ -53,6 +53,8 @@ def run(
     as_written = options.experiment(experiment)
     if seed is not None and seeds is not None:
         raise UsageError(f"--seed {seed} --seeds {seeds}: accepted is one of the two")
+    if jobs and not seeds:
+        raise UsageError(f"--jobs {jobs}: goes with --seeds")
     from repro import terminal
     from repro.running import train
 

@@ -33,7 +33,7 @@ class Batches:
     placed: chunks say where images lie instead of holding them; see `repro.data.resident`.
 
     `size` is the number of examples in one pass, augmented copies included; `shape` that of one,
-    `held` the shape of what a chunk holds of one.
+    `chunk_shape` that of what a chunk holds of one.
     Raises UsageError for a batch below 1, another seed, or sets that do not fit together.
     """
 
@@ -61,9 +61,9 @@ class Batches:
         self._fill = fill
         self.size = augmentation.size(len(images)) if augmentation else len(images)
         self.shape = self._images_of(np.zeros(1, np.int64), 0).shape[1:]
-        self._make, self.held, self._type = self._images_of, self.shape, np.float32
+        self._make, self.chunk_shape, self._type = self._images_of, self.shape, np.float32
         if placed:
-            self._make, self.held, self._type = self._places_of, (4,), np.int32
+            self._make, self.chunk_shape, self._type = self._places_of, (4,), np.int32
         # A permutation costs more than a chunk of small batches; two cover a chunk on a border.
         self._order = lru_cache(maxsize=2)(self._permutation)
 
@@ -76,7 +76,7 @@ class Batches:
         """
         position = first_update * self._batch
         end = position + updates * self._batch
-        images = np.empty((end - position, *self.held), self._type)
+        images = np.empty((end - position, *self.chunk_shape), self._type)
         labels = np.empty(end - position, np.int32)
         done = 0
         while position < end:
@@ -129,7 +129,7 @@ class Batches:
 
     def _places_of(self, index: np.ndarray, pass_number: int) -> np.ndarray:
         places = np.zeros((len(index), 4), np.int32)
-        places[:, 0] = index
+        places[:, 0] = index % len(self._images)
         if self._augmentation:
             draw = self._draw(index, pass_number)
             places[:, 1:] = self._augmentation.cut.places(self._images.shape[1:], draw)

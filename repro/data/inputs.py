@@ -19,7 +19,9 @@ from repro.errors import UsageError
 
 
 def in_memory(recipe: spec.Recipe, raw: np.ndarray, test: np.ndarray) -> tuple:
-    """The training and the test images, preprocessed once, what `Batches` takes, and `Resident`."""
+    """The training and the test images, preprocessed once; what `Batches` takes; and a function
+    that makes the `Resident` of the training images, or None.
+    """
     steps = preprocessing.fit(recipe.preprocessing, raw)
     train, test, black = (preprocessing.apply(steps, x) for x in (raw, test, 0 * raw[:1]))
     learnt = augmentation.fit(recipe.augmentation, train)
@@ -29,7 +31,7 @@ def in_memory(recipe: spec.Recipe, raw: np.ndarray, test: np.ndarray) -> tuple:
 
 def prepared(recipe: spec.Recipe, train: Photographs, test: Photographs) -> tuple:
     """The training and the test images, preprocessed as they are asked for; what `Batches` takes;
-    and that such a set is never `Resident`.
+    and a function that makes no `Resident`.
 
     Where the augmentation of the recipe cuts its crops out of whole photographs, they take the
     place of the squares in training, and what follows `Square` in the preprocessing is done to
@@ -41,14 +43,10 @@ def prepared(recipe: spec.Recipe, train: Photographs, test: Photographs) -> tupl
     squares, tested = Lazily(train, steps), Lazily(test, steps)
     if not augmentation.takes_photographs(recipe.augmentation):
         options = {"augmentation": augmentation.fit(recipe.augmentation, squares)}
-        return squares, tested, squares, options, _streamed
+        return squares, tested, squares, options, lambda: None
     cut = augmentation.fit(recipe.augmentation, train)
     cut = augmentation.Chain((cut, augmentation.Preprocessed(tuple(steps[1:]))))
-    return squares, tested, train, {"augmentation": cut}, _streamed
-
-
-def _streamed() -> None:
-    return None
+    return squares, tested, train, {"augmentation": cut}, lambda: None
 
 
 @dataclass(frozen=True, eq=False)

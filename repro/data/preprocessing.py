@@ -4,7 +4,7 @@ Each is a frozen dataclass, called with images [N, H, W, C]; it returns [N, H', 
 (`PadTo` keeps the type that it gets). One that learns from the training images has a method `fit`
 instead, which takes them and returns what is to be called. Networks flatten for themselves.
 
-Where each number of the result depends on the one at its place alone, what is called is `by_level`.
+A step whose result at each place depends on the number there alone has `by_level` true.
 """
 
 from __future__ import annotations

@@ -17,8 +17,7 @@ from repro.data.cutting import WHOLE, Cut
 from repro.lazy import keras
 from repro.lazy import numpy as np
 
-MOST_BYTES = 2**30  # that a set may take on each device
-MOST_NUMBERS = 2**31 - 1  # that a place in it is counted with
+MOST_BYTES = 2**30  # that a set may take on each device; places in it are counted with int32
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +83,7 @@ def of(
     if cut is None:
         return None
     levels, steps = raw, list(steps)
-    while steps and not all(getattr(step, "by_level", False) for step in steps):
+    while levels.dtype == np.uint8 and not all(getattr(s, "by_level", False) for s in steps):
         levels = steps.pop(0)(levels)
     if levels.dtype == np.uint8:
         every = np.arange(256, dtype=np.uint8)[:, None, None, None]
@@ -92,5 +91,4 @@ def of(
         made = Resident(levels, table, cut)
     else:
         made = Resident(images, None, cut)
-    fits = made.nbytes <= MOST_BYTES and made.images.size <= MOST_NUMBERS
-    return made if fits else None
+    return made if made.nbytes <= MOST_BYTES else None

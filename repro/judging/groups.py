@@ -128,13 +128,13 @@ def group_of(run: dict, experiment: spec.Experiment, present: Digests | None = N
     """
     versions, trained = run.get("versions", {}), settings.digest_of_run(run, experiment)
     present = {} if present is None else present
-    asked, scale = tuple(sorted(run.get("overrides", ()))), run["scale"]
+    asked, scale = tuple(run.get("overrides", ())), run["scale"]
     for overrides in (asked, ()):
         if (overrides, scale) not in present:
             present[overrides, scale] = present_digest(experiment, overrides, scale)
     stale = trained != present[asked, scale]
     return Group(
-        overrides=() if present[asked, scale] == present[(), scale] else asked,
+        overrides=() if present[asked, scale] == present[(), scale] else tuple(sorted(asked)),
         precision=run["precision"],
         path=code_path(run),
         compiler=run.get("compiler") or "",
@@ -143,6 +143,12 @@ def group_of(run: dict, experiment: spec.Experiment, present: Digests | None = N
         stale=stale,
         examples=run.get("data", {}).get("train_examples", 0),
     )
+
+
+def as_grouped(record: dict, experiment: spec.Experiment) -> dict:
+    """The record with those overrides alone that count."""
+    overrides = list(group_of(record["run"], experiment).overrides)
+    return {**record, "run": {**record["run"], "overrides": overrides}}
 
 
 def code_path(run: dict) -> str:

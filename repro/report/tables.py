@@ -154,11 +154,12 @@ def runs_table(runs: list[dict], experiment: spec.Experiment, counted: set[str])
     lines = []
     for record in runs:
         run, result = record["run"], record["result"] or {}
-        differs = list(run.get("overrides", ()))
+        group = groups.group_of(run, experiment)
+        differs = list(group.overrides)
         differs += [] if run["precision"] == "float32" else [run["precision"]]
         if not result:
             differs.append(f"failed: {failure_reason(record)}")
-        elif groups.group_of(run, experiment).stale:
+        elif group.stale:
             differs.append("former recipe: not judged")
         elif run["id"] not in counted:
             differs.append("seed run before: not counted")

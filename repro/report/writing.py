@@ -227,4 +227,4 @@ def _draw_filters(
 def _shown(experiment: spec.Experiment, records: Sequence[dict]) -> list[dict]:
     """The runs that stand for an experiment in figures: paper scale, or else short, plain."""
     paper, short = (groups.speaking(records, experiment, scale) for scale in ("paper", "short"))
-    return paper or short
+    return [groups.as_grouped(record, experiment) for record in paper or short]

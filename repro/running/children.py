@@ -52,7 +52,7 @@ def command(request: dict) -> list[str]:
 def run(
     seeds: Sequence[int],
     command: Callable[[int], list[str]],
-    crew: Crew | int,
+    crew: Crew,
     show: Show,
 ) -> list[Outcome]:
     """Runs `command(seed)` for each seed, as many at a time as `crew` allows.
@@ -62,7 +62,6 @@ def run(
     the runs checkpoint; a second one kills them, and so does waiting too long. After wrong usage
     or missing data no further seed is started: it would fail in the same way.
     """
-    crew = Crew(crew) if isinstance(crew, int) else crew
     family = _Family(command, crew, show)
     waiting = deque(seeds)
     # they become news, so that they are answered at once and in order

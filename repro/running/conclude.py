@@ -11,6 +11,7 @@ from repro.judging import bands, explain, groups, measures, spread, verdict
 from repro.records import reading, tracking
 from repro.running import children
 from repro.running.children import Outcome
+from repro.running.crew import Crew
 
 
 @dataclass
@@ -55,7 +56,7 @@ def tell_mlflow(made: Conclusion) -> None:
 
 def _tell(made: Conclusion) -> None:
     asked = {"do": "summarize", **made.summarize}
-    (told,) = children.run([0], lambda _: children.command(asked), 1, lambda *_: None)
+    (told,) = children.run([0], lambda _: children.command(asked), Crew(1), lambda *_: None)
     made.warnings += told.warnings or ([told.error] if told.error else [])
 
 
@@ -158,14 +159,15 @@ def _next(
     others = ", and those of the other seeds" if drawn[1:] else ""
     lines = [f"figures: {folder}{others}" for folder in drawn[:1]]
     lines.append("the runs in MLflow: repro ui")
-    changes = "".join(f" --set {text}" for text in mine[0]["run"].get("overrides", ()))
+    overrides = groups.group_of(mine[0]["run"], experiment).overrides
+    changes = "".join(f" --set {text}" for text in overrides)
     command = f"repro run {experiment.name}"
     if scale != "paper":
         larger = "short" if scale == "smoke" else "paper"
         return [*lines, f"next: {command} --scale {larger}{changes}"]
-    main = [row for row in rows if row.main and row.runs and row.reported is not None]
-    if not main and not changes:
-        return lines  # the paper prints no number to come to
+    if not experiment.reported and not changes:
+        return lines  # there is no number to come to
+    main = [row for row in rows if row.main and row.runs]
     seeds = sorted({seed for row in main for seed in explain.next_seeds(row)})
     if changes or not seeds:
         return [*lines, f"next: repro verdict {experiment.name}"]

@@ -1,5 +1,6 @@
 """How many runs go side by side."""
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -103,8 +104,10 @@ def crew_for(experiment: Experiment, jobs: int | None = None) -> Crew:
 
 
 def gpu_memory() -> float | None:
-    """The share of its memory that is taken on the fullest GPU; None where nothing tells it."""
+    """The share of its memory that is taken on the fullest GPU that runs see; None if unknown."""
     asked = ["nvidia-smi", "--query-gpu=memory.used,memory.total", "--format=csv,noheader,nounits"]
+    if seen := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        asked.append(f"--id={seen}")
     try:
         told = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout
         pairs = [[float(number) for number in line.split(",")] for line in told.splitlines()]

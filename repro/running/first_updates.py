@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from repro.errors import Interrupted
 from repro.running import children
+from repro.running.crew import Crew
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def check(experiments: Iterable[str]) -> list[FirstUpdates]:
 
 def _check(name: str) -> FirstUpdates:
     asked = {"do": "first_updates", "experiment": name}
-    (outcome,) = children.run([0], lambda _: children.command(asked), 1, lambda *_: None)
+    (outcome,) = children.run([0], lambda _: children.command(asked), Crew(1), lambda *_: None)
     if outcome.exit_code == Interrupted.exit_code:
         raise Interrupted("interrupted")
     return FirstUpdates(name, outcome.result.get("noticed"), outcome.error)

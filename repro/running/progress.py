@@ -9,6 +9,7 @@ from rich.text import Text
 
 from repro.terminal import console_for_progress, is_watched, say
 
+ENDS = ("done", "failed", "interrupted", "error")
 SECONDS_BETWEEN_LINES = 30.0  # of a long test, where there is no bar
 
 
@@ -78,6 +79,8 @@ class Bars:
     def show(self, label: str | None, event: dict) -> None:
         """Draws one event; unknown kinds are passed over."""
         kind = event.get("event")
+        if kind in ENDS:
+            self._rates.pop(label, None)
         if kind == "message":
             self._line(label, f"{'warning: ' if event.get('warning') else ''}{event['text']}")
         elif label not in self._tasks:
@@ -107,7 +110,6 @@ class Bars:
             self._update(label, event)
         elif kind == "done":
             task = self._tasks[label]
-            self._rates.pop(label, None)
             total = self._progress.tasks[task].total or 1
             self._progress.update(task, total=total, completed=total, state="done")
 
@@ -134,8 +136,10 @@ class Bars:
         self._progress.update(self._tasks[label], completed=done, state=state)
         if together := self._together():
             if self._sum is None:
-                self._sum = self._progress.add_task("", total=None)
-            self._progress.update(self._sum, state=together)
+                self._sum = self._progress.add_task("together", total=None, state=together)
+            self._progress.update(self._sum, state=together, visible=True)
+        elif self._sum is not None:
+            self._progress.update(self._sum, visible=False)
 
     def _line(self, label: str | None, text: str) -> None:
         if not text:

@@ -89,7 +89,7 @@ def _summary(
     judged = rows[0].verdict if rows and rows[0].n else ""
     checks = [] if rows else bands.checks(counted, [experiment])
     seeds = [str(record["run"]["seed"]) for record in counted]
-    own = logged.tags(every[0]["run"])
+    own = logged.tags(groups.as_grouped(every[0], experiment)["run"])
     lines = [f"{row.metric.replace('_', ' ')}: {explain.row(row)}" for row in rows]
     ends = [
         (record["result"] or {}).get("finished") or (record.get("failure") or {}).get("at")

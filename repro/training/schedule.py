@@ -19,8 +19,8 @@ CHUNK_UPDATES, CHUNK_BYTES = 1000, 8 * 2**20
 class Schedule:
     """The passes of a training, the rate before each update, and where a stretch of updates ends.
 
-    size: examples of the training set; held: the shape of what is made of one before it is
-    trained on. ends: the update at which each pass ends.
+    size: examples of the training set; chunk_shape: that of what is made ready of one. ends: the
+    update at which each pass ends.
     rates: (first update, rate) pairs, none where every weight has its own rate. ramp: the updates
     before which it rises to the first of them. chunk: updates that are made ready together.
     """
@@ -29,7 +29,7 @@ class Schedule:
         self,
         recipe: spec.Recipe,
         size: int,
-        held: tuple[int, ...],
+        chunk_shape: tuple[int, ...],
         scale: str,
         smoke: Smoke | None = None,
     ):
@@ -38,7 +38,7 @@ class Schedule:
         self.warm_up = recipe.optimizer.warm_up
         self.ramp = ramp(recipe, self.last) if scale == "short" else []
         self.batch = recipe.batch
-        self.chunk = chunk_updates(self.batch, 4 * math.prod(held), self.ends)
+        self.chunk = chunk_updates(self.batch, 4 * math.prod(chunk_shape), self.ends)
         factor = recipe.short_factor if scale == "short" else 1
         self.tested_every = max(1, recipe.tested_every // factor)
 

@@ -18,6 +18,7 @@ import numpy as np
 from repro import backends, spec
 from repro.backends import distribution
 from repro.data import inputs
+from repro.data.resident import Resident
 from repro.errors import NOT_FINITE, Interrupted, RunError
 from repro.records.images import order_of, packed
 from repro.records.journal import Journal
@@ -36,8 +37,8 @@ from repro.training.trainee import Trainee
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 SECONDS_BEFORE_A_TEST = 10.0  # without a checkpoint, after which one is made before a test
 STREAMED = (
-    "the training images are made on the host: they are more than a gigabyte, or more is done to "
-    "them than to crop and mirror"
+    "the training images are made on the host: they are photographs, or more than a gigabyte, or "
+    "more is done to them than to crop and mirror, or the device has no room for them"
 )
 SECONDS_OF_A_CALL = 2.0  # of the compiled loop, at most: a run that is to stop waits for it
 
@@ -69,13 +70,13 @@ class Training:
             cut = smoke.cut(experiment, self.trainee.multiply_adds, devices.replicas, layers)
             recipe = replace(recipe, batch=cut.batch)
         resident = self.inputs.resident() if devices.holds_data else None
-        self.batches = self.inputs.batches(recipe.batch, seed, placed=resident is not None)
-        self.trainee.check(self.batches.shape, recipe.batch)
-
-        # When is done what.
-        self.schedule = Schedule(recipe, self.batches.size, self.batches.held, scale, cut)
-        compiled = cut is None or cut.compiled
-        self.trainee.compile(recipe.batch, self.schedule.chunk, compiled, resident)
+        try:
+            self._feed(recipe, request, cut, resident)
+        except Exception as error:
+            if not (resident and backends.here().out_of_memory(error)):
+                raise
+            resident = None
+            self._feed(recipe, request, cut, None)
         self.teller = Teller(observers, self.schedule)
         test = self.inputs.test_images, self.inputs.test_labels
         train = self.inputs.train_images, self.inputs.train_labels
@@ -90,6 +91,22 @@ class Training:
         self.facts = facts.of_run(
             request, experiment, self.trainee, self.inputs, resident, cut, threads
         )
+
+    def _feed(
+        self,
+        recipe: spec.Recipe,
+        request: Mapping[str, Any],
+        cut: smoke.Smoke | None,
+        resident: Resident | None,
+    ) -> None:
+        """Settles what an update sees, when is done what, and compiles the updates."""
+        placed = resident is not None
+        self.batches = self.inputs.batches(recipe.batch, request["seed"], placed)
+        self.trainee.check(self.batches.shape, recipe.batch)
+        made = self.batches.size, self.batches.chunk_shape
+        self.schedule = Schedule(recipe, *made, request["scale"], cut)
+        compiled = cut is None or cut.compiled
+        self.trainee.compile(recipe.batch, self.schedule.chunk, compiled, resident)
 
     def open(self, journal: Journal) -> None:
         """Takes a new run directory and writes down what is about to be trained."""
