@@ -41,7 +41,7 @@ def experiment(name: str) -> Experiment:
     """The experiment `name`. Raises UsageError."""
     if name in {n.name for n in networks()} - {e.name for e in experiments()}:
         raise UsageError(f"{name} is a network, not an experiment; see: repro anatomy {name}")
-    return _named("experiment", name, experiments())
+    return _named("experiment", name, experiments(), "repro list")
 
 
 def networks() -> tuple[Network, ...]:
@@ -61,7 +61,7 @@ def claims() -> tuple[Claim, ...]:
 
 def claim(name: str) -> Claim:
     """The claim `name`. Raises UsageError."""
-    return _named("claim", name, claims())
+    return _named("claim", name, claims(), "repro claims")
 
 
 def paper_of(experiment_name: str) -> Paper:
@@ -70,8 +70,8 @@ def paper_of(experiment_name: str) -> Paper:
     return next(p for p in papers() if experiment_name in [e.name for e in p.experiments])
 
 
-def _named(what: str, name: str, accepted: tuple):
+def _named(what: str, name: str, accepted: tuple, listed_by: str = ""):
     for candidate in accepted:
         if candidate.name == name:
             return candidate
-    raise unknown(what, name, [candidate.name for candidate in accepted])
+    raise unknown(what, name, [candidate.name for candidate in accepted], listed_by)

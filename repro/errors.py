@@ -43,12 +43,16 @@ class Interrupted(ReproError):
     exit_code = 130
 
 
-def unknown(what: str, name: str, accepted: Iterable[str]) -> UsageError:
-    """The error for a name that is not one of `accepted`, with the nearest one as a hint."""
+def unknown(what: str, name: str, accepted: Iterable[str], listed_by: str = "") -> UsageError:
+    """The error for a name that is not one of `accepted`, with the nearest one as a hint.
+
+    listed_by: the command that lists them, for more of them than anybody wants to read in an error.
+    """
     accepted = list(accepted)
     nearest = difflib.get_close_matches(name, accepted, n=1, cutoff=0.5)
     hint = f" (did you mean {nearest[0]}?)" if nearest else ""
-    return UsageError(f"unknown {what} '{name}'{hint}; accepted: {', '.join(accepted)}")
+    names = f" are those of: {listed_by}" if listed_by else f": {', '.join(accepted)}"
+    return UsageError(f"unknown {what} '{name}'{hint}; accepted{names}")
 
 
 def accept(what: str, value: str, accepted: Iterable[str]) -> None:
