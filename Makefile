@@ -16,7 +16,7 @@ PAPERS := $(shell awk -F '"' '/^PAPERS = /, /^$$/ { for (i = 2; i < NF; i += 2) 
 REPRODUCE := $(PAPERS:%=reproduce-%)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart reproduce test lint results bench ui $(REPRODUCE)
+.PHONY: help setup quickstart reproduce test test-slow lint results bench ui $(REPRODUCE)
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-zA-Z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -41,8 +41,13 @@ reproduce-%:
 reproduce:
 	@echo "error: which paper? $(REPRODUCE:%=make %,) or see: make help" >&2; exit 2
 
-test: setup  ## the tests, on up to 8 cores (TESTS= chooses); real data: TFDS_DATA_DIR
-	$(VENV)/bin/python -m pytest -q -n auto --maxprocesses 8 --dist loadfile $(TESTS)
+PYTEST = $(VENV)/bin/python -m pytest -q -n auto --maxprocesses 8 --dist loadfile
+
+test: setup  ## the tests, less the slow ones; TESTS= chooses
+	$(PYTEST) $(or $(TESTS),-m "not slow")
+
+test-slow: setup  ## the slow tests: backends side by side, killed runs
+	$(PYTEST) -m slow
 
 lint: setup  ## ruff, check and format
 	$(VENV)/bin/ruff check .

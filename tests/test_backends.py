@@ -20,6 +20,7 @@ from repro.records.journal import Journal
 from repro.training import checkpoint
 
 HERE = Path(__file__).parent
+slow = pytest.mark.slow
 OTHERS = ("jax", "torch")
 DROPPING = ("nin-mnist", "vgg-a", "googlenet")  # in training
 
@@ -62,6 +63,7 @@ def found(tmp_path_factory):
     return Found(tmp_path_factory.mktemp("backends"))
 
 
+@slow
 @pytest.mark.parametrize("backend", OTHERS)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_same_weights_give_the_same_outputs(backend, name, found):
@@ -92,11 +94,13 @@ def same_initial_weights(ours: dict, reference: dict) -> None:
         np.testing.assert_array_equal(ours[f"{name}-initial"], digests)
 
 
+@slow
 @pytest.mark.parametrize("backend", OTHERS)
 def test_initial_weights_are_the_same_to_the_bit(backend, found):
     same_initial_weights(found(backend)[0], found("tensorflow")[0])
 
 
+@slow
 @pytest.mark.parametrize("backend", backends.NAMES)
 def test_what_is_seen_of_a_set_on_the_device_is_the_same_to_the_bit(backend, found):
     same_on_the_device(found(backend)[0])
@@ -122,12 +126,14 @@ def same_after_ten_updates(ours: dict, reference: dict, name: str) -> None:
         np.testing.assert_allclose(ours[key], reference[key], rtol=1e-4, atol=atol)
 
 
+@slow
 @pytest.mark.parametrize("backend", OTHERS)
 @pytest.mark.parametrize("name", UPDATED)
 def test_ten_updates_end_in_the_same_weights(backend, name, found):
     same_after_ten_updates(found(backend)[0], found("tensorflow")[0], name)
 
 
+@slow
 @pytest.mark.parametrize("name", UPDATED)
 def test_two_devices_on_jax_compute_as_one(name, found):
     """Batch normalisation too: on JAX its statistics are those of the whole batch."""
@@ -142,6 +148,7 @@ def test_two_devices_on_jax_compute_as_one(name, found):
     same_on_the_device(ours)
 
 
+@slow
 @pytest.mark.parametrize("backend", OTHERS)
 def test_other_backends_import_no_tensorflow_and_refuse_devices_that_are_not_there(backend, found):
     _, said = found(backend)
@@ -151,6 +158,7 @@ def test_other_backends_import_no_tensorflow_and_refuse_devices_that_are_not_the
     assert f"{backend} takes CPU:0 alone here" in said["refusal"]
 
 
+@slow
 @pytest.mark.parametrize("backend", backends.NAMES)
 def test_a_lack_of_memory_is_told_from_other_errors(backend, found):
     _, said = found(backend)
@@ -160,6 +168,7 @@ def test_a_lack_of_memory_is_told_from_other_errors(backend, found):
 COMPILERS = {"tensorflow": "graph", "jax": "xla", "torch": "eager"}
 
 
+@slow
 @pytest.mark.parametrize("kind", ["cut", "held"])
 @pytest.mark.parametrize("backend", COMPILERS)
 def test_a_run_that_is_stopped_goes_on_to_the_same_bits(backend, kind, found):

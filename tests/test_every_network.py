@@ -60,6 +60,7 @@ def found(backend: str) -> dict[str, dict]:
     return lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", backends.NAMES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_learns_two_images_by_heart(name, backend):

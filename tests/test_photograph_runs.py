@@ -73,7 +73,7 @@ def of_squares():
 
 
 def test_the_mean_is_that_of_the_squares_and_is_subtracted_from_the_crops():
-    train, test, examples, options = inputs.prepared(of_crops(), TRAIN[1], TEST[1])
+    train, test, examples, options, _ = inputs.prepared(of_crops(), TRAIN[1], TEST[1])
     squares = np.stack([square(picture, 12) for picture in TRAIN[0]])
     mean = squares.mean(axis=(0, 1, 2))
     np.testing.assert_allclose(train[:], (squares - mean) / 2, atol=1e-4)
@@ -90,7 +90,7 @@ def test_the_mean_is_that_of_the_squares_and_is_subtracted_from_the_crops():
 
 
 def test_of_squares_the_mean_of_each_pixel_is_subtracted_before_they_are_cropped():
-    _, _, examples, options = inputs.prepared(of_squares(), TRAIN[1], TEST[1])
+    _, _, examples, options, _ = inputs.prepared(of_squares(), TRAIN[1], TEST[1])
     squares = np.stack([square(picture, 12) for picture in TRAIN[0]])
     centred = (squares - squares.mean(axis=0)) / 2
     batches = Batches(examples, np.arange(6), 2, seed=5, **options)
@@ -150,7 +150,7 @@ def test_the_recipes_of_the_papers_fit_their_networks(name):
     for experiment in catalog.paper(name).experiments:
         if not experiment.recipe.data.dataset.startswith("imagenet"):
             continue
-        _, test, examples, options = inputs.prepared(experiment.recipe, one, one)
+        _, test, examples, options, _ = inputs.prepared(experiment.recipe, one, one)
         side = Batches(examples, np.zeros(1), 1, 0, **options).shape[0]
         assert side == experiment.network.options.get("side", 227 if name == "alexnet" else 224)
         assert test[0].shape[0] >= side

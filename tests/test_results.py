@@ -65,13 +65,18 @@ def test_what_a_probe_measured_is_the_mean_over_the_layers():
 
 
 # Runs of recipes that were given up, by experiment and by the digest that they recorded: all at
-# short scale. Their notes in git say why: AlexNet's schedule at short scale, NiN's rates.
+# short scale. Their notes in git say why: AlexNet's schedule at short scale, NiN's rates, the first
+# updates of ResNet and of plain networks.
 FORMER_RECIPES = {
     ("alexnet-local-cifar10", "ebcabdbd22b2"): 2,
     ("nin-cifar10", "5917feff93ea"): 1,
     ("nin-cifar10", "fa0573e8716e"): 2,
     ("nin-mnist", "3df64429f64f"): 2,
     ("nin-mnist", "4aabf1bb15c8"): 2,
+    ("plain20-cifar10", "eeb89415ca82"): 2,
+    ("plain56-cifar10", "91217dbe60ca"): 2,
+    ("resnet20-cifar10", "5bd2ba5d1dc0"): 3,
+    ("resnet56-cifar10", "02ee14704d2d"): 2,
 }
 
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from small_runs import timeless
 
 from repro.records.journal import Journal
@@ -53,6 +54,7 @@ def tear(journal: Path, chance: random.Random) -> None:
         journal.write_bytes(content[: chance.randrange(len(content) + 1)])
 
 
+@pytest.mark.slow
 def test_ten_kills_at_random_moments_change_no_bit(tmp_path):
     alone = start("run", tmp_path / "alone")
     killed, kills, moments = start("run", tmp_path / "killed"), 0, []
