@@ -234,6 +234,7 @@ def test_what_a_network_of_the_three_is_made_of():
 # ---------------------------------------------------------------- the other backends
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="starts the others from the default one")
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_same_holds_on_the_other_backends(backend):

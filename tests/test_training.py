@@ -67,6 +67,7 @@ def test_short_scale_stays_in_its_band(short_run):
         assert band.low <= value <= band.high, band
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "broken",
     [
