@@ -43,10 +43,10 @@ reproduce:
 
 PYTEST = $(VENV)/bin/python -m pytest -q -n auto --maxprocesses 8 --dist loadfile
 
-test: setup  ## the tests, less the slow ones; TESTS= chooses
+test: setup  ## the tests, less the slow ones; TESTS= any of all
 	$(PYTEST) $(or $(TESTS),-m "not slow")
 
-test-slow: setup  ## the slow tests: backends side by side, killed runs
+test-slow: setup  ## the slow tests: what every backend computes, killed runs
 	$(PYTEST) -m slow
 
 lint: setup  ## ruff, check and format

@@ -1,5 +1,6 @@
 """The benchmark: its arithmetic and its page. What it measures is no test's business."""
 
+import io
 import json
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from repro.bench import command, contenders, place, rounds, summary, timing
-from repro.errors import RunError
+from repro.errors import Interrupted, RunError
 from repro.report import bench_page
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -250,6 +251,34 @@ def test_the_clock_leaves_out_what_is_skipped(monkeypatch):
     assert clock.sample()["rate"] == 64.0
 
 
+def test_a_clock_stands_still_between_turns_and_times_each_for_itself(monkeypatch):
+    now = iter([100.0, 103.0, 106.0, 500.0, 502.0, 506.0, 507.0, 509.0])
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(timing.time, "process_time", lambda: 0.0)
+    monkeypatch.setattr(timing, "others_seconds", lambda: None)
+    told = io.StringIO()
+    monkeypatch.setattr(timing.Clock, "turns", timing.Turns(io.StringIO("go\ngo\nend\n"), told))
+    clock = timing.Clock(5.0)  # told to go at 100
+    assert clock.lap(30)  # at 103
+    assert clock.lap(60)  # at 106 the turn is over; told to go on at 500
+    assert clock.lap(100)  # at 502
+    assert not clock.lap(100)  # at 506 the turn is over, and at 507 the last was
+    assert clock.since_end() == 2.0
+    ready, *turns = [json.loads(line) for line in told.getvalue().splitlines()]
+    assert ready == {"ready": True}
+    assert [turn["turn"]["segments"] for turn in turns] == [
+        [[30, 3.0], [60, 3.0]],
+        [[100, 2.0], [100, 4.0]],
+    ]
+    assert [turn["turn"]["rate"] for turn in turns] == [15.0, 37.5]
+
+
+def test_a_clock_whose_turns_are_over_before_the_first_is_interrupted(monkeypatch):
+    monkeypatch.setattr(timing.Clock, "turns", timing.Turns(io.StringIO(""), io.StringIO()))
+    with pytest.raises(Interrupted):
+        timing.Clock(5.0)
+
+
 # ---------------------------------------------------------------------------- the page
 
 
@@ -285,7 +314,7 @@ def test_the_page_says_where_it_was(document):
 def test_the_page_says_how_quiet_the_machine_was(document):
     text = bench_page.page(document)
     assert "other processes kept 0.15 cores busy" in text
-    assert "(seconds from its last update to its return: 9.5, 9.5, 9.5)" in text
+    assert "(9.5 seconds from its last update to its return)" in text
 
 
 def test_the_page_survives_the_file(document, tmp_path):
@@ -407,7 +436,7 @@ def test_a_package_that_is_not_there_is_said(monkeypatch):
     )
     assert found == []
     assert not_run == {"torch": "torch is not installed; do: pip install torch"}
-    assert said[0] == "PyTorch, float32: not run, torch is not installed; do: pip install torch"
+    assert said == ["PyTorch, float32: not run, torch is not installed; do: pip install torch"]
 
 
 @pytest.mark.parametrize(

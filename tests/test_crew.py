@@ -57,7 +57,7 @@ class Gpu:
 
     def end(self, seed: int) -> None:
         del self.running[seed]
-        self.crew.ended(seed)
+        self.crew.ended(seed, failed=False)
 
 
 def test_runs_are_added_while_the_sum_of_their_rates_grows():
@@ -129,8 +129,18 @@ def test_jobs_of_claims_go_with_run(capsys):
     assert "--jobs 2: goes with --run" in capsys.readouterr().err
 
 
+def test_a_run_that_fails_beside_others_leaves_one_less():
+    gpu = Gpu({1: 200, 2: 400, 3: 600, 4: 800})
+    gpu.pass_time(110)
+    assert len(gpu.running) == gpu.crew.allowed == 4
+    gpu.running.pop(3)
+    gpu.crew.ended(3, failed=True)
+    gpu.pass_time(300)
+    assert len(gpu.running) == gpu.crew.allowed == 3
+
+
 def test_a_crew_of_a_given_size_stays_so():
     fixed = Crew(2)
     fixed.told(0, {"event": "progress", "update": 5})
-    fixed.ended(0)
+    fixed.ended(0, failed=True)
     assert fixed.allowed == 2

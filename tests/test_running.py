@@ -125,7 +125,7 @@ class Watching(Crew):
         self.news.append((seed, event["event"]))
         self.allowed = 2
 
-    def ended(self, seed):
+    def ended(self, seed, failed):
         self.news.append((seed, "ended"))
 
 

@@ -16,6 +16,7 @@ from repro.bench import timing
 from repro.bench.contenders import CONTENDERS, Contender
 from repro.bench.summary import combined_rate
 from repro.errors import RunError, unknown
+from repro.running.crew import SHARING
 
 # `-m` would look into the working folder first; the folder of the package comes last.
 PROGRAM = (
@@ -75,6 +76,7 @@ def run(
         say(f"{one.title}: not run, {reason}")
         playing.pop(one.name, None)
 
+    progress(0, rounds * len(chosen))
     with tempfile.TemporaryDirectory(prefix="repro-bench-") as scratch, ExitStack() as processes:
         for one in chosen:
             if importlib.util.find_spec(one.package) is None:
@@ -89,6 +91,8 @@ def run(
                 failed(one, str(error))
         for number in range(1, rounds + 1):
             said = []
+            if not playing:
+                break
             for place, one in enumerate(chosen if number % 2 else reversed(chosen)):
                 progress((number - 1) * len(chosen) + place, rounds * len(chosen))
                 if one.name not in playing:
@@ -128,6 +132,7 @@ class Player:
 
     def __init__(self, name: str, seconds: float, scratch: str):
         environment = {
+            **SHARING,  # all of them are there at once
             **os.environ,
             "KERAS_BACKEND": "tensorflow",
             "MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db",
@@ -153,7 +158,7 @@ class Player:
         self._errors.close()
 
     def warm_up(self) -> None:
-        """Until it could be timed."""
+        """Until it is there; what compiles in its first turn is not timed."""
         self._listen("ready")
 
     def turn(self) -> dict:
@@ -177,11 +182,11 @@ class Player:
 
     def _listen(self, *kinds: str) -> dict:
         """The next thing that it tells. Raises RunError where it failed."""
-        line = self._process.stdout.readline()
-        if line:
-            told = json.loads(line)
+        with suppress(ValueError):  # it died within a line
+            told = json.loads(self._process.stdout.readline())
             if any(kind in told for kind in kinds):
                 return told
+            self._process.kill()
         self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().strip().splitlines()

@@ -98,11 +98,14 @@ def stopping(clock: Clock, batch: int) -> Callable[[dict], None]:
     def progress(event: dict) -> None:
         if event["event"] != "progress":
             return
-        if not last:
-            clock.start()
-        elif last["pass"] != event["pass"]:
-            clock.skip()
-        elif not clock.lap((event["update"] - last["update"]) * batch):
+        try:
+            if not last:
+                clock.start()
+            elif last["pass"] != event["pass"]:
+                clock.skip()
+            elif not clock.lap((event["update"] - last["update"]) * batch):
+                signal.raise_signal(signal.SIGTERM)
+        except (OSError, Interrupted):  # whoever gives the turns is gone
             signal.raise_signal(signal.SIGTERM)
         last.update(event)
 
@@ -152,14 +155,16 @@ def pipeline(seconds: float, experiment: str = EXPERIMENT) -> dict:
     """The harness' batches, cropped and mirrored, taken as fast as they are made."""
     described = catalog.experiment(experiment)
     trained = training.Training(described, request(described, "float32"))
-    stream = trained.batches.stream(0, trained.schedule.last, trained.schedule.chunk)
-    for _ in range(4):  # three are made ahead
-        next(stream)
-    clock = Clock(seconds)
-    for _, labels in stream:
-        if not clock.lap(labels.size):
-            break
-    return clock.sample(device="CPU")
+    clock = None
+    while True:  # a training is soon over for the pipeline alone
+        stream = trained.batches.stream(0, trained.schedule.last, trained.schedule.chunk)
+        for _ in range(4):  # three are made ahead
+            next(stream)
+        clock = clock or Clock(seconds)
+        clock.skip()
+        for _, labels in stream:
+            if not clock.lap(labels.size):
+                return clock.sample(device="CPU")
 
 
 # ---------------------------------------------------------------------------- plain Keras
@@ -207,15 +212,21 @@ class Stopwatch(keras.callbacks.Callback):
 
     def __init__(self, clock: Clock):
         super().__init__()
-        self.clock, self.updates = clock, 0
+        self.clock, self.updates, self.started = clock, 0, False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.updates > WARM_UP:  # no segment lies over the end of an epoch
+            self.updates = WARM_UP
+            self.clock.skip()
 
     def on_train_batch_end(self, batch, logs=None):
         self.updates += 1
         if self.updates < WARM_UP or (self.updates - WARM_UP) % SEGMENT:
             return
         wait_for(self.model)
-        if self.updates == WARM_UP:
+        if not self.started:
             self.clock.start()
+            self.started = True
         elif not self.clock.lap(SEGMENT * BATCH):
             self.sample = self.clock.sample(device=device())
             self.model.stop_training = True

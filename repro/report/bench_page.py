@@ -32,7 +32,7 @@ def page(document: Mapping) -> str:
             quiet=quiet(document),
             images=cadence["passes"] * cadence["train_examples"],
             costs=_costs(document),
-            waits=[f"{s['end_seconds']:.1f}" for s in _samples(document) if "end_seconds" in s],
+            waits=[f"{s:.1f}" for s in _each(document, "end_seconds")],
         )
     except Exception as error:  # any document may come from outside
         said = f"{type(error).__name__}: {error}"
@@ -42,6 +42,11 @@ def page(document: Mapping) -> str:
 def _table(table: tuple[list[str], list[list[str]]]) -> str:
     columns, rows = table
     return markdown(columns, rows, numeric=set(columns[1:3]) | {"processor ms each", "rounds"})
+
+
+def _each(document: Mapping, fact: str) -> list[Any]:
+    """What processes know once, though each of their samples says it."""
+    return list(dict.fromkeys(s[fact] for s in _samples(document) if fact in s))
 
 
 def _samples(document: Mapping) -> list[Mapping]:
@@ -120,9 +125,6 @@ def quiet(document: Mapping) -> str:
             f"While a contender was timed, other processes kept {median(busy):.2f} cores busy "
             f"(median; at most {max(busy):.2f})."
         )
-    if samples:
-        highest = max(s["load"] for s in samples)
-        parts.append(f"The load average when a contender began was {highest:.1f} at most.")
     missing: dict[str, list[str]] = {}
     for row in document["contenders"]:
         if row["rate"] is None:

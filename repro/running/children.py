@@ -103,13 +103,15 @@ class _Family:
             self._interrupt()
         elif event is None:
             child = self.running.pop(seed)
-            self.crew.ended(seed)
             if child.left_early():
                 text = WHAT_FOLLOWS_A_RUN.format(child.run_dir)
                 event = {"event": "message", "warning": True, "text": text}
                 child.take(event)
                 self.show(seed, event)
-            self.outcomes[seed] = child.outcome(self.interrupted)
+            outcome = self.outcomes[seed] = child.outcome(self.interrupted)
+            self.crew.ended(seed, failed=not outcome.result)
+            if not outcome.result:
+                self.show(seed, {"event": "failed"})
             self.stopped |= self.outcomes[seed].exit_code in (2, 3)
         elif seed in self.running:
             self.running[seed].take(event)

@@ -159,8 +159,9 @@ def _next(
     others = ", and those of the other seeds" if drawn[1:] else ""
     lines = [f"figures: {folder}{others}" for folder in drawn[:1]]
     lines.append("the runs in MLflow: repro ui")
-    overrides = groups.group_of(mine[0]["run"], experiment).overrides
-    changes = "".join(f" --set {text}" for text in overrides)
+    run = mine[0]["run"]
+    count = groups.group_of(run, experiment).overrides
+    changes = "".join(f" --set {text}" for text in run["overrides"] if count)
     command = f"repro run {experiment.name}"
     if scale != "paper":
         larger = "short" if scale == "smoke" else "paper"

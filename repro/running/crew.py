@@ -28,7 +28,7 @@ class Crew:
     def told(self, seed: int, event: dict) -> None:
         """A run has told where it is (see `repro.training.telling`)."""
 
-    def ended(self, seed: int) -> None:
+    def ended(self, seed: int, failed: bool) -> None:
         """A run has ended."""
 
 
@@ -65,9 +65,12 @@ class GrowingCrew(Crew):
             if len(self._seen) == self.allowed and all(self._seen.values()):
                 self._look()
 
-    def ended(self, seed: int) -> None:
+    def ended(self, seed: int, failed: bool) -> None:
+        """Where one failed beside others, there is one less from now on: it may be the memory."""
         self._seen.pop(seed, None)
         self._look_anew()
+        if failed and self._seen:
+            self.allowed, self._settled = max(1, self.allowed - 1), True
 
     def _look_anew(self) -> None:
         self._seen = {seed: [] for seed in self._seen}

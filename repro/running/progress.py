@@ -79,8 +79,8 @@ class Bars:
     def show(self, label: str | None, event: dict) -> None:
         """Draws one event; unknown kinds are passed over."""
         kind = event.get("event")
-        if kind in ENDS:
-            self._rates.pop(label, None)
+        if kind in ENDS and self._rates.pop(label, None):
+            self._show_sum()
         if kind == "message":
             self._line(label, f"{'warning: ' if event.get('warning') else ''}{event['text']}")
         elif label not in self._tasks:
@@ -134,6 +134,9 @@ class Bars:
         state = status(self._passes.get(label), event)
         done = event.get("update", self._progress.tasks[self._tasks[label]].completed)
         self._progress.update(self._tasks[label], completed=done, state=state)
+        self._show_sum()
+
+    def _show_sum(self) -> None:
         if together := self._together():
             if self._sum is None:
                 self._sum = self._progress.add_task("together", total=None, state=together)

@@ -10,8 +10,9 @@ def explained(error: Exception, run_dir: Path, batch: int) -> tuple[str, Excepti
     """The reason for failure.json, and the error to be raised in the place of `error`."""
     if isinstance(error, MemoryError) or backends.here().out_of_memory(error):
         return "out of memory", RunError(
-            f"{run_dir}: out of memory at a batch of {batch}; use fewer runs side by side "
-            "(--jobs 1), more devices, or --set recipe.batch=... (no longer the paper's recipe)"
+            f"{run_dir}: out of memory at a batch of {batch}; use fewer runs side by side (with "
+            "--seeds: --jobs 1), more devices, or --set recipe.batch=... (no longer the paper's "
+            "recipe)"
         )
     if isinstance(error, ReproError):
         return str(error), error

@@ -48,7 +48,7 @@ class Trainee:
         with devices.scope():
             self.optimizer = optimizers.build(experiment.recipe.optimizer)
             self.optimizer.build(self.model.trainable_variables)
-        self.multiply_adds = work.multiply_adds(self.model)
+        self.multiply_adds, self.loop = work.multiply_adds(self.model), None
 
     def compile(
         self, batch: int, chunk: int, compiled: bool = True, resident: Resident | None = None

@@ -76,6 +76,7 @@ class Training:
             if not (resident and backends.here().out_of_memory(error)):
                 raise
             resident = None
+        if self.trainee.loop is None:  # what was put on the device has gone with the error
             self._feed(recipe, request, cut, None)
         self.teller = Teller(observers, self.schedule)
         test = self.inputs.test_images, self.inputs.test_labels
@@ -188,12 +189,13 @@ class Training:
             with self.stop.at_once() if nothing_to_keep else contextlib.nullcontext():
                 losses, wrong = self.trainee.loop(images[part], labels[part], state.part)
             made += updates
-            seconds, began = time.monotonic() - began, time.monotonic()
+            seconds = time.monotonic() - began
             state.add(updates, losses, wrong, seconds, chunk_ends=made == len(images))
             pace.trained(updates, seconds)
             if not math.isfinite(state.loss_sum):
                 raise self._not_finite(number)
             self.teller.progress(number)
+            began = time.monotonic()
             if self.stop.is_set:
                 self.keeper.save()
                 raise self.teller.interrupted(state.update)
