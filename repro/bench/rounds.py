@@ -16,7 +16,7 @@ from repro.bench import timing
 from repro.bench.contenders import CONTENDERS, Contender
 from repro.bench.summary import combined_rate
 from repro.errors import RunError, unknown
-from repro.running.crew import SHARING
+from repro.machine import SHARING
 
 # `-m` would look into the working folder first; the folder of the package comes last.
 PROGRAM = (

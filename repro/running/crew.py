@@ -7,14 +7,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from repro.backends import SMALL_BATCH
-from repro.machine import cores, has_gpu
+from repro.machine import SHARING, cores, has_gpu
 from repro.spec import Experiment
 
 SECONDS_OF_A_LOOK = 20.0  # at what all runs come to together
 WORTH_IT = 1.05  # what one more run must make of the sum of the rates
 FULL = 0.9  # of a GPU's memory
-# A run takes what it needs of a GPU's memory, instead of three quarters before it begins.
-SHARING = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 
 class Crew:
