@@ -308,11 +308,11 @@ WARM_UP_CHOSEN = (
     "At short scale the warm-up is as long as at paper scale, and so a larger part.",
 )
 
-# Measured here, with a rate that rises over 200 updates. Without that two ResNet-20 lay 6 points
-# apart: at 0.1 the first updates throw each back as far as chance has it, and 2,000 do not make up
-# for it. One run each of ResNet-20 with a broken recipe: shortcuts B end at 22.0 %, but with
-# responses of 1.01; ten times the decay at 20.67 %, just outside of the band; without the mean
-# subtracted at 22.5 % and 0.944, inside both. The first two updates see all three:
+# Measured here, with a rate that rises over 200 updates. Without it two ResNet-20 lay 6 points
+# apart: at a rate of 0.1 chance decides how far the first updates throw each back, and 2,000 do not
+# make up for it. One run each of ResNet-20 with a broken recipe: shortcuts B end at 22.0 %, but
+# with responses of 1.01; ten times the decay at 20.67 %, just outside of the band; no mean
+# subtracted at 22.5 % and 0.944, inside both. The first two updates show all three:
 # `repro.training.first_updates`.
 AT_SHORT_SCALE = {
     "resnet20": (

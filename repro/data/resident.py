@@ -1,9 +1,9 @@
 """A training set that lies on the device, whole, and what an update sees of it there.
 
 The host draws a few whole numbers per image: which one, where its crop begins, whether it is
-mirrored. The device gathers, crops and mirrors. It does no arithmetic on grey levels: what they
-become by preprocessing is looked up in a table that the host has made. So a run sees the same bits
-as if the host had made its images.
+mirrored. The device gathers, crops and mirrors. It does no arithmetic on grey levels: it looks up
+what preprocessing makes of them in a table from the host. So a run sees the same bits as if the
+host had made its images.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Resident:
         return self.images.nbytes + (0 if self.table is None else self.table.nbytes)
 
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """What is to be put on the device."""
+        """What goes to the device."""
         pixels = self.images.reshape(-1, self.images.shape[-1])
         return (pixels,) if self.table is None else (pixels, self.table.reshape(-1))
 
@@ -76,8 +76,8 @@ def of(
 ) -> Resident | None:
     """The training set as it lies on the device; None for one that must be streamed.
 
-    raw: the images as they are stored; images: after all `steps` of the preprocessing. Streamed is
-    a set whose augmentation does more than to crop and mirror, and one that is too large.
+    raw: the images as they are stored; images: after all `steps` of the preprocessing. The host
+    streams a set that is too large, and one whose augmentation does more than crop and mirror.
     """
     cut = WHOLE if augmentation is None else getattr(augmentation, "cut", None)
     if cut is None:

@@ -122,7 +122,7 @@ def _of(records: Iterable[dict], experiment: spec.Experiment, scale: str) -> lis
 def group_of(run: dict, experiment: spec.Experiment, present: Digests | None = None) -> Group:
     """The group that a run of `experiment`, as in run.json, belongs to.
 
-    Overrides count where they change what is trained: one that the recipe has by now is none.
+    An override counts where it changes the training; one that the recipe now has is none.
 
     present: digests of the recipe as it stands, by overrides and scale, to be kept between calls.
     """

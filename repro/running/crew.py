@@ -10,7 +10,7 @@ from repro.backends import SMALL_BATCH
 from repro.machine import SHARING, cores, has_gpu
 from repro.spec import Experiment
 
-SECONDS_OF_A_LOOK = 20.0  # at what all runs come to together
+SECONDS_OF_A_LOOK = 20.0  # for which the rates of all runs are measured
 WORTH_IT = 1.05  # what one more run must make of the sum of the rates
 FULL = 0.9  # of a GPU's memory
 
@@ -40,8 +40,8 @@ class Moment(NamedTuple):
 class GrowingCrew(Crew):
     """One run more, for as long as all together make more updates a second than before it came.
 
-    `memory` tells which share of the device's memory is taken, None where that is unknown: none is
-    added that would not fit. The first run is alone until it has been timed.
+    `memory` tells which share of the device's memory the runs take, None where that is unknown; no
+    run joins that would not fit. The first run is alone until its rate is measured.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class GrowingCrew(Crew):
         self._seen = {seed: [] for seed in self._seen}
 
     def _look(self) -> None:
-        """Decides, once all have been seen for long enough at the same time."""
+        """Decides, once all have trained for long enough at the same time."""
         since, rate, runs = max(seen[0].seconds for seen in self._seen.values()), 0.0, self.allowed
         for seen in self._seen.values():
             together = [moment for moment in seen if moment.seconds >= since] or seen[-1:]
@@ -95,7 +95,7 @@ def crew_for(experiment: Experiment, jobs: int | None = None) -> Crew:
     """`jobs` runs of `experiment` side by side; None for as many as are fastest together.
 
     On CPUs that is one per core for one-example recipes, whose updates are too short to be shared;
-    larger batches use all cores already. On a GPU it is tried out.
+    larger batches use all cores already. On a GPU, `GrowingCrew` tries it out.
     """
     if jobs:
         return Crew(jobs, sharing=jobs > 1 and has_gpu())
