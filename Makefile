@@ -56,7 +56,7 @@ lint: setup  ## ruff, check and format
 results: setup  ## results/ again, from the records of the runs
 	$(VENV)/bin/repro results
 
-bench: setup  ## speed beside Keras and PyTorch, 20 minutes; BENCH=--help
+bench: setup  ## speed beside Keras and PyTorch, 40 minutes; BENCH=--help
 	$(VENV)/bin/python -P -m repro.bench $(BENCH)
 
 ui: setup  ## MLflow's page on the runs, http://localhost:5000 (PORT=)

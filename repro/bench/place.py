@@ -1,20 +1,36 @@
 """Where, when and with what it is measured."""
 
 import contextlib
+import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 
-from repro import catalog, spec
-from repro.bench.contenders import BATCH, EXPERIMENT, MULTIPLY_ADDS, PARAMETERS
+from repro import backends, catalog, spec
+from repro.bench.contenders import Network
+from repro.errors import accept
+
+BACKENDS = ("tensorflow", "jax")  # those on which Keras is timed
 
 
-def facts(rounds: int, seconds: float) -> dict:
+def backend() -> str | None:
+    """The backend of Keras: KERAS_BACKEND, or the first that is installed; None without one.
+
+    Raises UsageError where KERAS_BACKEND is another one.
+    """
+    if asked := os.environ.get("KERAS_BACKEND"):
+        accept("KERAS_BACKEND", asked, BACKENDS)
+        return asked
+    return next(filter(backends.installed, BACKENDS), None)
+
+
+def facts(networks: Sequence[Network], rounds: int, seconds: float) -> dict:
     """What the document says beside the samples."""
     from repro.records import provenance
 
     versions = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for package in ("keras", "tensorflow", "torch", "numpy"):
+    for package in ("keras", "tensorflow", "jax", "torch", "numpy"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
     return {
@@ -22,13 +38,24 @@ def facts(rounds: int, seconds: float) -> dict:
         **provenance.commit(),
         "machine": provenance.machine(),
         "versions": versions,
-        "experiment": EXPERIMENT,
-        "batch": BATCH,
-        "parameters": PARAMETERS,
-        "multiply_adds": MULTIPLY_ADDS,
+        "backend": backend(),
         "rounds": rounds,
         "seconds": seconds,
-        "cadence": cadence(catalog.experiment(EXPERIMENT)),
+        "networks": [of_network(network) for network in networks],
+    }
+
+
+def of_network(network: Network) -> dict:
+    described = catalog.experiment(network.experiment)
+    return {
+        "experiment": network.experiment,
+        "title": network.title,
+        "dataset": described.recipe.data.dataset,
+        "batch": network.batch,
+        "parameters": network.parameters,
+        "multiply_adds": network.multiply_adds,
+        "operations": network.operations,
+        "cadence": cadence(described),
     }
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from repro.bench.contenders import CONTENDERS, OPERATIONS_PER_IMAGE, RATIOS, Ratio
+from repro.bench.contenders import BFLOAT16, CONTENDERS, FLOAT32, RATIOS, Ratio
 
 MOST_BY_OTHERS = 0.1  # of the cores, which other processes may take; else a round is not judged
 
@@ -28,49 +28,103 @@ def combined_rate(training: float, costs: Mapping[str, float], cadence: Mapping[
     return images / seconds
 
 
-def summarise(facts: Mapping, samples: Sequence[Mapping], not_run: Mapping[str, str]) -> dict:
-    """The document that is written: `facts`, every sample, medians, shares and ratios.
+def summarise(
+    facts: Mapping, samples: Sequence[Mapping], not_run: Mapping[tuple[str | None, str], str]
+) -> dict:
+    """The document that is written: `facts`, every sample, medians, shares, limits and ratios.
 
-    samples: each with `contender`, `round` and what the contender's function returned.
-    not_run: why a contender has no samples, by name.
+    samples: each with `network` (an experiment, or None for what the machine can do), `contender`,
+    `round` and what the contender's function returned. not_run: why a contender has no samples, by
+    (network, name).
     """
-    contenders = []
+    devices = sorted({sample["device"] for sample in samples if "device" in sample})
+    machine = _rows([s for s in samples if s["network"] is None], _reasons(None, not_run))
+    best = {row["name"]: row["high"] for row in machine if row["rate"] is not None}
+    cores, on_gpu = facts["machine"]["cores"], any(device != "CPU" for device in devices)
+    networks = []
+    for described in facts["networks"]:
+        name = described["experiment"]
+        mine = [sample for sample in samples if sample["network"] == name]
+        rows = _rows(mine, _reasons(name, not_run))
+        values = next((s["values"] for s in mine if "values" in s), None)
+        for row in rows:
+            row["share"] = _share(row, described["operations"], best)
+        asked = {row["name"] for row in rows}
+        ratios = [r for r in RATIOS if r.above in asked and asked.intersection(r.below)]
+        networks.append(
+            {
+                **described,
+                "contenders": rows,
+                "ratios": [_ratio(ratio, mine, cores, on_gpu) for ratio in ratios],
+                "limits": [
+                    limit(precision, described["operations"], values, best)
+                    for precision in (FLOAT32, BFLOAT16)
+                    if any(row["precision"] == precision for row in rows)
+                ],
+            }
+        )
+    return {**facts, "devices": devices, "can": machine, "networks": networks}
+
+
+def _reasons(network: str | None, not_run: Mapping[tuple[str | None, str], str]) -> dict[str, str]:
+    return {name: reason for (of, name), reason in not_run.items() if of == network}
+
+
+def _rows(samples: Sequence[Mapping], not_run: Mapping[str, str]) -> list[dict]:
+    """A row for each contender that was asked for."""
+    rows = []
     for contender in CONTENDERS:
         mine = [s for s in samples if s["contender"] == contender.name]
-        row = {"name": contender.name, "title": contender.title, "unit": contender.unit}
+        row: dict = {"name": contender.name, "title": contender.title, "unit": contender.unit}
+        row["precision"] = contender.precision
         if not mine:
-            reason = not_run.get(contender.name) or "not asked for"
-            contenders.append({**row, "rate": None, "not_run": reason})
+            if contender.name in not_run:
+                rows.append({**row, "rate": None, "not_run": not_run[contender.name]})
             continue
         for figure in ("rate", "training", "processor"):
             if figure in mine[0]:
                 row[figure] = median(s[figure] for s in mine)
         row |= {"low": min(s["rate"] for s in mine), "high": max(s["rate"] for s in mine)}
-        contenders.append({**row, "samples": mine})
-    rates = {row["name"]: row["rate"] for row in contenders}
-    for row in contenders:
-        row["share"] = _share(row, rates)
+        rows.append({**row, "samples": mine})
+    return rows
+
+
+def peak(precision: str, best: Mapping[str, float]) -> float | None:
+    """Operations per second in large matrix products, in 10^9; `best` is by contender.
+
+    For bfloat16 the faster of both precisions counts: a processor without it emulates it.
+    """
+    products = ["product"] + ["product-bfloat16"] * (precision == BFLOAT16)
+    return max((best[name] for name in products if name in best), default=None)
+
+
+def limit(
+    precision: str, operations: int, values: int | None, best: Mapping[str, float]
+) -> dict[str, float | str | None]:
+    """Images per second that the machine allows, by the operations and by the bytes of one image.
+
+    values: how many numbers the layers of the network give for one image. Each is written and read
+    forwards; backwards it is read, and its gradient is written and read.
+    """
+    rate, width = peak(precision, best), {FLOAT32: 4, BFLOAT16: 2}[precision]
+    moved = None if values is None else 5 * width * values
     return {
-        **facts,
-        "devices": sorted({sample["device"] for sample in samples}),
-        "contenders": contenders,
-        "ratios": [_ratio(ratio, samples, facts["machine"]["cores"]) for ratio in RATIOS],
+        "precision": precision,
+        "bytes": moved,
+        "by_operations": rate and 1e9 * rate / operations,
+        "by_bytes": 1e9 * best["bandwidth"] / moved if moved and "bandwidth" in best else None,
     }
 
 
-def _share(row: Mapping, rates: Mapping[str, float | None]) -> float | None:
-    """The operations that the training needs, over those of the machine's matrix products.
-
-    For bfloat16 the faster of both products counts: a processor without it emulates it.
-    """
-    products = ["product"] + ["product-bfloat16"] * ("bfloat16" in row["name"])
-    peak = max(rates[name] or 0.0 for name in products)
-    if row["name"] == "pipeline" or row["unit"] != "images/s" or not row["rate"] or not peak:
+def _share(row: Mapping, operations: int, best: Mapping[str, float]) -> float | None:
+    """The operations that the training needs, over those of the machine's matrix products."""
+    rate = peak(row["precision"], best)
+    if row["name"] == "pipeline" or not row["rate"] or not rate:
         return None
-    return OPERATIONS_PER_IMAGE * row["rate"] / (1e9 * peak)
+    return operations * row["rate"] / (1e9 * rate)
 
 
-def _ratio(ratio: Ratio, samples: Sequence[Mapping], cores: int) -> dict:
+def _ratio(ratio: Ratio, samples: Sequence[Mapping], cores: int, on_gpu: bool) -> dict:
     """The ratio in each round in which the machine was left alone; `disturbed`: in how many not."""
     rounds: dict[int, dict[str, float]] = {}
     names, disturbed = {ratio.above, *ratio.below}, set()
@@ -92,7 +146,7 @@ def _ratio(ratio: Ratio, samples: Sequence[Mapping], cores: int) -> dict:
     low, high = interval(each)
     return {
         "title": ratio.title,
-        "target": ratio.target,
+        "target": ratio.on_gpus if ratio.target is None and on_gpu else ratio.target,
         "rounds": each,
         "median": median(each) if each else None,
         "low": low,

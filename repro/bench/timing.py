@@ -10,6 +10,8 @@ from typing import Any, ClassVar, TextIO
 
 from repro.errors import Interrupted
 
+SEGMENT = 0.5  # seconds of a segment, where contenders choose
+
 
 class Turns:
     """Lets a process work in turns: it tells how one went, and stands still until the next.
@@ -33,21 +35,17 @@ class Clock:
     """Times a stretch of work in segments, until `seconds` have passed and there is one.
 
     `lap(amount)` ends a segment, in which so much was done (images, say), and tells whether to go
-    on. Also keeps the load average at the start, how much processor time this process took, and how
-    many cores others kept busy meanwhile.
+    on; `updates` is how many updates the next one is to have. Also keeps the load average at the
+    start, how much processor time this process took, and how many cores others kept busy meanwhile.
 
-    Where there are `turns`, each has so many seconds. The first begins when it is asked for, though
-    the warm-up was over before.
+    It is made when the warm-up is over. Where there are `turns`, each has so many seconds, and the
+    first begins when it is asked for.
     """
 
     turns: ClassVar[Turns | None] = None
 
     def __init__(self, seconds: float):
-        self._seconds = seconds
-        self.start()
-
-    def start(self) -> None:
-        """The warm-up is over."""
+        self._seconds, self.updates = seconds, 1
         if self.turns and not self.turns.next(ready=True):
             raise Interrupted("interrupted")
         self._begin()
@@ -58,9 +56,11 @@ class Clock:
         self._processor = time.process_time()
         self._began = self._last = time.perf_counter()
 
-    def lap(self, amount: float) -> bool:
+    def lap(self, amount: float, updates: int = 1) -> bool:
+        """`updates`: how many the segment had. The next one has as many as fill `SEGMENT`."""
         now = time.perf_counter()
         self.segments.append([amount, now - self._last])
+        self.updates = max(1, int(updates * SEGMENT / max(now - self._last, 1e-9)))
         self._last = now
         if now - self._began < self._seconds:
             return True
@@ -109,6 +109,12 @@ def joined(segments: Sequence[Sequence[float]], most: int = 30) -> list[list[flo
 def rate(segments: Sequence[Sequence[float]]) -> float:
     """The median rate of the segments [amount, seconds]."""
     return median(amount / seconds for amount, seconds in segments)
+
+
+def mean_rate(segments: Sequence[Sequence[float]]) -> float:
+    """What was done in all, over the seconds that it took in all."""
+    done, seconds = (sum(column) for column in zip(*segments, strict=True))
+    return done / seconds
 
 
 def others_seconds() -> float | None:

@@ -1,4 +1,4 @@
-"""results/bench.md, from the JSON document of a benchmark."""
+"""results/bench.md and bench-gpu.md, from the JSON documents of benchmarks."""
 
 import json
 import os
@@ -12,36 +12,63 @@ from repro.errors import DataError
 from repro.report.pages import render
 from repro.report.words import markdown
 
-JSON, PAGE = "bench.json", "bench.md"
+# The document and its page, by where it was computed: both may stand side by side.
+FILES = {"CPU": ("bench.json", "bench.md"), "GPU": ("bench-gpu.json", "bench-gpu.md")}
 
 
-def page(document: Mapping) -> str:
-    """results/bench.md: the JSON document of a benchmark for people.
+def kind(document: Mapping) -> str:
+    """Where it was computed: "GPU" if anything was, else "CPU"."""
+    return "GPU" if any(device != "CPU" for device in document["devices"]) else "CPU"
+
+
+def page(document: Mapping, file: str = "") -> str:
+    """The JSON document of a benchmark for people; `file` is its name, if not that of its kind.
 
     Raises DataError for what is not such a document.
     """
     try:
+        file = file or FILES[kind(document)][0]
         versions = document["versions"].items()
-        cadence = document["cadence"]
         return render(
             "bench.md",
-            **document,
+            **{**document, "networks": [_network(network) for network in document["networks"]]},
+            file=file,
             packages=[f"{name} {version}" for name, version in versions if version],
-            contender_table=_table(contender_table(document)),
-            ratio_table=_table(ratio_table(document)),
+            machine_table=_table(machine_table(document)),
             quiet=quiet(document),
-            images=cadence["passes"] * cadence["train_examples"],
-            costs=_costs(document),
+            compiled=any("compile" in row["name"] for row in _rows(document)),
             waits=[f"{s:.1f}" for s in _each(document, "end_seconds")],
         )
-    except Exception as error:  # any document may come from outside
+    except Exception as error:
         said = f"{type(error).__name__}: {error}"
-        raise DataError(f"{JSON} is not the document of a benchmark ({said})") from None
+        raise DataError(f"{file or 'this'} is not the document of a benchmark ({said})") from None
+
+
+def _network(network: Mapping) -> dict[str, Any]:
+    """What the page shows of a network."""
+    return {
+        **network,
+        "contender_table": _table(contender_table(network)),
+        "ratio_table": _table(ratio_table(network)),
+        "limit_table": _table(limit_table(network)),
+        "costs": _costs(network),
+    }
 
 
 def _table(table: tuple[list[str], list[list[str]]]) -> str:
     columns, rows = table
-    return markdown(columns, rows, numeric=set(columns[1:3]) | {"processor ms each", "rounds"})
+    words = {columns[0], "95 % interval", "unit", "target", "reached"}
+    return markdown(columns, rows, numeric=set(columns) - words) if rows else ""
+
+
+def tables(document: Mapping) -> list[tuple[str, tuple[list[str], list[list[str]]]]]:
+    """The tables for a terminal, each with what stands above it; none is empty."""
+    made = [("The machine", machine_table(document))]
+    for network in document["networks"]:
+        made.append((network["title"], contender_table(network)))
+        made.append((f"{network['title']}, within a round", ratio_table(network)))
+        made.append((f"{network['title']}, what the machine allows", limit_table(network)))
+    return [(heading, table) for heading, table in made if table[1]]
 
 
 def _each(document: Mapping, fact: str) -> list[Any]:
@@ -50,10 +77,38 @@ def _each(document: Mapping, fact: str) -> list[Any]:
 
 
 def _samples(document: Mapping) -> list[Mapping]:
-    return [sample for row in document["contenders"] for sample in row.get("samples", ())]
+    return [sample for row in _rows(document) for sample in row.get("samples", ())]
 
 
-def contender_table(document: Mapping) -> tuple[list[str], list[list[str]]]:
+def _rows(document: Mapping) -> list[Mapping]:
+    """Those of all contenders, of the machine and of the networks."""
+    networks = [row for network in document["networks"] for row in network["contenders"]]
+    return [*document["can"], *networks]
+
+
+def machine_table(document: Mapping) -> tuple[list[str], list[list[str]]]:
+    columns = ["what the machine can do", "highest", "lowest", "unit"]
+    rows = []
+    for row in document["can"]:
+        if row["rate"] is None:
+            rows.append([row["title"], "not run", "", ""])
+        else:
+            rows.append([row["title"], figure(row["high"]), figure(row["low"]), row["unit"]])
+    return columns, rows
+
+
+def limit_table(network: Mapping) -> tuple[list[str], list[list[str]]]:
+    """Images per second that the operations and the bytes of a network allow."""
+    columns = ["limit", "by operations", "by bytes", "bytes of an image"]
+    rows = []
+    for limit in network["limits"]:
+        figures = [limit["by_operations"], limit["by_bytes"], limit["bytes"]]
+        shown = ["not known" if value is None else figure(value) for value in figures]
+        rows.append([f"{limit['precision']}, images/s", *shown])
+    return columns, rows
+
+
+def contender_table(network: Mapping) -> tuple[list[str], list[list[str]]]:
     columns = [
         "contender",
         "median",
@@ -63,36 +118,36 @@ def contender_table(document: Mapping) -> tuple[list[str], list[list[str]]]:
         "processor ms each",
     ]
     rows = []
-    for row in document["contenders"]:
+    for row in network["contenders"]:
         if row["rate"] is None:
             rows.append([row["title"], "not run", "", "", "", ""])
             continue
         share = "" if row["share"] is None else f"{100 * row['share']:.0f} %"
-        spread = f"{row['low']:,.0f} to {row['high']:,.0f}"
+        spread = f"{figure(row['low'])} to {figure(row['high'])}"
         processor = f"{1000 * row['processor']:.2f}" if "processor" in row else ""
-        rows.append([row["title"], f"{row['rate']:,.0f}", spread, row["unit"], share, processor])
+        rows.append([row["title"], figure(row["rate"]), spread, row["unit"], share, processor])
         if "training" in row:
-            alone = f"{row['training']:,.0f}"
+            alone = figure(row["training"])
             rows.append(["– its training alone", alone, "", row["unit"], "", ""])
     return columns, rows
 
 
-def ratio_table(document: Mapping) -> tuple[list[str], list[list[str]]]:
+def ratio_table(network: Mapping) -> tuple[list[str], list[list[str]]]:
     columns = ["ratio", "median", "95 % interval", "rounds", "target", "reached"]
     rows = []
-    for ratio in document["ratios"]:
+    for ratio in network["ratios"]:
         middle, target = ratio["median"], ratio["target"]
         aim = "" if target is None else f"at least {target:g}"
-        figure, between = "not run", ""
+        shown, between = "not run", ""
         if middle is not None:
-            figure = _decimals(middle)
+            shown = _decimals(middle)
         if ratio.get("low") is not None:
             between = f"{_decimals(ratio['low'])} to {_decimals(ratio['high'])}"
         count, disturbed = f"{len(ratio['rounds'])}", ratio.get("disturbed", 0)
         if disturbed:
             count += f", {disturbed} disturbed"
-            figure = "not judged" if middle is None else figure
-        rows.append([ratio["title"], figure, between, count, aim, _reached(ratio)])
+            shown = "not judged" if middle is None else shown
+        rows.append([ratio["title"], shown, between, count, aim, _reached(ratio)])
     return columns, rows
 
 
@@ -112,6 +167,11 @@ def _reached(ratio: Mapping) -> str:
     return "yes" if middle >= target else "no"
 
 
+def figure(value: float) -> str:
+    """Of a rate: whole from a hundred on."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
 def _decimals(value: float) -> str:
     return f"{value:.3f}" if value < 10 else f"{value:.1f}"
 
@@ -126,37 +186,39 @@ def quiet(document: Mapping) -> str:
             f"(median; at most {max(busy):.2f})."
         )
     missing: dict[str, list[str]] = {}
-    for row in document["contenders"]:
+    for row in _rows(document):
         if row["rate"] is None:
             missing.setdefault(row["not_run"], []).append(row["title"])
     for reason, titles in missing.items():
-        parts.append(f"Not run: {'; '.join(titles)} ({reason}).")
+        parts.append(f"Not run: {'; '.join(dict.fromkeys(titles))} ({reason}).")
     return " ".join(parts)
 
 
-def _costs(document: Mapping) -> str:
+def _costs(network: Mapping) -> str:
     """The medians that went into the formula, a row per contender that is the harness."""
     rows = []
-    for row in document["contenders"]:
+    for row in network["contenders"]:
         costs = [s["costs"] for s in row.get("samples", ()) if "costs" in s]
         if costs:
             middle = {key: median(c[key] for c in costs) for key in costs[0]}
             seconds = ("first_chunk", "line", "checkpoint", "tracking")
-            speeds = [f"{row['training']:,.0f}", f"{middle['scoring']:,.0f}"]
+            speeds = [figure(row["training"]), figure(middle["scoring"])]
             rows.append([row["title"], *speeds, *(f"{middle[key]:.3f}" for key in seconds)])
     columns = ["contender", "t", "s", "f", "l", "c", "m"]
     return _table((columns, rows)) if rows else ""
 
 
-def write(document: Mapping, folder: Path) -> None:
-    """bench.json and bench.md in `folder`. Raises RunError where they cannot be written."""
-    files.put(folder / JSON, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    files.put(folder / PAGE, page(document))
+def write(document: Mapping, folder: Path) -> list[Path]:
+    """The document and its page in `folder`; both paths. Raises RunError for one in the way."""
+    paths = [folder / name for name in FILES[kind(document)]]
+    files.put(paths[0], json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    files.put(paths[1], page(document))
+    return paths
 
 
-def read(folder: str | os.PathLike) -> Any:
+def read(folder: str | os.PathLike, name: str = FILES["CPU"][0]) -> Any:
     """The document in `folder`, or None where nothing was measured yet. Raises DataError."""
-    path = Path(folder, JSON)
+    path = Path(folder, name)
     try:
         return files.read_json(path)
     except (OSError, ValueError) as error:

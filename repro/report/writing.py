@@ -56,7 +56,7 @@ def regenerate(
     if not copied and not gather(root, runs_root, warn=warn):
         return {"records": 0, "added": [], "written": []}
     refuse_foreign(_places(papers, root, figures))
-    measured = [Path(kept, bench_page.JSON)] if copied else []
+    measured = [Path(kept, name) for name, _ in bench_page.FILES.values()] if copied else []
     for path in (*copied, *filter(Path.is_file, measured)):
         target = root / path.relative_to(kept)
         if not os.path.lexists(target):
@@ -101,8 +101,9 @@ def _once(warn: Warn) -> Warn:
 def _places(papers: Sequence[spec.Paper], root: Path, figures: bool) -> Iterator[Path]:
     """Every file that may be written."""
     yield from (root / "README.md", root / "results.csv")
-    if (root / bench_page.JSON).exists():
-        yield root / bench_page.PAGE
+    for document, page in bench_page.FILES.values():
+        if (root / document).exists():
+            yield root / page
     if os.path.lexists(root / "figures") and not (root / "figures").is_dir():
         yield root / "figures"
     for name in (*glance.FILES, spread_figure.FILE) if figures else ():
@@ -135,13 +136,15 @@ def _pages(
 ) -> dict[str, str]:
     """The texts of results/ by the names of their files."""
     pages = {f"{paper.name}.md": paper_page(paper, records, rows, root) for paper in papers}
-    try:
-        measured = bench_page.read(root)
-        if measured is not None:
-            pages[bench_page.PAGE] = bench_page.page(measured)
-    except DataError as error:
-        warn(f"{root / bench_page.PAGE} is left as it is: {error}")
-    speed = bench_page.PAGE in pages or (root / bench_page.PAGE).exists()
+    for document, page in bench_page.FILES.values():
+        try:
+            measured = bench_page.read(root, document)
+            if measured is not None:
+                pages[page] = bench_page.page(measured, document)
+        except DataError as error:
+            warn(f"{root / page} is left as it is: {error}")
+    _, page = bench_page.FILES["CPU"]
+    speed = page in pages or (root / page).exists()
     pages["README.md"] = front_page(papers, records, rows, spreads, root, speed)
     pages["results.csv"] = csv_table(records)
     return pages
