@@ -144,7 +144,10 @@ def dense_blocks(
 
 
 def built(images, logits, name: str, recompute: bool):
-    """The network; with `recompute`, what each convolution takes is not kept for the gradients."""
+    """The network, of layers in chains (`layers.ByChains`).
+
+    recompute: what each convolution takes is not kept for the gradients.
+    """
     return layers.deep_model(
         images, logits, name, layers.Recomputing if recompute else layers.ByChains
     )

@@ -23,6 +23,38 @@ def pytest_collection_finish(session):
         tf.config.set_logical_device_configuration(cpu, two)
 
 
+# Files that look at the same networks: one process builds those once.
+SAME_NETWORKS = ("test_counts.py", "test_layer_counts.py", "test_densenet_networks.py")
+# Files that take longest. They come first, lest one process be left with one at the end.
+LONG = (
+    *SAME_NETWORKS,
+    *("test_first_updates.py", "test_stopping.py", "test_training.py", "test_settled.py"),
+    *("test_cli.py", "test_tracking.py", "test_bench.py", "test_running.py", "test_backends.py"),
+    *("test_worked_example.py", "test_probes.py", "test_vgg_networks.py", "test_layers.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """--dist loadfile gives a file to one process; here, these files to the same one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return SAME_NETWORKS[0] if file.endswith(SAME_NETWORKS) else file
+
+    if config.getvalue("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False  # the order is that of the collection
+    return Scheduling(config, log)
+
+
 @pytest.fixture(scope="session")
 def two_devices():
     """TensorFlow, with two logical CPU devices."""

@@ -12,7 +12,9 @@ def unweighted(build, **options):
     """A model whose weights have shapes but no values: counting needs none of 140 million."""
     with keras.StatelessScope(initialize_variables=False):
         model = build(**options)
-    keras.backend.clear_session()  # or Keras would give them values later
+    # Or Keras would give them values later. The memory stays: to look through it takes longer than
+    # to build the network.
+    keras.backend.clear_session(free_memory=False)
     return model
 
 

@@ -5,9 +5,12 @@ import json
 import subprocess
 import sys
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from repro.bench import command, contenders, place, rounds, subject, summary, timing
@@ -194,7 +197,6 @@ def test_another_network_is_refused():
 
 
 def test_the_locally_connected_layers_of_all_compute_the_same():
-    import numpy as np
 
     torch = pytest.importorskip("torch")
     from repro.bench import keras_models, torch_models
@@ -233,7 +235,6 @@ def test_the_response_normalisation_of_plain_keras_takes_lower_precision(mixed_b
 
 
 def test_the_response_normalisations_of_all_compute_the_same():
-    import numpy as np
 
     torch = pytest.importorskip("torch")
     from repro.bench import keras_models, torch_models
@@ -626,17 +627,18 @@ class Player:
     def end_turn(self):
         if self.name == self.failing and self.turns == 2:
             raise RunError("it failed: out of memory")
-        sample = samples(self.name, 100.0 * self.turns)[0]
+        done = 100.0 * self.turns
+        sample = samples(self.name, done, segments=[[done, 1.0]])[0]
         return {key: sample[key] for key in sample.keys() - {"contender", "round", "network"}}
 
     def end(self):
-        self.begin_end()
-        return self.end_end()
+        self.ask_what_it_knows()
+        return self.what_it_knows()
 
-    def begin_end(self):
+    def ask_what_it_knows(self):
         self.asked.append(f"{self.name} ends")
 
-    def end_end(self):
+    def what_it_knows(self):
         return {"device": "CPU"}
 
 
@@ -661,9 +663,10 @@ def test_every_second_round_has_the_opposite_order_and_a_failure_stops_no_other(
     names = ["harness", "bare", "torch"]
     found, not_run = rounds.run([group(*names)], 1.0, progress=lambda *so: progress.append(so))
     assert asked[:3] == [f"{name} warms up" for name in names]
-    assert asked[3:-5] == [*names, "torch", "bare", "harness", "harness", "torch"]
-    assert asked[-5:-3] == ["harness ends", "torch ends"]
-    assert {"harness is gone", "bare is gone", "torch is gone"} == set(asked[-3:])
+    failed = ["bare", "bare is gone"]
+    assert asked[3:12] == [*names, "torch", *failed, "harness", "harness", "torch"]
+    assert asked[12:14] == ["harness ends", "torch ends"]
+    assert {"harness is gone", "bare is gone", "torch is gone"} == set(asked[14:])
     told = [(s["network"], s["contender"], s["round"], s["rate"]) for s in found]
     assert told == [
         ("resnet20-cifar10", "harness", 1, 100.0),
@@ -715,6 +718,42 @@ def test_copies_have_their_turn_at_the_same_time(asked):
     ]
 
 
+def test_a_copy_that_fails_takes_the_others_with_it(asked, monkeypatch):
+    monkeypatch.setattr(Player, "failing", "harness-three")
+    names = ("harness-three", "harness")
+    _, not_run = rounds.run([group(*names, rounds=2)], 1.0)
+    assert set(not_run) == {("resnet20-cifar10", "harness-three")}
+    gone = asked.index("harness-three is gone")
+    assert asked[gone : gone + 3] == ["harness-three is gone"] * 3
+    assert "harness ends" in asked[gone:], "at once, not at the end"
+
+
+def test_on_a_gpu_one_warms_up_after_the_other(monkeypatch):
+    """Libraries choose their algorithms by timing them."""
+    order = []
+
+    class Noted(Player):
+        asked: ClassVar[list] = []
+
+        def __init__(self, name, *_):
+            super().__init__(name)
+            order.append(f"{name} starts")
+
+        def warm_up(self):
+            order.append(f"{self.name} warms up")
+
+    monkeypatch.setattr(rounds, "Player", Noted)
+    monkeypatch.setattr(rounds, "missing", lambda package: "")
+    for gpu in (True, False):
+        order.clear()
+        monkeypatch.setattr(rounds, "has_gpu", lambda gpu=gpu: gpu)
+        rounds.run([group("harness", "bare", rounds=1)], 1.0)
+        assert (order[1] == "harness warms up") == gpu
+        assert sorted(order) == sorted(
+            f"{name} {does}" for name in ("harness", "bare") for does in ("starts", "warms up")
+        )
+
+
 def test_rates_of_copies_are_added_up_and_none_is_a_stranger_to_another():
     turns = samples("harness-three", 100.0, 200.0, 250.0, processor=0.004, others=1.4)
     for turn, segments in zip(turns, ([[50, 0.5]], [[200, 1.0]], [[250, 1.0]]), strict=True):
@@ -728,6 +767,9 @@ def test_rates_of_copies_are_added_up_and_none_is_a_stranger_to_another():
     assert rounds.together(turns)["others"] == pytest.approx(0.1)
     turns[0]["others"] = None
     assert rounds.together(turns)["others"] is None
+    # in its last segment one may be alone
+    turns[1]["segments"] = [[200, 1.0], [900, 1.0]]
+    assert rounds.together(turns)["rates"] == [100.0, 200.0, 250.0]
 
 
 def test_the_figure_of_the_harness_is_what_its_costs_leave_of_its_training():
@@ -765,7 +807,7 @@ def test_a_process_that_fails_is_heard(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["bench.json", "bench.md", "bench-gpu.json", "bench-gpu.md"])
 def test_a_benchmark_does_not_replace_somebody_s_file(name, monkeypatch, tmp_path, capsys):
-    """Before it measures for twenty minutes, not after."""
+    """Before it measures, not after."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(rounds, "run", lambda *how: pytest.fail("it measured"))
     path = tmp_path / "results" / name
@@ -934,6 +976,27 @@ def test_from_the_command_to_the_page(tmp_path):
     assert json.loads((tmp_path / "bench.json").read_text()) == document
     assert (tmp_path / "bench.md").read_text() == bench_page.page(document)
     assert document["networks"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "function", "package"),
+    [
+        ("with_keras", "fit", "tensorflow"),
+        ("with_tensorflow", "bare", "tensorflow"),
+        ("with_torch", "train", "torch"),
+    ],
+)
+def test_those_that_train_on_arrays_train(module, function, package, monkeypatch):
+    """On eight batches of noise, for as long as a turn is."""
+    pytest.importorskip(package)
+    noise = np.random.default_rng(1).normal(size=(1024, 32, 32, 3)).astype("float32")
+    labels = np.arange(1024, dtype="int32") % 10
+    monkeypatch.setattr(subject, "arrays", lambda network: (noise, labels))
+    work = getattr(import_module(f"repro.bench.{module}"), function)
+    sample = work(0.1, RESNET, precision="float32")
+    assert sample["rate"] > 0 and sample["device"] == "CPU"
+    assert all(amount % 128 == 0 and amount for amount, _ in sample["segments"])
 
 
 def test_the_harness_is_timed_in_a_training_that_it_stops(tmp_path, monkeypatch):

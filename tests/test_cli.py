@@ -115,15 +115,16 @@ def test_wrong_usage_from_a_shell_has_no_traceback():
     ],
 )
 def test_answers_at_once(limit, arguments):
-    """Processor time, which on a quiet machine is the time that one waits; the best of three."""
-    repro(*arguments.split())  # compiles the modules, once
+    """Processor time, which on a quiet machine is the time that one waits; the best of four."""
     spent = []
-    for _ in range(3):
+    for _ in range(4):  # the first may compile the modules
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         repro(*arguments.split())
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(spent) < 1.4 * limit  # a neighbour on the same core takes so much
+        if spent[-1] < 1.4 * limit:  # a neighbour on the same core takes so much
+            return
+    raise AssertionError(f"{spent} seconds, each above {1.4 * limit}")
 
 
 @pytest.mark.parametrize("arguments", ["list", "show lenet5-mnist", "run lenet5-mnst", "data"])

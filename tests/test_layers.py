@@ -355,28 +355,48 @@ def test_chains_are_filled_up_to_sixteen_maps_at_a_time(kind):
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("convolution", "relu", "normalisation"),
     [
-        {"strides": 2},
-        {"padding": "valid"},
-        {"use_bias": True},
-        {"activation": "tanh"},
-        {"dilation_rate": 2},
-        {"groups": 2},
+        ({"strides": 2}, {}, {}),
+        ({"padding": "valid"}, {}, {}),
+        ({"use_bias": True, "bias_initializer": "ones"}, {}, {}),
+        ({"activation": "tanh"}, {}, {}),
+        ({"dilation_rate": 2}, {}, {}),
+        ({"groups": 2}, {}, {}),
+        ({}, {"max_value": 0.5}, {}),
+        ({}, {"negative_slope": 0.5}, {}),
+        ({}, {"threshold": 0.5}, {}),
+        ({}, {}, {"trainable": False}),
+        ({}, {}, {"epsilon": 0.0}),
+        ({}, {}, {"center": False}),
     ],
 )
-def test_another_convolution_is_computed_by_its_own_layer(changed):
-    """Such as zeros around the kernel's maps would change, or `filled_up` does not know."""
-    options = {"padding": "same", "use_bias": False} | changed
+def test_other_layers_are_computed_as_they_are(convolution, relu, normalisation):
+    """What `filled_up` does not know, or what maps of zeros would change."""
     inputs = keras.Input((8, 8, 12))
-    x = keras.layers.ReLU()(layers.BatchNormalization()(inputs))
+    x = keras.layers.ReLU(**relu)(layers.BatchNormalization(**normalisation)(inputs))
+    options = {"padding": "same", "use_bias": False} | convolution
     outputs = keras.layers.Conv2D(4, 3, **options)(x)
     images = RNG.normal(size=(2, 8, 8, 12)).astype("float32")
     kept, chained = keras.Model(inputs, outputs), layers.ByChains(inputs, outputs)
     expected, found = (
         keras.ops.convert_to_numpy(m(images, training=True)) for m in (kept, chained)
     )
-    assert found.shape == expected.shape
+    assert found.shape == expected.shape and np.isfinite(expected).all()
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_maps_of_another_axis_are_computed_as_they_are():
+    inputs = keras.Input((8, 8, 12))
+    x = keras.layers.Concatenate(axis=1)([inputs, inputs])
+    x = keras.layers.ReLU()(layers.BatchNormalization()(x))
+    outputs = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)(x)
+    images = RNG.normal(size=(2, 8, 8, 12)).astype("float32")
+    kept, chained = keras.Model(inputs, outputs), layers.ByChains(inputs, outputs)
+    expected, found = (
+        keras.ops.convert_to_numpy(m(images, training=True)) for m in (kept, chained)
+    )
+    assert found.shape == (2, 16, 8, 4)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 

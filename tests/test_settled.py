@@ -83,42 +83,47 @@ def test_without_any_setting_it_is_the_network_of_the_paper(backend, plain):
     assert said["types"] == ["float32"]
 
 
-SETTINGS = [
-    {"image_data_format": "channels_first"},
-    {"floatx": "float16", "epsilon": 0.1},
-    {"image_data_format": "channels_frist", "floatx": 32, "epsilon": "small"},  # ends Keras
-]
+SETTINGS = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 0.1}
+VARIABLES = {
+    "jax": {
+        "JAX_ENABLE_X64": "1",
+        "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16",
+        "JAX_DEFAULT_PRNG_IMPL": "rbg",
+        "JAX_RANDOM_SEED_OFFSET": "7",
+        "JAX_NUMPY_RANK_PROMOTION": "raise",
+        "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+        "KERAS_NNX_ENABLED": "true",
+    },
+    "tensorflow": {
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "NVIDIA_TF32_OVERRIDE": "1",
+        "XLA_FLAGS": "--xla_cpu_enable_fast_math=true",
+        "TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit",
+    },
+}
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
-def test_the_settings_file_of_keras_changes_nothing(backend, settings, plain, tmp_path):
-    (tmp_path / "keras.json").write_text(json.dumps(settings))
+def test_settings_of_keras_and_variables_that_change_numbers_change_nothing(
+    backend, plain, tmp_path
+):
+    """All in one process: none of them makes up for another."""
+    (tmp_path / "keras.json").write_text(json.dumps(SETTINGS))
+    said = built(backend, tmp_path, KERAS_HOME=str(tmp_path), **VARIABLES[backend])
+    told = {k: v for k, v in said.pop("environment").items() if v}
+    assert set(told) <= {"JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_DEFAULT_PRNG_IMPL"}
+    before = {k: v for k, v in plain(backend).items() if k != "environment"}
+    assert said == {**before, "home": str(tmp_path)}
+    assert json.loads((tmp_path / "keras.json").read_text()) == SETTINGS
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+def test_a_settings_file_that_would_end_keras_changes_nothing(backend, plain, tmp_path):
+    broken = {"image_data_format": "channels_frist", "floatx": 32, "epsilon": "small"}
+    (tmp_path / "keras.json").write_text(json.dumps(broken))
     said = built(backend, tmp_path, KERAS_HOME=str(tmp_path))
     assert said == {**plain(backend), "home": str(tmp_path)}
-    assert json.loads((tmp_path / "keras.json").read_text()) == settings
-
-
-@pytest.mark.parametrize(
-    ("backend", "variables"),
-    [
-        ("jax", {"JAX_ENABLE_X64": "1", "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16"}),
-        ("jax", {"JAX_DEFAULT_PRNG_IMPL": "rbg", "JAX_RANDOM_SEED_OFFSET": "7"}),
-        ("jax", {"JAX_NUMPY_RANK_PROMOTION": "raise", "JAX_NUMPY_DTYPE_PROMOTION": "strict"}),
-        ("jax", {"KERAS_NNX_ENABLED": "true"}),
-        ("tensorflow", {"TF_ENABLE_ONEDNN_OPTS": "0", "NVIDIA_TF32_OVERRIDE": "1"}),
-        ("tensorflow", {"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"}),
-        ("tensorflow", {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"}),
-    ],
-)
-def test_variables_that_change_numbers_change_nothing(backend, variables, plain, tmp_path):
-    said = built(backend, tmp_path, **variables)
-    told = {k: v for k, v in said.pop("environment").items() if v}
-    before = dict(plain(backend))
-    assert set(told) <= {"JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_DEFAULT_PRNG_IMPL"}
-    assert {k: v for k, v in before.items() if k not in ("environment", "home")} == {
-        k: v for k, v in said.items() if k != "home"
-    }
+    assert json.loads((tmp_path / "keras.json").read_text()) == broken
 
 
 def test_what_cannot_be_held_is_recorded(tmp_path):

@@ -1,6 +1,7 @@
 """A run that is asked to stop: at once, with a checkpoint, and then to the same bits."""
 
 import dataclasses
+import functools
 import os
 import signal
 import subprocess
@@ -45,18 +46,22 @@ def whole(tmp_path_factory):
         return Journal.open(digits(out=tmp_path_factory.mktemp("whole"))["run_dir"])
 
 
-# Within a chunk, at the end of one, and at the end of a pass.
-@pytest.mark.parametrize("update", [3, 14, 20])
-def test_a_stopped_run_is_resumed_to_the_same_bits(update, whole, tmp_path, small_steps):
-    """Also the sum of the losses, which float32 rounds after every update of a chunk."""
-    seen = Seen()
-    with pytest.raises(Interrupted, match=rf"update {update} of 40; resume with: repro resume"):
-        digits(out=tmp_path, observers=[stopping_at(update), seen])
-    (told,) = seen.of("interrupted")
-    assert (told["run_dir"], told["update"]) == (str(only_run(tmp_path)), update)
-    runner.resume(only_run(tmp_path))
+def test_a_run_stopped_again_and_again_is_resumed_to_the_same_bits(whole, tmp_path, small_steps):
+    """Within a chunk, at the end of one, and at the end of a pass.
+
+    Also the sum of the losses, which float32 rounds after every update of a chunk.
+    """
+    start = functools.partial(digits, out=tmp_path)
+    for update in (3, 14, 20):
+        seen = Seen()
+        with pytest.raises(Interrupted, match=rf"update {update} of 40; resume with: repro resume"):
+            start(observers=[stopping_at(update), seen])
+        (told,) = seen.of("interrupted")
+        assert (told["run_dir"], told["update"]) == (str(only_run(tmp_path)), update)
+        start = functools.partial(runner.resume, only_run(tmp_path))
+    start()
     cut = Journal.open(only_run(tmp_path))
-    assert cut.result()["resumed"] == 1
+    assert cut.result()["resumed"] == 3
     same(cut, whole)
 
 
@@ -95,14 +100,23 @@ def test_a_run_stopped_in_its_warm_up_or_soon_after_is_resumed_to_the_same_bits(
     same(cut, whole)
 
 
+@pytest.fixture(scope="module")
+def two_passes(tmp_path_factory):
+    """A run of two passes over batches of 128, and its experiment."""
+    experiment = modern_on_digits(passes=2)
+    run = runner.run(experiment, out=tmp_path_factory.mktemp("two_passes"))
+    return Journal.open(run["run_dir"]), experiment
+
+
 @pytest.mark.parametrize("passes", [0, 1, 2])  # in a test after a pass, or in the last ones
-def test_a_run_stopped_in_a_test_keeps_the_pass_and_repeats_the_test(passes, tmp_path, monkeypatch):
+def test_a_run_stopped_in_a_test_keeps_the_pass_and_repeats_the_test(
+    passes, two_passes, tmp_path, monkeypatch
+):
     from repro.training import telling
 
     monkeypatch.setattr(telling, "SECONDS_BETWEEN_EVENTS", 0.0)
-    experiment = modern_on_digits(passes=2)
+    whole, experiment = two_passes
     monkeypatch.setattr(catalog, "experiment", lambda name: experiment)
-    whole = Journal.open(runner.run(experiment, out=tmp_path / "whole")["run_dir"])
     seen = Seen()
 
     def stop(event):
@@ -110,8 +124,8 @@ def test_a_run_stopped_in_a_test_keeps_the_pass_and_repeats_the_test(passes, tmp
             signal.raise_signal(signal.SIGTERM)
 
     with pytest.raises(Interrupted):
-        runner.run(experiment, out=tmp_path / "cut", observers=[seen, stop])
-    cut = Journal.open(only_run(tmp_path / "cut"))
+        runner.run(experiment, out=tmp_path, observers=[seen, stop])
+    cut = Journal.open(only_run(tmp_path))
     assert len(cut.passes()) == passes and cut.result() is None
     again = Seen()
     runner.resume(cut.path, observers=[again])

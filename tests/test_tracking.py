@@ -518,9 +518,9 @@ def test_artifacts_follow_a_store_that_was_moved(copied, store, tmp_path):
     assert sorted(store.rglob("*")) == before  # nothing is made where the store was
 
 
-@pytest.mark.parametrize("name", ["a%20b", "a#b", "a?b", "ä b"])
-def test_a_folder_may_be_named_as_people_name_folders(copied, tmp_path, name):
-    folder = copied(name)
+def test_a_folder_may_be_named_as_people_name_folders(copied, tmp_path):
+    """Each of these characters would be another folder, if it were read as part of an address."""
+    folder = copied("a%20b ä?b#c")
     run_dir = write_run(tmp_path / "toy-digits-odd")
     code = (
         "import sys; from repro.records import stores, tracking;"

@@ -12,9 +12,16 @@ from typing import Annotated, Any
 import typer
 
 from repro import terminal
-from repro.bench import contenders as described
 from repro.bench import place, rounds
-from repro.bench.contenders import CONTENDERS, NETWORKS, Contender, Network
+from repro.bench.contenders import (
+    CONTENDERS,
+    NETWORKS,
+    Contender,
+    Network,
+    contender,
+    groups,
+    network,
+)
 from repro.bench.summary import summarise
 from repro.errors import Interrupted, ReproError, RunError, UsageError
 from repro.machine import has_gpu
@@ -106,8 +113,8 @@ def bench(
         rounds.measure(measure, networks[0] if networks else None, seconds)
         return 0
     timed, chosen = _networks(networks), _chosen(contenders)
-    groups = described.groups(timed, chosen, number)
-    timed = [network for network in timed if any(group.network == network for group in groups)]
+    playing = groups(timed, chosen, number)
+    timed = [one for one in timed if any(group.network == one for group in playing)]
     whole = contenders is None and number >= ROUNDS and seconds >= SECONDS
     everywhere = whole and len(timed) == len(NETWORKS)
     folder = out or (Path(RESULTS) if everywhere or (whole and has_gpu()) else None)
@@ -115,10 +122,10 @@ def bench(
         refuse_foreign([folder / name for names in bench_page.FILES.values() for name in names])
     _prepare(timed)
     facts = place.facts(timed, number, seconds)  # before: the commit is that of what is timed
-    turns = sum(group.rounds * len(group.contenders) for group in groups)
+    turns = sum(group.rounds * len(group.contenders) for group in playing)
     title = f"{count_of(turns, 'turn')} of {seconds:g} seconds"
     with terminal.Counter(title, "turns") as counter:
-        samples, not_run = rounds.run(groups, seconds, terminal.say, counter)
+        samples, not_run = rounds.run(playing, seconds, terminal.say, counter)
     document = summarise(facts, samples, not_run)
     if as_json:
         terminal.print_json(document)
@@ -133,6 +140,9 @@ def bench(
     if folder is not None and (out or (not lacking and (everywhere or on_gpu))):
         written = bench_page.write(document, folder)
         terminal.say(f"written: {', '.join(map(str, written))}")
+    elif folder is not None:
+        reason = lacking[0] if lacking else "no GPU computed"
+        terminal.say(f"not written to {folder}: {reason}; --out {folder} writes it even so")
     failed = [reason for reason in not_run.values() if reason.startswith("it failed")]
     return RunError.exit_code if failed else 0
 
@@ -140,16 +150,16 @@ def bench(
 def _networks(names: Sequence[str] | None) -> list[Network]:
     if not names:
         return list(NETWORKS)
-    wanted = {described.network(name).experiment for name in names}
-    return [network for network in NETWORKS if network.experiment in wanted]
+    wanted = [network(name) for name in names]
+    return [one for one in NETWORKS if one in wanted]
 
 
 def _chosen(names: str | None) -> list[Contender]:
     if names is None:
         here = "GPU" if has_gpu() else "CPU"
-        return [contender for contender in CONTENDERS if here in contender.usual]
-    wanted = {described.contender(name.strip()).name for name in names.split(",")}
-    return [contender for contender in CONTENDERS if contender.name in wanted]
+        return [one for one in CONTENDERS if here in one.usual]
+    wanted = [contender(name.strip()) for name in names.split(",")]
+    return [one for one in CONTENDERS if one in wanted]
 
 
 def _prepare(networks: Sequence[Network]) -> None:

@@ -1,6 +1,6 @@
 """What is timed: networks, and the contenders that train them: `make bench`.
 
-Every contender trains a network of a paper on the images of its recipe, as many per update, in a
+Most contenders train a network of a paper on the images of its recipe, as many per update, in a
 process of its own. They take short turns, A B C ... C B A ..., so a machine whose speed drifts
 slows all of them; figures are medians, and ratios are formed within a round before their median is
 taken. The contenders of one precision take turns together. What they do is in the modules
@@ -67,7 +67,7 @@ def network(name: str) -> Network:
 # ---------------------------------------------------------------------------- the contenders
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
-EVERYWHERE, ON_GPUS, NOWHERE = ("CPU", "GPU"), ("GPU",), ()
+EVERYWHERE, ON_CPUS, ON_GPUS, NOWHERE = ("CPU", "GPU"), ("CPU",), ("GPU",), ()
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ class Contender:
     `rate` is in `unit`: by default images per second. A "{backend}" in `module` stands for that of
     Keras. `package` must be installed; "keras" stands for a backend of it.
 
-    precision: contenders of one precision take turns together; of none, they are timed once for all
-    networks, and have no network. networks: the only ones that it is for; none for all. copies: so
-    many processes have their turn at the same time, and their rates are summed. usual: on what
-    devices it runs without being named.
+    precision: contenders of one precision take turns together; those of none tell
+    what the machine can do, before all networks and again after them. networks: the only ones that
+    it is for; none for all. copies: so many processes have their turn at the same time, and their
+    rates are summed. usual: on what devices it runs without being named.
     """
 
     name: str
@@ -140,6 +140,7 @@ CONTENDERS = (
         *("pipeline", "the harness' input pipeline alone"),
         *("with_harness", "pipeline", FLOAT32),
         networks=(SMALLEST,),
+        usual=ON_CPUS,  # on a GPU the images are made there, in the loop
     ),
     Contender(
         *("keras-epoch", "plain Keras, a whole epoch of fit, float32"),

@@ -19,7 +19,7 @@ from repro.bench import contenders, place, timing
 from repro.bench.contenders import Contender, Group, contender
 from repro.bench.summary import combined_rate
 from repro.errors import RunError
-from repro.machine import SHARING
+from repro.machine import SHARING, has_gpu
 from repro.report.bench_page import figure
 
 # `-m` would look into the working folder first; the folder of the package comes last.
@@ -69,7 +69,7 @@ def run(
     samples, not_run = [], {}
     done, total = 0, sum(group.rounds * len(group.contenders) for group in groups)
     with tempfile.TemporaryDirectory(prefix="repro-bench-") as scratch:
-        for group in groups:
+        for number, group in enumerate(groups):
             before = done
             found, failed = play(
                 *(group, seconds, scratch, say),
@@ -77,7 +77,14 @@ def run(
             )
             done += group.rounds * len(group.contenders)
             experiment = group.network.experiment if group.network else None
-            samples += [{"network": experiment, **sample} for sample in found]
+            # What the machine can do is asked twice, in rounds of its own each time.
+            earlier = sum(
+                each.rounds for each in groups[:number] if group.network is None is each.network
+            )
+            samples += [
+                {"network": experiment, **sample, "round": earlier + sample["round"]}
+                for sample in found
+            ]
             not_run |= {(experiment, name): reason for name, reason in failed.items()}
     return samples, not_run
 
@@ -91,18 +98,20 @@ def play(
 ) -> tuple[list[dict], dict[str, str]]:
     """The samples of a group, and why contenders were not run, by name.
 
-    Each contender has a process, which stands still while another has its turn. They warm up at the
-    same time. They come in order, and in every second round in the opposite one: A B C C B A. One
+    Each contender has a process, which stands still while another has its turn. On CPUs they warm
+    up at the same time; on a GPU, where libraries choose their algorithms by timing them, one after
+    the other. They come in order, and in every second round in the opposite one: A B C C B A. One
     that fails is left out of what follows, and its samples with it.
     """
     playing: dict[str, Player | Together] = {}
-    samples, not_run, knows = [], {}, {}
+    samples, not_run, knows, on_gpu = [], {}, {}, has_gpu()
     title = group.network.title if group.network else "the machine"
 
     def failed(one: Contender, reason: str) -> None:
         not_run[one.name] = reason
         say(f"{title}: {one.title}: not run, {reason}")
-        playing.pop(one.name, None)
+        if player := playing.pop(one.name, None):
+            player.__exit__()  # the other processes of one with copies end too
 
     progress(0)
     chosen = group.contenders
@@ -110,10 +119,12 @@ def play(
         for one in chosen:
             if reason := missing(one.package):
                 failed(one, reason)
-            else:
-                player = player_of(one, group, seconds, scratch)
-                playing[one.name] = processes.enter_context(player)
-        for one in chosen:
+                continue
+            player = player_of(one, group, seconds, scratch)
+            playing[one.name] = processes.enter_context(player)
+            if on_gpu:
+                attempt(one, playing, failed, lambda player: player.warm_up())
+        for one in chosen if not on_gpu else ():
             attempt(one, playing, failed, lambda player: player.warm_up())
         for number in range(1, group.rounds + 1):
             said = []
@@ -200,25 +211,26 @@ class Together:
     def end(self) -> dict:
         """What the first knows; each finds it out while the others do."""
         for player in self._players:
-            player.begin_end()
-        known = [player.end_end() for player in self._players]
+            player.ask_what_it_knows()
+        known = [player.what_it_knows() for player in self._players]
         return known[0]
 
 
 def together(turns: Sequence[Mapping]) -> dict:
     """One sample of turns at the same time: rates are added up.
 
+    They do not end at the same moment; of each, the last segment is left out if it has others.
     To each, the others were other processes that kept cores busy.
     """
     cores = [turn["processor"] * timing.mean_rate(turn["segments"]) for turn in turns]
     others = None
     if turns[0]["others"] is not None:
         others = max(0.0, turns[0]["others"] - sum(cores[1:]))
-    rate = sum(turn["rate"] for turn in turns)
+    rates = [timing.rate(turn["segments"][:-1] or turn["segments"]) for turn in turns]
     return {
-        "rate": rate,
+        "rate": sum(rates),
         "copies": len(turns),
-        "rates": [turn["rate"] for turn in turns],
+        "rates": rates,
         "processor": sum(cores) / sum(timing.mean_rate(turn["segments"]) for turn in turns),
         "load": turns[0]["load"],
         "others": others,
@@ -239,7 +251,7 @@ class Player:
         if backend := place.backend():
             environment["KERAS_BACKEND"] = backend
         command = [sys.executable, "-P", "-c", PROGRAM, *([experiment] if experiment else [])]
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed in __exit__)
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (closed in __exit__)
         self._process = subprocess.Popen(
             [*command, "--measure", name, "--seconds", str(seconds)],
             stdin=subprocess.PIPE,
@@ -274,13 +286,13 @@ class Player:
 
     def end(self) -> dict:
         """What it knows beside its turns."""
-        self.begin_end()
-        return self.end_end()
+        self.ask_what_it_knows()
+        return self.what_it_knows()
 
-    def begin_end(self) -> None:
+    def ask_what_it_knows(self) -> None:
         self._answer("end")
 
-    def end_end(self) -> dict:
+    def what_it_knows(self) -> dict:
         return self._listen("known")["known"]
 
     def _answer(self, word: str) -> None:

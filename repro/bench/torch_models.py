@@ -115,7 +115,8 @@ class LocallyConnected(nn.Module):
 
     def forward(self, x):
         patches = functional.unfold(x, 3, padding=1)  # [B, 9 maps, positions]
-        y = torch.einsum("bip,pio->bop", patches, self.weight) + self.bias.T
+        y = torch.einsum("bip,pio->bop", patches, self.weight)
+        y = y + self.bias.T.to(y.dtype)
         return y.reshape(-1, self.maps, self.side, self.side)
 
 

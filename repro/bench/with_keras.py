@@ -68,6 +68,8 @@ class Stopwatch(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         made = batch - self._first
+        if self.clock and not made:  # an epoch's first images are there
+            self.clock.skip()
         if self.clock is None and made >= WARM_UP:
             wait_for(self.model)
             self.clock, self._first = Clock(self._seconds), batch

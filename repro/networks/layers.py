@@ -105,8 +105,9 @@ class ByChains(keras.Model):
     Where maps stand side by side, their number is often no multiple of 16, such as 28 or 148. On a
     CPU, TensorFlow's batch normalisation and convolutions then take up to ten times as long for
     each map. In training, a chain of concatenation, batch normalisation, relu and convolution
-    therefore gets maps and kernels of zeros up to the next multiple, which change nothing. Outputs,
-    gradients and moving statistics are those of `keras.Model`. One input, one output, and each
+    therefore gets maps and kernels of zeros there, up to the next multiple, which change nothing.
+    Outputs, gradients and moving statistics are those of `keras.Model`; in bfloat16 they differ by
+    its rounding. One input, one output, and each
     layer gives one tensor, or ValueError; a layer that takes what a cheap one gives has the
     precision of the policy.
     """
@@ -162,14 +163,17 @@ def can_be_filled_up(*chain) -> bool:
     if [type(layer) for layer in chain] not in (kinds, kinds[1:]):
         return False
     *before, normalise, rectify, convolve = chain
-    if keras.backend.backend() != "tensorflow" or not normalise.can_be_fused(convolve.input):
+    if keras.backend.backend() != "tensorflow" or not normalise.can_be_fused(normalise.input):
         return False
     import tensorflow as tf
 
     return (
         not tf.config.list_logical_devices("GPU")
         and all(concatenate.axis in (-1, 3) for concatenate in before)
+        and len({layer.compute_dtype for layer in chain}) == 1
+        and all(layer.activity_regularizer is None for layer in chain)
         and normalise.trainable
+        and normalise.epsilon > 0  # without it, what divides a map of zeros is zero
         and (rectify.max_value, rectify.negative_slope, rectify.threshold) == (None, 0, 0)
         and (convolve.strides, convolve.dilation_rate) == ((1, 1), (1, 1))
         and (convolve.padding, convolve.groups, convolve.use_bias) == ("same", 1, False)

@@ -1,6 +1,7 @@
 """A small residual network and its layer responses: by the probe, and in NumPy.
 
-A program, so that each backend of Keras has a process of its own. Its argument is the precision.
+A program, so that each backend of Keras has a process of its own. Its arguments are precisions: a
+line of JSON for each.
 450 images are two batches and a smaller one, and their grey level is far above their spread.
 """
 
@@ -16,7 +17,7 @@ from repro.training import probes
 EPSILON = 1e-5
 draw = np.random.default_rng(0)
 images = (20 + draw.normal(size=(450, 6, 6, 3))).astype("float32")
-weights = {}
+weights = {}  # of the network that was built last
 
 
 def normalised(x, name, size):
@@ -59,16 +60,17 @@ def expected():
     return found
 
 
-keras.config.set_dtype_policy(sys.argv[1])
-model = network()
-before = [ops.convert_to_numpy(v).copy() for v in model.variables]
-measured = probes.measure(("layer_response",), model, images)
-after = [ops.convert_to_numpy(v) for v in model.variables]
-document = {
-    "backend": keras.config.backend(),
-    "found": measured["layer_response"],
-    "mean": probes.means(measured)["layer_response"],
-    "expected": expected(),
-    "untouched": all(np.array_equal(a, b) for a, b in zip(before, after, strict=True)),
-}
-print(json.dumps(document))
+for precision in sys.argv[1:]:
+    keras.config.set_dtype_policy(precision)
+    model = network()
+    before = [ops.convert_to_numpy(v).copy() for v in model.variables]
+    measured = probes.measure(("layer_response",), model, images)
+    after = [ops.convert_to_numpy(v) for v in model.variables]
+    document = {
+        "backend": keras.config.backend(),
+        "found": measured["layer_response"],
+        "mean": probes.means(measured)["layer_response"],
+        "expected": expected(),
+        "untouched": all(np.array_equal(a, b) for a, b in zip(before, after, strict=True)),
+    }
+    print(json.dumps(document))
