@@ -136,8 +136,15 @@ def softmax(logits):
     return each / each.sum(axis=-1, keepdims=True)
 
 
+@pytest.mark.parametrize("images_lie", ["on the host", "on the device", "there, in four parts"])
 @pytest.mark.parametrize("protocol", ["single-view", "10-crop"])
-def test_of_larger_images_the_network_sees_the_views_of_the_protocol(protocol):
+def test_of_larger_images_the_network_sees_the_views_of_the_protocol(
+    protocol, images_lie, monkeypatch
+):
+    if images_lie == "there, in four parts":  # of 96 multiply-adds a view, see below
+        monkeypatch.setattr(evaluation, "BATCH", 30)
+        views = evaluation.PROTOCOLS[protocol].views
+        monkeypatch.setattr(evaluation, "CALL_WORK", 96 * 30 * (2 if views == 1 else 17))
     model = looking(4)
     rng = np.random.default_rng(5)
     images = rng.normal(size=(B + 3, 6, 6, 2)).astype("float32")
@@ -147,10 +154,33 @@ def test_of_larger_images_the_network_sees_the_views_of_the_protocol(protocol):
     crops = crops if protocol == "10-crop" else [images[:, 1:5, 1:5]]
     p = np.mean([softmax(c.reshape(len(c), -1) @ kernel + bias) for c in crops], axis=0)
     score = evaluation.scorer(model, losses.SoftmaxCrossEntropy(), protocol)
-    found = evaluation.evaluate(score, images, labels).metrics
+    held = None if images_lie == "on the host" else evaluation.Held(score, images, labels)
+    told = []
+    found = evaluation.evaluate(score, images, labels, lambda *done: told.append(done), held)
+    found = found.metrics
+    if held:  # seven batches of 30, two a call; 68 of three images, seventeen a call
+        first = {"single-view": 60, "10-crop": 51}[protocol]
+        parts = [(first * k, B + 3) for k in range(1, 4)] if "parts" in images_lie else []
+        assert told == [*parts, (B + 3, B + 3)]
     assert found["count"] == B + 3
     assert found["wrong"] == np.sum(p.argmax(axis=1) != labels)
     assert found["loss"] == pytest.approx(-np.mean(np.log(p[np.arange(B + 3), labels])), rel=1e-4)
+
+
+@pytest.mark.parametrize("protocol", ["single-view", "10-crop"])
+def test_on_the_device_five_guesses_are_made_of_each_image(protocol):
+    keras = pytest.importorskip("keras")
+    inputs, softmax = keras.Input((4, 4, 2)), losses.SoftmaxCrossEntropy()
+    model = keras.Model(inputs, keras.layers.Dense(100)(keras.layers.Flatten()(inputs)))
+    draw = np.random.default_rng(8)
+    images = draw.normal(size=(B // 10 + 3, 6, 6, 2)).astype("float32")
+    labels = draw.integers(0, 100, len(images)).astype("int32")
+    score = evaluation.scorer(model, softmax, protocol)
+    streamed = evaluation.evaluate(score, images, labels)
+    held = evaluation.Held(score, images, labels)
+    there = evaluation.evaluate(score, images, labels, held=held)
+    assert there.metrics == pytest.approx(streamed.metrics) and there.metrics["top5_wrong"] > 0
+    np.testing.assert_array_equal(there.guesses, streamed.guesses)
 
 
 def test_the_views_of_a_network_without_softmax_are_not_averaged():

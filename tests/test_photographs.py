@@ -70,8 +70,8 @@ def test_ten_crop_is_corners_and_centre_and_their_mirror_images():
     """Krizhevsky et al. 2012, section 4.1: four corners, centre, and horizontal reflections."""
     images = np.stack([photograph(8, 9, seed) for seed in range(3)])
     views = ten_crop(images, 5)
-    assert views.shape == (10, 3, 5, 5, 3)
-    for image, ten in zip(images, views.swapaxes(0, 1), strict=True):
+    assert views.shape == (3, 10, 5, 5, 3)
+    for image, ten in zip(images, views, strict=True):
         wanted = [image[:5, :5], image[:5, 4:], image[3:, :5], image[3:, 4:], image[1:6, 2:7]]
         for place in range(5):
             np.testing.assert_array_equal(ten[place], wanted[place])

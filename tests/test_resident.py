@@ -12,7 +12,7 @@ from repro.data import inputs, resident
 from repro.data.augmentation import Chain, CropAndFlip, PCAColour
 from repro.data.distortion import DistortedCopies
 from repro.records.journal import Journal
-from repro.training import runner
+from repro.training import evaluation, runner
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATION)
@@ -64,6 +64,53 @@ def test_a_run_says_that_its_images_are_streamed(augmentation, tmp_path, monkeyp
     runner.run(experiment, scale="smoke", out=tmp_path, observers=[told])
     said = [event["text"] for event in told.of("message") if "made on the host" in event["text"]]
     assert len(said) == (augmentation is not None)
+
+
+def scored(out, monkeypatch, holds: bool) -> list:
+    """What the tests of a run say, and how many sets it put on the device for them."""
+    monkeypatch.setattr(backends.Devices, "holds_data", property(lambda self: holds))
+    put, place = [], evaluation.Held.__init__
+
+    def placing(self, *made_of):
+        put.append(len(made_of[-1]))
+        place(self, *made_of)
+
+    monkeypatch.setattr(evaluation.Held, "__init__", placing)
+    modern = modern_on_digits(training_error_measured=True)
+    done = runner.run(modern, scale="smoke", out=out)
+    monkeypatch.setattr(evaluation.Held, "__init__", place)
+    passes = Journal.open(done["run_dir"]).passes()
+    errors = [(line["test_error"], line["training_error"]) for line in passes]
+    return [errors, done["metrics"], put]
+
+
+def test_tests_of_images_on_the_device_end_alike(tmp_path, monkeypatch):
+    """Each set is put there once; one that finds no room is scored from the host."""
+    *streamed, none = scored(tmp_path / "a", monkeypatch, holds=False)
+    *held, put = scored(tmp_path / "b", monkeypatch, holds=True)
+    assert none == [] and len(put) == 2
+    assert held[0] == streamed[0]
+    close = pytest.approx(streamed[1]["single-view"], rel=1e-6)
+    assert held[1]["single-view"] == close
+
+    calls, here, loop = [], backends.here(), backends.here().scoring_loop
+
+    def full(*made_of):
+        looped = loop(*made_of)
+
+        def call(*images_and_labels):
+            calls.append(1)
+            if len(calls) == 2:
+                raise MemoryError("no room")
+            return looped(*images_and_labels)
+
+        return call
+
+    monkeypatch.setattr(here, "scoring_loop", full)
+    monkeypatch.setattr(here, "out_of_memory", lambda error: isinstance(error, MemoryError))
+    *short_of_room, _ = scored(tmp_path / "c", monkeypatch, holds=True)
+    assert short_of_room[0] == streamed[0] and len(calls) > 2
+    assert short_of_room[1]["single-view"] == close
 
 
 def test_a_device_without_room_for_the_set_has_it_streamed(tmp_path, monkeypatch):

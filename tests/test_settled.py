@@ -24,7 +24,19 @@ experiment = catalog.experiment("plain20-cifar10")
 devices = distribution.choose("single", 128)
 trainee = Trainee(experiment, "float32", 5, devices)
 import keras
+
+def computed():
+    "What JAX makes of mixed types and shapes, and the first number it draws."
+    if keras.config.backend() != "jax":
+        return None
+    import jax
+    from jax import numpy as jnp
+    whole, halves = jnp.arange(3), jnp.full((2, 3), 0.5)
+    drawn = jax.random.uniform(jax.random.key(0)).item()
+    return [str(jnp.arange(3.0).dtype), (whole + halves).tolist(), drawn]
+
 print(json.dumps({
+    "computed": computed(),
     "backend": keras.config.backend(),
     "parameters": trainee.model.count_params(),
     "format": keras.config.image_data_format(),

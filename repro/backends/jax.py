@@ -143,16 +143,33 @@ class Devices(backends.Devices):
         return jax.device_put(array, jax.NamedSharding(mesh, jax.P(*axes)))
 
 
-def scorer(model, loss):
-    @jax.jit
-    def score(trainable, others, images, labels):
-        outputs, _ = model.stateless_call(trainable, others, images, training=False)
-        outputs = outputs.astype("float32")
-        return loss(outputs, labels), loss.predict(outputs)
+def _scored(model, loss, variables, images, labels):
+    outputs, _ = model.stateless_call(*variables, images, training=False)
+    outputs = outputs.astype("float32")
+    return loss(outputs, labels), loss.predict(outputs)
+
+
+def _of_now(compiled, model):
+    """`compiled`, called with the values that the network's variables have by then."""
 
     def run(images, labels):
-        trainable = [variable.value for variable in model.trainable_variables]
-        others = [variable.value for variable in model.non_trainable_variables]
-        return score(trainable, others, images, labels)
+        variables = model.trainable_variables, model.non_trainable_variables
+        values = jax.tree.map(lambda variable: variable.value, variables)
+        return compiled(values, images, labels)
 
     return run
+
+
+def scorer(model, loss):
+    return _of_now(jax.jit(partial(_scored, model, loss)), model)
+
+
+def scoring_loop(model, loss, seen):
+    @jax.jit
+    def loop(variables, images, labels):
+        def one(batch):
+            return _scored(model, loss, variables, seen(batch[0]), batch[1])
+
+        return jax.lax.map(one, (images, labels))
+
+    return _of_now(loop, model)

@@ -167,10 +167,28 @@ class Devices(backends.Devices):
         return self.strategy.experimental_distribute_values_from_function(place)
 
 
+def _scored(model, loss, images, labels):
+    outputs = tf.cast(model(images, training=False), tf.float32)
+    return loss(outputs, labels), loss.predict(outputs)
+
+
 def scorer(model, loss):
     @tf.function(reduce_retracing=True)
     def score(images, labels):
-        outputs = tf.cast(model(images, training=False), tf.float32)
-        return loss(outputs, labels), loss.predict(outputs)
+        return _scored(model, loss, images, labels)
 
     return score
+
+
+def scoring_loop(model, loss, seen):
+    @tf.function
+    def loop(images, labels):
+        def one(batch):
+            losses, predictions = _scored(model, loss, seen(batch[0]), batch[1])
+            return losses, tf.cast(predictions, tf.int32)
+
+        kinds = tf.float32, tf.int32
+        batches = images, labels
+        return tf.map_fn(one, batches, fn_output_signature=kinds, parallel_iterations=1)
+
+    return loop

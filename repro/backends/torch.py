@@ -84,11 +84,24 @@ class Devices(backends.Devices):
 
 
 def scorer(model, loss):
-    @torch.no_grad()
     def score(images, labels):
-        labels = keras.ops.convert_to_tensor(labels)
-        outputs = model(keras.ops.convert_to_tensor(images), training=False).float()
-        to_numpy = keras.ops.convert_to_numpy
-        return to_numpy(loss(outputs, labels)), to_numpy(loss.predict(outputs))
+        batch = map(keras.ops.convert_to_tensor, (images, labels))
+        return [keras.ops.convert_to_numpy(scored) for scored in _scored(model, loss, *batch)]
 
     return score
+
+
+@torch.no_grad()
+def _scored(model, loss, images, labels):
+    outputs = model(images, training=False).float()
+    return loss(outputs, labels), loss.predict(outputs)
+
+
+def scoring_loop(model, loss, seen):
+    """Nothing is compiled; but the host waits for the device once only."""
+
+    def loop(images, labels):
+        scored = [_scored(model, loss, seen(x), y) for x, y in zip(images, labels, strict=True)]
+        return [torch.stack(parts) for parts in zip(*scored, strict=True)]
+
+    return loop

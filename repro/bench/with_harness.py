@@ -130,8 +130,12 @@ def costs_of_a_pass(trained: training.Training) -> dict[str, float]:
     affordable = int(SCORED_WORK / (score.views * trained.trainee.multiply_adds))
     count = max(1, min(MOST_SCORED, affordable) // score.batch) * score.batch
     labels = labels[:count]
-    evaluation.evaluate(score, images, labels[: score.batch])  # compiles
-    scoring = timed(lambda: evaluation.evaluate(score, images, labels))
+    held = None
+    if trained.trainee.devices.holds_data and isinstance(images, np.ndarray):
+        held = evaluation.Held(score, images[:count], labels)
+    compiling = labels if held else labels[: score.batch]
+    evaluation.evaluate(score, images, compiling, held=held)
+    scoring = timed(lambda: evaluation.evaluate(score, images, labels, held=held))
 
     def first_chunk() -> None:
         stream = trained.batches.stream(trained.state.update, schedule.last, schedule.chunk)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from repro.data import preprocessing
 from repro.errors import DataError, UsageError, unknown
@@ -178,18 +179,18 @@ def centre_crop(images: np.ndarray, side: int) -> np.ndarray:
     return crop(images, (height - side) // 2, (width - side) // 2, side)
 
 
-def ten_crop(images: np.ndarray, side: int) -> np.ndarray:
-    """The ten views of images [B, H, W, C] that are scored in tests: [10, B, side, side, C].
+def ten_crop(images: Any, side: int, ops: Any = np) -> Any:
+    """The ten views of images [B, H, W, C] that are scored in tests: [B, 10, side, side, C].
 
     The four corners (top left, top right, bottom left, bottom right) and the centre, then the five
-    mirrored left to right (Krizhevsky et al. 2012, section 4.1). Raises UsageError for images
-    smaller than the crop.
+    mirrored left to right (Krizhevsky et al. 2012, section 4.1). ops: NumPy, or `keras.ops` for
+    tensors. Raises UsageError for images smaller than the crop.
     """
     height, width = images.shape[1:3]
     places = [(y, x) for y in (0, height - side) for x in (0, width - side)]
     crops = [crop(images, y, x, side) for y, x in places]
     crops.append(centre_crop(images, side))
-    return np.stack(crops + [crop[:, :, ::-1] for crop in crops])
+    return ops.stack(crops + [ops.flip(crop, 2) for crop in crops], axis=1)
 
 
 def crop(images: np.ndarray, top: int, left: int, side: int) -> np.ndarray:

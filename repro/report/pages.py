@@ -1,7 +1,7 @@
 """The pages of results/: what each shows, put into the templates beside this file."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,12 +47,13 @@ def front_page(
     rows: Sequence[VerdictRow],
     spreads: tuple[Sequence[Observed], Prior],
     root: Path,
-    speed: bool,
+    speed: Mapping[str, str],
 ) -> str:
     """results/README.md.
 
     rows: the verdicts on all papers. spreads: the groups that the prior is fitted to, and it.
-    speed: whether a benchmark has a page. The figures that it shows are those in `root`.
+    speed: the pages of benchmarks that are there, by the kind of the devices. The figures that the
+    page shows are those in `root`.
     """
     described = {experiment.name for paper in papers for experiment in paper.experiments}
     seen, prior = spreads

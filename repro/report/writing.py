@@ -143,8 +143,11 @@ def _pages(
                 pages[page] = bench_page.page(measured, document)
         except DataError as error:
             warn(f"{root / page} is left as it is: {error}")
-    _, page = bench_page.FILES["CPU"]
-    speed = page in pages or (root / page).exists()
+    speed = {
+        kind: page
+        for kind, (_, page) in bench_page.FILES.items()
+        if page in pages or (root / page).exists()
+    }
     pages["README.md"] = front_page(papers, records, rows, spreads, root, speed)
     pages["results.csv"] = csv_table(records)
     return pages

@@ -1,8 +1,9 @@
 """The papers' test protocols. Every image is scored exactly once, and the count is asserted."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ PROTOCOLS = {
 }
 BATCH = 200  # views at once, at most
 BATCH_WORK = 2e11  # multiply-adds at once, at most: a second or two on two cores
+CALL_WORK = 5e12  # multiply-adds in one call of a loop, at most: a second or two on a GPU
 TOP_5_FROM = 100  # classes; of so many, the error of five guesses is measured too
 
 
@@ -46,12 +48,15 @@ class Scorer:
     """Calls `score` on images [n, height, width, channels], labels [n], n up to `batch`.
 
     It returns losses [n] and predictions [n], or [n, 5] where five guesses are made, the most
-    probable one first.
+    probable one first. `loop` does so for images [k, n, ...], labels [k, n] that lie on the device,
+    k up to `calls`, in one call.
     """
 
     score: Callable[[np.ndarray, np.ndarray], tuple]
     batch: int
     views: int = 1
+    loop: Callable[[Any, Any], tuple] | None = None
+    calls: int = 1
 
     def __call__(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         losses, predictions = self.score(images, labels)
@@ -67,7 +72,9 @@ def scorer(model: Any, loss: Any, protocol: str = "single-view") -> Scorer:
     """
     check_protocol(protocol)
     taken, views = model.input_shape[1:], PROTOCOLS[protocol].views
-    batch = max(1, min(BATCH, int(BATCH_WORK / max(1, multiply_adds(model)))) // views)
+    work = max(1, multiply_adds(model))
+    batch = max(1, min(BATCH, int(BATCH_WORK / work)) // views)
+    calls = max(1, int(CALL_WORK / (work * views * batch)))
     if isinstance(loss, AuxiliaryCrossEntropy):
         model = keras.Model(model.inputs, model.get_layer(loss.own).output, name=model.name)
         loss = SoftmaxCrossEntropy()
@@ -80,20 +87,18 @@ def scorer(model: Any, loss: Any, protocol: str = "single-view") -> Scorer:
                 f"--protocol {protocol} averages the softmax of views, {model.name} has none; "
                 "accepted here: single-view"
             )
-        score_views = backends.here().scorer(averaged(model, views), loss)
+        model = averaged(model, views)
 
-        def score_ten(images, labels):
-            views = photographs.ten_crop(images, taken[0])  # [10, n, ...]
-            return score_views(np.moveaxis(views, 0, 1), labels)
+    def seen(images, ops=np):
+        """The views of the protocol."""
+        if views > 1:
+            return photographs.ten_crop(images, taken[0], ops)
+        whole = tuple(images.shape[1:]) == taken
+        return images if whole else photographs.centre_crop(images, taken[0])
 
-        return Scorer(score_ten, batch, views)
     score = backends.here().scorer(model, loss)
-
-    def score_one(images, labels):
-        whole = images.shape[1:] == taken
-        return score(images if whole else photographs.centre_crop(images, taken[0]), labels)
-
-    return Scorer(score_one, batch)
+    loop = backends.here().scoring_loop(model, loss, partial(seen, ops=keras.ops))
+    return Scorer(lambda images, labels: score(seen(images), labels), batch, views, loop, calls)
 
 
 class FiveGuesses(SoftmaxCrossEntropy):
@@ -130,20 +135,56 @@ class Scores:
     guesses: np.ndarray
 
 
+class Held:
+    """Images [n, ...] and their labels [n] on the device, in parts that one call scores each."""
+
+    def __init__(self, score: Scorer, images: np.ndarray, labels: np.ndarray):
+        batches = -(-len(labels) // score.batch)
+        calls = -(-batches // score.calls)
+        size = -(-batches // calls) * score.batch
+        self._score, self._parts = score, []
+        for first in range(0, len(labels), size):
+            part = slice(first, min(first + size, len(labels)))
+            placed = [self._placed(array[part], size) for array in (images, labels)]
+            self._parts.append((part, *placed))
+
+    def _placed(self, part: np.ndarray, size: int) -> Any:
+        """[n, ...] -> [size / batch, batch, ...], zeros after the last of them."""
+        whole = backends.padded(part, size)
+        return keras.ops.convert_to_tensor(whole.reshape(-1, self._score.batch, *part.shape[1:]))
+
+    def __iter__(self) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Which images, and of each its loss and its predictions."""
+        for part, images, labels in self._parts:
+            count, scored = part.stop - part.start, self._score.loop(images, labels)
+            losses, predictions = map(keras.ops.convert_to_numpy, scored)
+            predictions = predictions.reshape(-1, *predictions.shape[2:])
+            yield part, losses.astype("float64").reshape(-1)[:count], predictions[:count]
+
+
+def streamed(
+    score: Scorer, images: np.ndarray, labels: np.ndarray
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """As `Held` does, from the host."""
+    for first in range(0, len(labels), score.batch):
+        part = slice(first, min(first + score.batch, len(labels)))
+        yield part, *score(images[part], labels[part])
+
+
 def evaluate(
     score: Scorer,
     images: np.ndarray,
     labels: np.ndarray,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    held: Held | None = None,
 ) -> Scores:
-    """What `score` makes of all of `images` [n, ...].
+    """What `score` makes of all of `images` [n, ...]; `held`, the same ones on the device.
 
-    `progress(done, total)` is called after each batch, with numbers of images.
+    `progress(done, total)` is called after each batch, or each part of `held`, with numbers of
+    images.
     """
     losses, predictions = [], []
-    for first in range(0, len(labels), score.batch):
-        part = slice(first, min(first + score.batch, len(labels)))
-        some_losses, some_predictions = score(images[part], labels[part])
+    for part, some_losses, some_predictions in held or streamed(score, images, labels):
         losses.append(some_losses)
         predictions.append(some_predictions)
         progress(part.stop, len(labels))

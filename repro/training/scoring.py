@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from repro import spec
+from repro import backends, spec
+from repro.data.resident import MOST_BYTES
 from repro.training import evaluation, probes
 from repro.training.evaluation import PROTOCOLS
 from repro.training.schedule import Schedule
@@ -18,7 +19,7 @@ class Scoring:
 
     train: the training images and labels, where the recipe has their error measured; as many of
     them. progress(done, total, views, seconds): called after each batch of a test; `views` went
-    through the network in it.
+    through the network in it. holding: images in memory are put on the device, where it has room.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Scoring:
         train: tuple[Any, np.ndarray] | None = None,
         subset: int | None = None,
         progress: Callable[[int, int, int, float], None] = lambda *batch: None,
+        holding: bool = False,
     ):
         self._experiment, self._model, self._progress = experiment, model, progress
         self._sets = {"test": test} | ({"training": train} if train else {})
@@ -37,6 +39,12 @@ class Scoring:
         }
         self.subset = subset and len(self._sets["test"][1])
         self._scorers: dict[str, evaluation.Scorer] = {}
+        self._holding = {
+            name
+            for name, (images, _) in self._sets.items()
+            if holding and isinstance(images, np.ndarray) and images.nbytes <= MOST_BYTES
+        }
+        self._held: dict[str, tuple[str, evaluation.Held]] = {}
         self.scorer(experiment.protocols[0])  # what does not fit is said before the training
 
     def scorer(self, protocol: str) -> evaluation.Scorer:
@@ -55,7 +63,26 @@ class Scoring:
             self._progress(done, total, (done - seen) * scorer.views, time.monotonic() - began)
             seen, began = done, time.monotonic()
 
-        return evaluation.evaluate(scorer, *self._sets[name], progress)
+        try:
+            held = self._on_device(name, protocol)
+            return evaluation.evaluate(scorer, *self._sets[name], progress, held)
+        except Exception as error:
+            if not (name in self._holding and backends.here().out_of_memory(error)):
+                raise
+        self._holding.remove(name)
+        self._held.pop(name, None)
+        return self.score(name, protocol)
+
+    def _on_device(self, name: str, protocol: str) -> evaluation.Held | None:
+        """The images there, as the protocol's scorer takes them; None where they are streamed."""
+        if name not in self._holding:
+            return None
+        there, held = self._held.get(name, (None, None))
+        if there != protocol:
+            self._held.pop(name, None)
+            held = evaluation.Held(self.scorer(protocol), *self._sets[name])
+            self._held[name] = protocol, held
+        return held
 
     def after_pass(self, tested: bool) -> dict[str, float]:
         """What a line of metrics.jsonl says of the tests."""

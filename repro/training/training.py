@@ -88,6 +88,7 @@ class Training:
             train if recipe.training_error_measured else None,
             subset=cut.test_subset if cut else None,
             progress=self.teller.testing,
+            holding=self.trainee.devices.holds_data,
         )
         self.facts = facts.of_run(
             request, experiment, self.trainee, self.inputs, resident, cut, threads

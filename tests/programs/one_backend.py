@@ -150,7 +150,7 @@ def compiled(function):
 
 
 def on_the_device(found: dict) -> None:
-    """What updates see of a set on the device, compiled; and what comes of nine of them.
+    """What updates see of a set on the device, compiled; what comes of nine of them; a test.
 
     Beside it the same from images that the host has made.
     """
@@ -166,6 +166,7 @@ def on_the_device(found: dict) -> None:
     found["seen-differing"] = np.array(differing)
     images, places, held = seen("mean of each pixel", "crops and flips")
     labels = np.random.default_rng(2).integers(0, 10, places.shape[:2]).astype("int32")
+    tested = images.reshape(-1, *images.shape[2:]), labels.reshape(-1)
     for name, chunk, resident in (("host", images, None), ("device", places, held)):
         with devices.scope(), initial_weights.drawn(5):
             pixels = keras.Input(images.shape[2:])
@@ -177,6 +178,10 @@ def on_the_device(found: dict) -> None:
         loss = losses.SoftmaxCrossEntropy()
         loop = devices.loop(model, optimizer, loss, labels.shape[1], 3, resident)
         found[f"{name}-losses"] = np.array([loop(chunk, labels) for _ in range(3)])
+        score = dataclasses.replace(evaluation.scorer(model, loss), batch=7)
+        there = evaluation.Held(score, *tested) if resident else None
+        scores = evaluation.evaluate(score, *tested, held=there)
+        found[f"{name}-scores"] = np.array([scores.metrics["loss"], *scores.wrong])
         for i, variable in enumerate([*model.weights, *optimizer.variables]):
             found[f"{name}-updated-{i:02d}"] = backends.as_numpy(variable)
 
