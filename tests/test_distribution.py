@@ -8,6 +8,7 @@ from repro import backends, spec
 from repro.backends import distribution
 from repro.errors import UsageError
 from repro.networks import initial_weights, losses, optimizers
+from repro.training import evaluation
 
 
 @pytest.mark.parametrize("name", ["many", "mirored", "", "Single"])
@@ -110,7 +111,7 @@ def test_every_example_of_a_chunk_is_used_once_and_no_filling(two_devices, strat
 
 
 def test_two_devices_hold_the_training_set_each(two_devices):
-    """What they train on is the same as where the host makes the images."""
+    """What they train and test on is the same as where the host makes the images."""
     import keras
 
     devices = distribution.choose("mirrored", BATCH)
@@ -129,9 +130,13 @@ def test_two_devices_hold_the_training_set_each(two_devices):
         sgd.learning_rate.assign(0.05)
         loop = devices.loop(model, sgd, losses.SoftmaxCrossEntropy(), BATCH, 3, resident)
         sums = [loop(chunk, labels) for _ in range(3)]
+        score = evaluation.scorer(model, losses.SoftmaxCrossEntropy())
+        tested = images[0], labels[0]
+        there = evaluation.Held(score, *tested) if resident else None
+        sums.append(evaluation.evaluate(score, *tested, held=there).metrics)
         found.append((sums, [variable.numpy() for variable in model.trainable_variables]))
     (sums, weights), (sums_too, weights_too) = found
-    assert sums == sums_too and sums[-1][0] < sums[0][0]
+    assert sums == sums_too and sums[-2][0] < sums[0][0]
     for one, other in zip(weights, weights_too, strict=True):
         np.testing.assert_array_equal(one, other)
 
