@@ -94,20 +94,17 @@ COUNTS = {
     "densenet-bc100-k12": (769_162, 287_929_692),
     "densenet-bc250-k24": (15_324_406, 5_418_785_724),
     "densenet-bc190-k40": (25_624_430, 9_301_945_740),
+    "densenet40-k12-100-classes": (1_060_132, 264_853_248),
+    "densenet100-k12-100-classes": (7_084_852, 1_769_621_568),
+    "densenet100-k24-100-classes": (27_457_972, 6_889_556_544),
+    "densenet-bc100-k12-100-classes": (800_032, 287_960_472),
+    "densenet-bc250-k24-100-classes": (15_480_556, 5_418_941_784),
+    "densenet-bc190-k40-100-classes": (25_821_620, 9_302_142_840),
     "densenet121": (7_978_856, 2_834_161_664),
     "densenet169": (14_149_480, 3_359_843_328),
     "densenet201": (20_013_928, 4_291_365_888),
     "densenet264": (33_337_704, 5_751_653_376),
     "densenet161": (28_681_000, 7_727_907_072),
-}
-# With 100 classes.
-CIFAR_100 = {
-    "densenet40-k12": (1_060_132, 264_853_248),
-    "densenet100-k12": (7_084_852, 1_769_621_568),
-    "densenet100-k24": (27_457_972, 6_889_556_544),
-    "densenet-bc100-k12": (800_032, 287_960_472),
-    "densenet-bc250-k24": (15_480_556, 5_418_941_784),
-    "densenet-bc190-k40": (25_821_620, 9_302_142_840),
 }
 OF_IMAGENET = (
     *("alexnet-single", "alexnet-one", "alexnet-without", "alexnet-non", "vgg", "googlenet"),
@@ -119,6 +116,7 @@ OUTPUTS = {
     **{name: (None, 1000) for name in COUNTS if name.startswith(OF_IMAGENET)},
     "alexnet": (None, 1000),
     "vgg-a-128": (None, 10),
+    **{name: (None, 100) for name in COUNTS if name.endswith("-100-classes")},
     "nin-cifar100": (None, 100),
     "googlenet-auxiliary": (None, 3, 1000),
     "googlenet-auxiliary-10": (None, 3, 10),
@@ -154,12 +152,6 @@ def test_dropout_adds_nothing_to_a_densenet(name):
     network, twin = NETWORKS[name], NETWORKS[DROPPING[name]]
     assert network.build is twin.build
     assert {**network.options, "dropout": 0.0} == twin.options
-
-
-@pytest.mark.parametrize("name", CIFAR_100)
-def test_parameters_and_multiply_adds_with_100_classes(name):
-    assert both(counted(name, classes=100)) == CIFAR_100[name]
-    assert counted(name, classes=100)["layers"][-1]["output_shape"] == [100]
 
 
 @pytest.mark.parametrize("name", BY_DEPTH)

@@ -51,6 +51,20 @@ class Dataset:
         return self.names[number] if number < len(self.names) else str(number)
 
 
+# As TensorFlow Datasets numbers them, by the alphabet.
+CLASSES_OF_CIFAR_100 = (
+    "apple, aquarium fish, baby, bear, beaver, bed, bee, beetle, bicycle, bottle, bowl, boy, "
+    "bridge, bus, butterfly, camel, can, castle, caterpillar, cattle, chair, chimpanzee, clock, "
+    "cloud, cockroach, couch, crab, crocodile, cup, dinosaur, dolphin, elephant, flatfish, forest, "
+    "fox, girl, hamster, house, kangaroo, keyboard, lamp, lawn mower, leopard, lion, lizard, "
+    "lobster, man, maple tree, motorcycle, mountain, mouse, mushroom, oak tree, orange, orchid, "
+    "otter, palm tree, pear, pickup truck, pine tree, plain, plate, poppy, porcupine, possum, "
+    "rabbit, raccoon, ray, road, rocket, rose, sea, seal, shark, shrew, skunk, skyscraper, snail, "
+    "snake, spider, squirrel, streetcar, sunflower, sweet pepper, table, tank, telephone, "
+    "television, tiger, tractor, train, trout, tulip, turtle, wardrobe, whale, willow tree, wolf, "
+    "woman, worm"
+)
+
 DATASETS = {
     dataset.name: dataset
     for dataset in (
@@ -96,6 +110,20 @@ DATASETS = {
                 *("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship"),
                 "truck",
             ),
+        ),
+        Dataset(
+            name="cifar100",
+            version="3.0.2",
+            title="CIFAR-100 colour photographs",
+            source="tfds",
+            classes=100,
+            shape=(32, 32, 3),
+            examples={"train": 50_000, "test": 10_000},
+            content={
+                "train": "cf6dacb0bb34fd9e10971285ad0956e2f4b422538afcfc794dd54b33bb569c08",
+                "test": "d4c66ddcf31248be4a79decce44fbde41ecc0e674287c0497f659f3387c6dcc9",
+            },
+            names=tuple(CLASSES_OF_CIFAR_100.split(", ")),
         ),
         Dataset(
             name="imagenette",
