@@ -398,10 +398,10 @@ STAND_IN_DIFFERS = (
     "more.",
 )
 BATCH_64_DIFFERS = (
-    "In batches of 64 the network is trained as by the authors' Torch program, from which they have "
-    "the number: 200 passes, the rate divided after 80 and 121, no warm-up, Nesterov's momentum, "
-    "all weights and biases decayed, each channel's mean subtracted and its deviation divided by. "
-    "The paper describes its Caffe program, for batches of 128.",
+    "In batches of 64 the network is trained as by the authors' Torch program, which gave the "
+    "number: 200 passes, the rate divided after 80 and 121, no warm-up, Nesterov's momentum, all "
+    "weights and biases decayed, each channel's mean subtracted and its deviation divided by. The "
+    "paper describes its training in batches of 128, by another program.",
 )
 BATCH_64_CHOSEN = (
     STATISTICS_OF_A_BATCH + " The authors' Torch program takes those of 32 images on each of two "

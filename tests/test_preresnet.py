@@ -226,9 +226,7 @@ def test_cifar_is_trained_as_by_resnet_but_for_400_iterations_at_a_lower_rate():
         if experiment.name == "preresnet1001-cifar10-batch-64":
             continue
         recipe = experiment.recipe
-        assert recipe.data == spec.Data(
-            experiment.name.split("-")[-1] if "warm-up" not in experiment.name else "cifar10"
-        )
+        assert recipe.data == spec.Data("cifar100" if "cifar100" in experiment.name else "cifar10")
         assert recipe.optimizer.warm_up == spec.WarmUp(rate=0.01, iterations=400)
         cold = dataclasses.replace(recipe.optimizer, warm_up=None)
         same = dataclasses.replace(recipe, data=theirs.data, optimizer=cold, short_ramp=200)
