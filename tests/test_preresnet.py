@@ -108,8 +108,8 @@ def test_the_original_unit_is_that_of_the_paper_on_resnet():
         models.append(build(2, option))
     ours, theirs = models
     assert [m.name for m in ours.layers[1:]] == [m.name for m in theirs.layers[1:]]
-    for mine, other in zip(ours.weights, theirs.weights, strict=True):
-        np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (mine, other)))
+    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
     np.testing.assert_array_equal(*(outputs_of(model, IMAGE[None]) for model in models))
 
 
