@@ -167,6 +167,7 @@ def test_gates_begin_at_their_bias():
 
 
 def test_half_of_what_passes_on_a_shortcut_is_dropped_while_training():
+    keras.utils.set_random_seed(1)
     images = keras.Input((4, 4, 16))
     unit = preresnet.multiplied_unit(images, "conv2_2", 16, 1, "A", "dropout", 0.5)
     model = keras.Model(images, unit)
