@@ -130,15 +130,24 @@ class Steps:
 
 @dataclass(frozen=True)
 class WarmUp(Limited):
-    """Training starts with `rate` until the error on the training examples falls below `error`.
+    """Training starts with `rate` for so many `iterations`; or until the error is below `error`.
 
-    The error, in per cent, is taken over `window` updates together, again and again. It is not
-    compressed at short scale.
+    The error is that on the training examples, in per cent, over `window` updates together, again
+    and again. One of `iterations` and `error` is 0. It is not compressed at short scale.
     """
 
     rate: float = number(0, 1e3, above=True)
-    error: float = number(0, 100)
+    error: float = number(0, 100, default=0.0)
     window: int = number(1, 1_000_000, default=100)
+    iterations: int = number(0, 1_000_000, default=0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if bool(self.error) == bool(self.iterations):
+            raise UsageError(
+                f"warm_up.error={self.error} and warm_up.iterations={self.iterations}: accepted is "
+                "one of the two, the other 0"
+            )
 
 
 @dataclass(frozen=True)

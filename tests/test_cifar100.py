@@ -17,7 +17,12 @@ from repro.errors import UsageError
 from repro.training import runner
 
 CIFAR_100 = sets.DATASETS["cifar100"]
-ON_IT = [e for e in catalog.experiments() if e.recipe.data.dataset == "cifar100"]
+ON_IT = [
+    experiment
+    for paper in (catalog.paper("nin"), catalog.paper("densenet"))
+    for experiment in paper.experiments
+    if experiment.recipe.data.dataset == "cifar100"
+]
 
 
 # ---------------------------------------------------------------------------- a small made-up one

@@ -1,8 +1,8 @@
 """Every network of every paper, counted: one table of parameters and multiply-adds.
 
 Expected values are those that the papers print, or counted by hand from the kernels in their
-tables: convolutions and full layers with biases, but for ResNet and DenseNet, whose convolutions
-have none and where each map has a gamma and a beta.
+tables: convolutions and full layers with biases, but for the ResNets and DenseNet, whose
+convolutions have none and where each map has a gamma and a beta.
 """
 
 import pytest
@@ -11,11 +11,17 @@ keras = pytest.importorskip("keras")
 
 from graphs import counted, model_of, unweighted
 
-from papers import resnet
+from papers import preresnet
 from repro import catalog
 from repro.networks import anatomy
 
 NETWORKS = {network.name: network for network in catalog.networks()}
+
+# Of pre-activation ResNet, the orders between the original one and full pre-activation; and the
+# weights and multiply-adds of 1x1 convolutions beside all 54 units of ResNet-110.
+ORDERS = ("bn-after-addition", "relu-before-addition", "relu-only-preactivation")
+OF_1X1 = 18 * 16 * 16 + (16 + 17 * 32) * 32 + (32 + 17 * 64) * 64
+WORK_OF_1X1 = 1024 * 18 * 16 * 16 + 256 * (16 + 17 * 32) * 32 + 64 * (32 + 17 * 64) * 64
 
 # Parameters, multiply-adds.
 COUNTS = {
@@ -87,6 +93,52 @@ COUNTS = {
     "resnet50": (25_557_032, 3_857_973_248),
     "resnet101": (44_549_160, 7_570_194_432),
     "resnet152": (60_192_808, 11_282_415_616),
+    # He et al. 2016, Figures 2 and 4. The order within a unit changes no count, but that the
+    # projections to 64, 128 and 256 maps are normalised or not.
+    "preresnet56": (853_018, 125_485_696),
+    "preresnet110": (1_727_962, 252_887_680),
+    "preresnet164": (1_703_258, 244_500_992),
+    "preresnet1001": (10_327_706, 1_487_849_984),
+    "resnet164": (1_704_154, 244_500_992),
+    "resnet1001": (10_328_602, 1_487_849_984),
+    "preresnet164-100-classes": (1_726_388, 244_524_032),
+    "preresnet1001-100-classes": (10_350_836, 1_487_873_024),
+    "resnet164-100-classes": (1_704_154 + 257 * 90, 244_524_032),
+    "resnet1001-100-classes": (10_328_602 + 257 * 90, 1_487_873_024),
+    **{f"resnet56-{order}": (853_018, 125_485_696) for order in ORDERS},
+    **{f"resnet110-{order}": (1_727_962, 252_887_680) for order in ORDERS},
+    "resnet164-bn-after-addition": (1_704_154 - 2 * (64 + 128 + 256), 244_500_992),
+    "resnet164-relu-before-addition": (1_704_154, 244_500_992),
+    "resnet164-relu-only-preactivation": (1_704_154, 244_500_992),
+    "resnet110-one-layer": (1_727_962, 252_887_680),
+    "preresnet110-one-layer": (1_727_962, 252_887_680),
+    "resnet110-scaled-half-one": (1_727_962, 252_887_680),
+    "resnet110-scaled-half-half": (1_727_962, 252_887_680),
+    "resnet110-dropout": (1_727_962, 252_887_680),
+    "resnet110-c": (1_727_962 + OF_1X1 + 18 * 2 * (16 + 32 + 64), 252_887_680 + WORK_OF_1X1),
+    **{
+        f"resnet110-{gating}": (
+            1_727_962 + OF_1X1 + 18 * (16 + 32 + 64),
+            252_887_680 + WORK_OF_1X1,
+        )
+        for gating in (
+            *("exclusive-gating-0", "exclusive-gating-6", "exclusive-gating-7"),
+            *("shortcut-only-gating-0", "shortcut-only-gating-6"),
+        )
+    },
+    # The original unit has its projections of 256 to 2,048 maps normalised. Sixteen more blocks of
+    # 28x28 pixels make ResNet-200 of ResNet-152: 1x1 of 512 and of 128 maps, 3x3 of 128 between.
+    "preresnet152": (60_192_808 - 2 * (256 + 512 + 1024 + 2048), 11_282_415_616),
+    "resnet200": (
+        60_192_808 + 16 * (2 * 512 * 128 + 9 * 128 * 128 + 2 * (128 + 128 + 512)),
+        11_282_415_616 + 16 * 28 * 28 * (2 * 512 * 128 + 9 * 128 * 128),
+    ),
+    "preresnet200": (
+        60_192_808
+        + 16 * (2 * 512 * 128 + 9 * 128 * 128 + 2 * (128 + 128 + 512))
+        - 2 * (256 + 512 + 1024 + 2048),
+        11_282_415_616 + 16 * 28 * 28 * (2 * 512 * 128 + 9 * 128 * 128),
+    ),
     # Huang et al. 2016, Tables 1 and 2. Dropout adds nothing to count.
     "densenet40-k12": (1_019_722, 264_812_928),
     "densenet100-k12": (6_979_642, 1_769_516_448),
@@ -109,6 +161,7 @@ COUNTS = {
 OF_IMAGENET = (
     *("alexnet-single", "alexnet-one", "alexnet-without", "alexnet-non", "vgg", "googlenet"),
     *("plain18", "plain34", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("resnet200", "preresnet152", "preresnet200"),
     *("densenet121", "densenet169", "densenet201", "densenet264", "densenet161"),
 )
 # Logits of 1,000 classes, of 100, of a classifier and two auxiliary ones; ten if not here.
@@ -124,6 +177,13 @@ OUTPUTS = {
 # Never built here: 1,202 layers take half a minute, and each step of depth adds the same.
 BY_DEPTH = ("resnet32", "resnet44", "resnet56", "resnet1202")
 BY_DEPTH += ("plain32", "plain44", "plain56", "plain110", "resnet56-b")
+# Of the networks of 2016 each kind is built once.
+BUILT_OF_2016 = ("preresnet56", "preresnet164", "resnet164", "preresnet164-100-classes")
+BY_DEPTH += tuple(
+    name
+    for name, network in NETWORKS.items()
+    if network in preresnet.OF_CIFAR and name not in BUILT_OF_2016
+)
 # The same layers as the network without the ending, and dropout between them.
 DROPPING = {f"{name}-dropout": name for name in COUNTS if name.startswith("densenet")}
 BUILT = [name for name in COUNTS if name not in BY_DEPTH]
@@ -156,11 +216,11 @@ def test_dropout_adds_nothing_to_a_densenet(name):
 
 @pytest.mark.parametrize("name", BY_DEPTH)
 def test_each_step_of_depth_of_a_resnet_adds_as_much(name):
-    """Six layers more for each n; resnet110 is built above, which shows that this holds."""
-    n, shortcut = (NETWORKS[name].options[key] for key in ("n", "shortcut"))
-    one, two = (
-        both(anatomy.anatomy(unweighted(resnet.cifar, n=m, shortcut=shortcut))) for m in (1, 2)
-    )
+    """Six or nine layers more for each n; resnet110 and preresnet164 are built above, which shows
+    that this holds."""
+    build, options = NETWORKS[name].build, NETWORKS[name].options
+    n = options["n"]
+    one, two = (both(anatomy.anatomy(unweighted(build, **{**options, "n": m}))) for m in (1, 2))
     assert tuple(a + (n - 1) * (b - a) for a, b in zip(one, two, strict=True)) == COUNTS[name]
 
 
@@ -189,6 +249,8 @@ PRINTED = {
     "resnet50": {MULTIPLY_ADDS: (3.8e9, 0.06e9)},  # 3.858 are counted
     "resnet101": {MULTIPLY_ADDS: (7.6e9, 0.05e9)},
     "resnet152": {MULTIPLY_ADDS: (11.3e9, 0.05e9)},
+    "preresnet164": {PARAMETERS: (1.7e6, 0.05e6)},
+    "preresnet1001": {PARAMETERS: (10.2e6, 0.13e6)},  # 10.33 are counted, 10.18 of convolutions
     "densenet40-k12": {PARAMETERS: (1.0e6, 0.05e6)},
     "densenet100-k12": {PARAMETERS: (7.0e6, 0.05e6)},
     "densenet100-k24": {PARAMETERS: (27.2e6, 0.05e6)},

@@ -18,13 +18,17 @@ from repro import backends, catalog
 # The smallest of each kind.
 SOME = (
     *("lenet5-modern", "alexnet-local-lrn", "alexnet-four-layers-tanh"),
-    *("nin-mnist", "nin-conventional-fc-dropout", "resnet20", "densenet-bc100-k12"),
+    *("nin-mnist", "nin-conventional-fc-dropout", "resnet20", "preresnet56"),
+    "densenet-bc100-k12",
 )
 EVERY = os.environ.get("REPRO_EVERY_NETWORK") == "1"
 # Trained by another method, on other losses (tests/test_optimizers.py, tests/test_lenet5.py).
 OF_1998 = ("lenet5", "lenet1", "linear", "fully-connected-300", "fully-connected-300-100")
-# Ten thousand operations: hours to compile, and nothing in it that ResNet-110 does not have.
-TOO_DEEP = ("resnet1202",)
+# Thousands of operations: hours to compile, and nothing in them that shallower ones do not have.
+TOO_DEEP = (
+    *("resnet1202", "resnet1001", "preresnet1001"),
+    *("resnet1001-100-classes", "preresnet1001-100-classes"),
+)
 
 
 def networks() -> list[str]:

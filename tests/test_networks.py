@@ -8,7 +8,7 @@ keras = pytest.importorskip("keras")
 from by_hand import assert_gaussian
 from graphs import unweighted
 
-from papers import alexnet, densenet, googlenet, lenet5, nin, resnet, vgg
+from papers import alexnet, densenet, googlenet, lenet5, nin, preresnet, resnet, vgg
 from repro import catalog, settings
 from repro.errors import UsageError
 from repro.networks import layers
@@ -32,6 +32,7 @@ MIXED = {
     "vgg": (vgg.vgg, {"configuration": "A"}, "fc7"),
     "googlenet": (googlenet.googlenet, {"auxiliary": True}, "inception_3a_3x3"),
     "resnet": (resnet.cifar, {"n": 1, "shortcut": "A"}, "conv3_1a"),
+    "preresnet": (preresnet.cifar, {"n": 1, "activation": "full-preactivation"}, "conv3_1a"),
     "densenet": (densenet.cifar, {"depth": 10, "growth_rate": 4}, "block1_layer1"),
 }
 
@@ -196,6 +197,16 @@ def test_the_papers_convolutions_have_such_borders(name, convolution, options):
             resnet.cifar,
             {"n": 1, "shortcut": "a"},
             "unknown shortcut 'a'; accepted: A, B, C, none",
+        ),
+        (
+            preresnet.cifar,
+            {"n": 1, "activation": "preactivation"},
+            "unknown activation 'preactivation' .did you mean",
+        ),
+        (
+            preresnet.with_multiplied_shortcuts,
+            {"n": 1, "shortcut": "gating", "number": 0.0},
+            "unknown shortcut 'gating'",
         ),
         (
             densenet.cifar,

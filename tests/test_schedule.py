@@ -94,6 +94,22 @@ def test_the_warm_up_ends_once_the_training_error_is_low_enough():
     assert seen == [0.01, 0.01, 0.1, 0.1]
 
 
+@pytest.mark.parametrize("scale", ["paper", "short"])
+def test_the_warm_up_ends_after_so_many_iterations(scale):
+    """He et al. 2016: 0.01 at the beginning, for 400 iterations, then 0.1; whatever the error."""
+    warm_up = spec.WarmUp(rate=0.01, iterations=400)
+    recipe = counting(64_000, rate=0.1, falls=None, warm_up=warm_up)
+    plan, state = Schedule(recipe, 50_000, SHAPE, scale), State()
+    assert cuts(plan, state, 0) == [391]
+    seen = []
+    for state.update in (0, 391, 399, 400, 401):
+        state.warming_wrong = 128 * state.update
+        seen.append(plan.rate(state))
+    assert seen == [0.01, 0.01, 0.01, 0.1, 0.1] and state.warm
+    assert plan.cut(1, State(update=391)) == 400
+    assert plan.cut(1, State(update=400, warm=True)) == 781
+
+
 def test_at_short_scale_alone_the_rate_rises_in_twenty_equal_steps():
     recipe = dataclasses.replace(counting(64_000, rate=0.1, falls=None), short_ramp=200)
     plan, state = Schedule(recipe, 50_000, SHAPE, "short"), State()

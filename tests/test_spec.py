@@ -7,7 +7,18 @@ import pytest
 
 from repro import catalog, settings
 from repro.errors import UsageError
-from repro.spec import SGD, Data, Decreased, Divided, Experiment, Network, Recipe, Reported, Steps
+from repro.spec import (
+    SGD,
+    Data,
+    Decreased,
+    Divided,
+    Experiment,
+    Network,
+    Recipe,
+    Reported,
+    Steps,
+    WarmUp,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -305,6 +316,23 @@ def test_a_recipe_counts_passes_or_iterations_not_both():
             dataclasses.replace(recipe, passes=passes, iterations=iterations)
     with pytest.raises(UsageError, match=r"recipe\.passes"):
         settings.override(catalog.experiment("resnet20-cifar10"), ["recipe.passes=3"])
+
+
+def test_a_warm_up_goes_by_iterations_or_by_the_error_not_by_both():
+    for limits in ({"error": 80.0, "iterations": 400}, {}):
+        with pytest.raises(UsageError, match=r"warm_up\.iterations=.*accepted is one of the two"):
+            WarmUp(rate=0.01, **limits)
+    key = "recipe.optimizer.warm_up.iterations"
+    changed = settings.override(catalog.experiment("preresnet110-cifar10"), [f"{key}=100"])
+    assert changed.recipe.optimizer.warm_up == WarmUp(rate=0.01, iterations=100)
+    assert key not in settings.settable(catalog.experiment("resnet110-cifar10"))
+
+
+def test_a_run_warmed_up_by_the_error_keeps_its_digest():
+    experiment = catalog.experiment("resnet110-cifar10")
+    run = run_of(experiment)
+    del run["resolved"]["recipe"]["optimizer"]["warm_up"]["iterations"]  # newer than the run
+    assert settings.digest_of_run(run, experiment) == settings.digest(experiment)
 
 
 def test_what_lies_outside_of_an_image_may_be_below_zero():

@@ -66,7 +66,8 @@ class Schedule:
         """
         cuts = [self.ends[number], *(first for first, _ in self.rates), *self.ramp]
         if self.warm_up and not state.warm:
-            cuts.append((state.update // self.warm_up.window + 1) * self.warm_up.window)
+            window = self.warm_up.iterations or self.warm_up.window
+            cuts.append((state.update // window + 1) * window)
         return min(cut for cut in cuts if cut > state.update)
 
     def rate(self, state: State) -> float | None:
@@ -85,7 +86,9 @@ class Schedule:
     def _warming(self, state: State) -> bool:
         if self.warm_up is None or state.warm:
             return False
-        if state.update and state.update % self.warm_up.window == 0:
+        if self.warm_up.iterations:
+            state.warm = state.update >= self.warm_up.iterations
+        elif state.update and state.update % self.warm_up.window == 0:
             examples = self.warm_up.window * self.batch
             state.warm = 100.0 * state.warming_wrong / examples < self.warm_up.error
             state.warming_wrong = 0
