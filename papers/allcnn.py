@@ -166,7 +166,6 @@ ALLCNN_DIFFERS = (
     "All networks have one rate, 0.05; the paper chose one of 0.25, 0.1, 0.05 and 0.01 for each.",
 )
 ALLCNN_CHOSEN = (
-    "Of the paper's four rates it is 0.05",
     "A batch has 128 images, as NiN's have, whose images these are; the paper does not say how "
     "many it has.",
     "Weights are drawn as ResNet's are, from a Gaussian of variance 2 / fan-in, so that signals "
