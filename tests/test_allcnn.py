@@ -6,7 +6,6 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from by_hand import (
-    assert_gaussian,
     convolved,
     outputs_of,
     pooled_by_loops,
@@ -188,7 +187,7 @@ def test_short_runs_make_two_thousand_updates():
     assert ends[-1] == pytest.approx(2_000, rel=0.05)
 
 
-def test_initial_weights_are_gaussian_of_variance_2_over_fan_in():
+def test_initial_weights_are_uniform_with_variance_2_over_fan_in_and_fan_out():
     keras.utils.set_random_seed(2)
     network = allcnn.allcnn("b", "strided")
     convolutions = [m for m in network.layers if m.weights]
@@ -196,7 +195,10 @@ def test_initial_weights_are_gaussian_of_variance_2_over_fan_in():
     for layer in convolutions:
         kernel, bias = layer.get_weights()
         assert not np.any(bias)
-        assert_gaussian(kernel, np.sqrt(2 / np.prod(kernel.shape[:3])))
+        pixels, (taken, given) = kernel.shape[0] ** 2, kernel.shape[2:]
+        limit = np.sqrt(6 / (pixels * (taken + given)))
+        assert 0.99 * limit < np.abs(kernel).max() <= limit
+        assert np.abs(kernel).mean() == pytest.approx(limit / 2, rel=0.05)
 
 
 # ---------------------------------------------------------------- the claims
