@@ -9,7 +9,7 @@ each class, whose mean goes into the softmax.
 
 Held against the paper here (test error in per cent, CIFAR-10 as the images are): models A, B, C
 12.47, 10.20, 9.74; strided 13.46, 10.98, 10.19; ConvPool 10.21, 9.33, 9.31; All-CNN 10.30, 9.10,
-9.08. All-CNN-C on mirrored and moved images: CIFAR-10 7.25, CIFAR-100 33.71. Its result with much
+9.08; All-CNN-C on mirrored and moved images 7.25, and on CIFAR-100 33.71. Its result with much
 stronger augmentation, and the network for ImageNet, are not here.
 """
 
@@ -76,10 +76,10 @@ def halved(x, block: int, convolutions: tuple[tuple[int, int], ...], form: str):
 def allcnn(model: str, form: str, classes: int = 10):
     """32x32x3 in, halved twice, one logit for each class out.
 
-    model: "a", "b" or "c". form: "model", with pooling; or "strided", "convpool" or
-    "all", what is made of it. Dropout takes 20 % of the image, and half of what each pooling, or
-    what stands in its place, gives. The last convolution is rectified as well: no logit is
-    negative. Raises UsageError for an unknown model or form.
+    model: "a", "b" or "c". form: "model", with pooling; or what is made of it, "strided",
+    "convpool" or "all". Dropout takes 20 % of the image, and half of what each pooling, or what
+    stands in its place, gives. The last convolution is rectified as well: no logit is negative.
+    Raises UsageError for an unknown model or form.
     """
     if model not in MODELS:
         raise unknown("model", model, tuple(MODELS))
@@ -112,6 +112,7 @@ def name_of(model: str, form: str) -> str:
     return f"allcnn-{model}" if form == "all" else f"allcnn-{form}-{model}"
 
 
+# All-CNN-C comes first: it is what the paper is known for.
 OF_TABLE_3 = {
     (model, form): Network(
         name_of(model, form),
