@@ -6,7 +6,11 @@ refers to, says otherwise, and in `chosen` what it leaves open; of the latter, t
 are the harness' own.
 """
 
+from repro.data.preprocessing import GlobalContrastNormalization, ZCAWhitening
 from repro.spec import Band, Reported
+
+# What NiN does to the images of CIFAR, and who followed it.
+WHITENED = (GlobalContrastNormalization(), ZCAWhitening())
 
 
 def top1_and_top5(
@@ -36,14 +40,27 @@ def shuffled(otherwise: str) -> str:
     )
 
 
+def whitened(otherwise: str) -> str:
+    """By which constants WHITENED goes, and what the paper says of them."""
+    return (
+        "Contrast normalisation and whitening have the constants of Pylearn2 (a contrast of 55, "
+        f"and 0.1 added to the eigenvalues); {otherwise}."
+    )
+
+
+def momentum(decay: str) -> str:
+    """The formula of the update; `decay`: the weight decay."""
+    return (
+        "The rate multiplies the gradient within the momentum, and weight decay is part of the "
+        f"gradient: v <- 0.9 v - rate * (gradient + {decay} w). The paper gives no formula; one in "
+        "which the rate multiplies the whole step trains otherwise once the rate has changed."
+    )
+
+
 SHUFFLED = shuffled("the paper does not say how it makes up its batches")
 RESCALED = "Photographs are rescaled bilinearly; the paper does not say how it rescales them."
 ALL_DECAYED = "Weight decay applies to all weights and biases; the paper does not say to which."
-MOMENTUM = (
-    "The rate multiplies the gradient within the momentum, and weight decay is part of the "
-    "gradient: v <- 0.9 v - rate * (gradient + 0.0001 w). The paper gives no formula; one in which "
-    "the rate multiplies the whole step trains otherwise once the rate has changed."
-)
+MOMENTUM = momentum("0.0001")
 MOVING_AVERAGES = (
     "In tests, batch normalisation goes by moving averages of momentum 0.9, with an epsilon of "
     "1e-5; the paper does not say by what."
@@ -58,6 +75,7 @@ HE_BY_FAN_IN = (
     "Weights, those of the last layer too, are drawn by the fan-in form of the initialisation that "
     "the paper refers to; the paper does not say by which form."
 )
+SCORED_ONCE = "Each test image is scored once, as it is; the paper does not say how it tests."
 SCALED_DROPOUT = (
     "Dropout divides what it keeps by the share that it keeps, in training; the paper does not say "
     "whether it scales in training or in tests."

@@ -18,9 +18,9 @@ layer files that the authors published (a fork of cuda-convnet); the paper has n
 
 from dataclasses import replace
 
-from papers.common import short_band, shuffled
+from papers.common import SCORED_ONCE, WHITENED, short_band, shuffled, whitened
 from repro.data.augmentation import CropAndFlip
-from repro.data.preprocessing import GlobalContrastNormalization, PerPixelMean, ZCAWhitening
+from repro.data.preprocessing import PerPixelMean
 from repro.errors import UsageError, unknown
 from repro.lazy import keras, krizhevsky2012
 from repro.networks.losses import SoftmaxCrossEntropy
@@ -246,7 +246,7 @@ CONVENTIONAL = {
 # rate, 30 at a hundredth.
 CIFAR_10_RECIPE = Recipe(
     data=Data("cifar10"),
-    preprocessing=(GlobalContrastNormalization(), ZCAWhitening()),
+    preprocessing=WHITENED,
     loss=SoftmaxCrossEntropy(),
     optimizer=SGD(
         rate=0.1,
@@ -303,7 +303,7 @@ NIN_CHOSEN = (
     "of the weights alone.",
     "A batch has 128 images, the default of the authors' program.",
     shuffled("the authors' program goes through its files in order"),
-    "Each test image is scored once, as it is; the paper does not say how it tests.",
+    SCORED_ONCE,
 )
 MLPCONV_DIFFERS = (
     "Pooling follows the first two mlpconv layers, as in the layer files; the paper says that "
@@ -325,10 +325,7 @@ WHITENED_DIFFERS = (
     "Training takes all images from the start, with settings that are taken over; the authors "
     "settled theirs on 10,000 of the training images, and then trained on all.",
 )
-WHITENED_CHOSEN = (
-    "Contrast normalisation and whitening have the constants of Pylearn2 (a contrast of 55, and "
-    "0.1 added to the eigenvalues); the paper refers to others for both, who do not print them.",
-)
+WHITENED_CHOSEN = (whitened("the paper refers to others for both, who do not print them"),)
 MOVED_CHOSEN = (
     "Images are moved by up to 4 pixels both ways, after whitening, and what is uncovered is zero; "
     "the paper says translation and flipping, and neither by how much nor in which order.",

@@ -11,7 +11,8 @@ from pathlib import Path
 from repro.errors import UsageError, unknown
 from repro.spec import Claim, Experiment, Network, Paper
 
-PAPERS = ("lenet5", "alexnet", "nin", "vgg", "googlenet", "resnet", "preresnet", "densenet")
+PAPERS = ("lenet5", "alexnet", "nin", "vgg", "googlenet", "allcnn", "resnet", "preresnet")
+PAPERS += ("densenet",)
 
 
 @cache
