@@ -28,7 +28,8 @@ class Dataset:
     without an entry is held to its number of `examples`, and to the least and most of a class that
     `per_class` gives; one that `partial` names may hold fewer.
     source: "tfds" (`tfds`, or else `name`, at `version` there), "scikit-learn" (comes with that
-    package) or "drawn here" (`repro.data.strokes`). archives: the files that TFDS makes the set of where a licence forbids to download it.
+    package) or "drawn here" (`repro.data.strokes`). archives: the files that TFDS makes the set of
+    where a licence forbids to download it.
     names: of the classes, in their order; after them what an image is taken for that a network
     counts to none of them.
     """

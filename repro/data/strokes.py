@@ -5,6 +5,8 @@ drawn by sums, products and rounding, with numbers that are hashed, so that it i
 bit on every machine.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from repro.data.draws import Draw
@@ -73,7 +75,8 @@ def drawn(lines, shift: tuple[int, int]) -> np.ndarray:
 
     What is left of a shift that would lead out of the field is left out.
     """
-    pixels = np.concatenate([pixels_of(a, b) for line in lines for a, b in zip(line, line[1:])])
+    pieces = [piece for line in lines for piece in pairwise(line)]
+    pixels = np.concatenate([pixels_of(start, end) for start, end in pieces])
     pixels += np.array([(FIELD - side + 1) // 2 for side in BOX])
     pixels += np.clip(shift, -pixels.min(axis=0), FIELD - 1 - pixels.max(axis=0))
     image = np.zeros((FIELD, FIELD, 1), np.uint8)

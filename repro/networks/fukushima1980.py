@@ -187,7 +187,7 @@ class CCells(Cells):
         return x / (self.alpha + x)
 
     def cost(self, before, after):
-        """Connections: of a C-cell its window and its V-cell, of a V-cell that window in all planes.
+        """Connections: of a C-cell its window and its V-cell, of a V-cell that of all planes.
 
         A V-cell takes the mean of what the C-cells have added up, so it multiplies nothing more.
         """
