@@ -1,8 +1,8 @@
 """The cells of Fukushima 1980, and how they learn.
 
-Equations are numbered as in the paper. Cells have outputs that are not negative. Around a layer lie
-silent cells. `windows` is what a cell sees; what it does with that are sums and products, so that
-every backend of Keras computes it, in training too.
+Equations are numbered as in the paper. No output is negative. Around a layer lie silent cells.
+`windows` is what cells see; what they make of it is sums and products, in Keras' operations, so that
+every backend computes it, in training too.
 """
 
 import math
@@ -260,7 +260,7 @@ def representatives(s, column: int):
     cells = cells[window_places(height, width, column)].reshape(1, *columns.shape[1:])
     largest = first_largest(columns, -1)
     chosen = ops.sum(ops.one_hot(largest, cells.shape[-1], dtype="int32") * cells, axis=-1)
-    candidates = ops.any(ops.one_hot(chosen, cells.max() + 1, dtype="bool"), axis=(1, 2))
+    candidates = ops.any(ops.one_hot(chosen, height * width * planes, dtype="bool"), axis=(1, 2))
     outputs = ops.reshape(s, (-1, height * width, planes))
     outputs = ops.where(ops.reshape(candidates, (-1, height * width, planes)), outputs, 0.0)
     first = ops.one_hot(first_largest(outputs, 1), height * width, axis=1, dtype=s.dtype)
