@@ -24,6 +24,8 @@ drawn (`repro.data.strokes`), and shifted anew each time as images are augmented
 the order of the digits and their shifts; the first weights have nothing random.
 """
 
+from dataclasses import replace
+
 from repro.data.augmentation import CropAndFlip
 from repro.data.preprocessing import Contrast
 from repro.lazy import fukushima1980, keras
@@ -145,6 +147,20 @@ NEOCOGNITRON_DIGITS = Experiment(
     chosen=CHOSEN,
 )
 
+
+def tested_on(what: str, part: str) -> Experiment:
+    """The same, tested on a part of the digits."""
+    return replace(
+        NEOCOGNITRON_DIGITS,
+        name=f"neocognitron-digits-{what}",
+        title=f"The neocognitron on {what} digits alone",
+        recipe=replace(DIGITS_RECIPE, data=Data("strokes", test=part)),
+    )
+
+
+SHIFTED = tested_on("shifted", "test[:245]")
+DISTORTED = tested_on("distorted", "test[245:]")
+
 # ------------------------------------------------------------------------------- the paper
 
 PAPER = Paper(
@@ -153,6 +169,6 @@ PAPER = Paper(
     "Recognition Unaffected by Shift in Position",
     authors="K. Fukushima",
     published="Biological Cybernetics 36:193-202, 1980",
-    experiments=(NEOCOGNITRON_DIGITS,),
+    experiments=(NEOCOGNITRON_DIGITS, SHIFTED, DISTORTED),
     networks=(NEOCOGNITRON,),
 )

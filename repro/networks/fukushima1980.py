@@ -1,8 +1,8 @@
 """The cells of Fukushima 1980, and how they learn.
 
 Equations are numbered as in the paper. No output is negative. Around a layer lie silent cells.
-`windows` is what cells see; what they make of it is sums and products, in Keras' operations, so that
-every backend computes it, in training too.
+`windows` is what cells see; what they make of it is sums and products, in operations of Keras, so
+that every backend computes it, in training too.
 """
 
 import math
