@@ -23,7 +23,7 @@ help:  ## this list
 	@echo "  make reproduce-PAPER  train and judge what a paper is known for; with"
 	@echo "                        EXPERIMENT= SCALE= SEEDS= another run. PAPER is one of"
 	@awk -F '"' '/^PAPER = /, /^\)/ { if ($$1 ~ /^ *name=$$/) name = $$2; \
-		if ($$1 ~ /^ *title=$$/) printf "  %-10s %s\n", name, $$2 }' $(PAPERS:%=papers/%.py)
+		if ($$1 ~ /^ *title=$$/) printf "  %-12s %.65s\n", name, $$2 }' $(PAPERS:%=papers/%.py)
 
 setup:  ## the environment in .venv; PYTHON= says of which Python
 	@sh setup.sh "$(PYTHON)"

@@ -11,8 +11,18 @@ from pathlib import Path
 from repro.errors import UsageError, unknown
 from repro.spec import Claim, Experiment, Network, Paper
 
-PAPERS = ("lenet5", "alexnet", "nin", "vgg", "googlenet", "allcnn", "resnet", "preresnet")
-PAPERS += ("densenet",)
+PAPERS = (
+    "neocognitron",
+    "lenet5",
+    "alexnet",
+    "nin",
+    "vgg",
+    "googlenet",
+    "allcnn",
+    "resnet",
+    "preresnet",
+    "densenet",
+)
 
 
 @cache

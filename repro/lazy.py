@@ -19,6 +19,7 @@ class LazyModule:
 
 
 keras = LazyModule("keras")
+fukushima1980 = LazyModule("repro.networks.fukushima1980")
 krizhevsky2012 = LazyModule("repro.networks.krizhevsky2012")
 layers = LazyModule("repro.networks.layers")
 lecun1998 = LazyModule("repro.networks.lecun1998")

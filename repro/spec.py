@@ -229,6 +229,28 @@ class StochasticDiagonalLM(Limited):
 
 
 @dataclass(frozen=True)
+class WinnerTakeAll(Limited):
+    """Learning without a teacher and without gradients (Fukushima 1980, section 3).
+
+    Of each S-plane at most one cell represents it: the one that responds most, of those that do so
+    in an S-column. What a representative sees is added to the weights of its plane.
+
+    speeds: q of each S-layer, how much is added. columns: the side of the S-columns of each.
+    """
+
+    speeds: tuple[float, ...]
+    columns: tuple[int, ...]
+
+    by_the_pass: ClassVar[bool] = False
+    precisions: ClassVar[tuple[str, ...]] = ("float32",)
+    warm_up: ClassVar[None] = None
+
+    def stretches(self, total: float) -> list[tuple[float, float]]:
+        """None: there is no rate."""
+        return []
+
+
+@dataclass(frozen=True)
 class Recipe(Limited):
     """All that is needed, with the data, to train the same network.
 
@@ -238,7 +260,7 @@ class Recipe(Limited):
     batch: examples per update, over all devices.
     preprocessing: callables from `repro.data.preprocessing`, applied in order.
     augmentation: one of `repro.data.augmentation`, or None.
-    loss: one of `repro.networks.losses`.
+    loss: one of `repro.networks.losses`; minimised where the optimizer goes by gradients.
     short_factor: at `short` scale the schedule is compressed so many times.
     short_ramp: at `short` scale the rate rises to its value over the first so many updates, by the
         same step each time; 0 for none.
@@ -254,7 +276,7 @@ class Recipe(Limited):
     data: Data
     preprocessing: tuple[Any, ...]
     loss: Any
-    optimizer: SGD | StochasticDiagonalLM
+    optimizer: SGD | StochasticDiagonalLM | WinnerTakeAll
     passes: int = number(0, 100_000)
     batch: int = number(1, 65_536)
     initialisation: str = field(metadata={"trained": False})

@@ -25,6 +25,12 @@ WORK_OF_1X1 = 1024 * 18 * 16 * 16 + 256 * (16 + 17 * 32) * 32 + 64 * (32 + 17 * 
 
 # Parameters, multiply-adds.
 COUNTS = {
+    # Fukushima 1980, section 5: S-cells and their V-cells, 25 inputs each of 1 or 24 planes, and an
+    # inhibitory weight a plane; C-cells, 25 or 4 inputs, which have no weights that learn.
+    "neocognitron": (
+        25 * 24 + 2 * 600 * 24 + 3 * 24,
+        25 * (6_144 + 256) + 600 * (1_536 + 64 + 96 + 4) + 25 * (2_400 + 864) + 4 * 24,
+    ),
     # LeCun et al. 1998, sections II.B and III.C. Of LeNet-1, the 20 pairs of maps of 1990.
     "lenet5": (60_000, 326_520),
     "lenet5-modern": (61_706, 416_520),
@@ -178,7 +184,8 @@ OF_IMAGENET = (
     *("resnet200", "preresnet152", "preresnet200"),
     *("densenet121", "densenet169", "densenet201", "densenet264", "densenet161"),
 )
-# Logits of 1,000 classes, of 100, of a classifier and two auxiliary ones; ten if not here.
+# Logits of 1,000 classes, of 100, of a classifier and two auxiliary ones; the cells of five digits
+# and another one; ten if not here.
 OUTPUTS = {
     **{name: (None, 1000) for name in COUNTS if name.startswith(OF_IMAGENET)},
     "alexnet": (None, 1000),
@@ -186,6 +193,7 @@ OUTPUTS = {
     **{name: (None, 100) for name in COUNTS if name.endswith("-100-classes")},
     "nin-cifar100": (None, 100),
     "googlenet-auxiliary": (None, 3, 1000),
+    "neocognitron": (None, 5 + 1),
     "googlenet-auxiliary-10": (None, 3, 10),
 }
 # Never built here: 1,202 layers take half a minute, and each step of depth adds the same.

@@ -22,6 +22,8 @@ SOME = (
     "densenet-bc100-k12",
 )
 EVERY = os.environ.get("REPRO_EVERY_NETWORK") == "1"
+# Learns without gradients (tests/test_neocognitron.py).
+OF_1980 = ("neocognitron",)
 # Trained by another method, on other losses (tests/test_optimizers.py, tests/test_lenet5.py).
 OF_1998 = ("lenet5", "lenet1", "linear", "fully-connected-300", "fully-connected-300-100")
 # Thousands of operations: hours to compile, and nothing in them that shallower ones do not have.
@@ -33,7 +35,7 @@ TOO_DEEP = (
 
 def networks() -> list[str]:
     names = [network.name for paper in catalog.papers() for network in paper.networks]
-    return [name for name in names if name not in (*OF_1998, *TOO_DEEP)]
+    return [name for name in names if name not in (*OF_1980, *OF_1998, *TOO_DEEP)]
 
 
 NETWORKS = networks() if EVERY else SOME

@@ -187,7 +187,7 @@ REQUEST = {"scale": "smoke", "seed": 0, "strategy": "auto", "precision": "float3
         ),
         ({"strategy": "mirored"}, "unknown strategy"),
         ({"precision": "float16"}, "unknown precision"),
-        ({"precision": "mixed_bfloat16"}, "curvatures of lenet5-digits need float32"),
+        ({"precision": "mixed_bfloat16"}, "what trains lenet5-digits needs float32"),
     ],
 )
 def test_what_cannot_be_trained_is_told_before_anything_is_built(changes, complaint):

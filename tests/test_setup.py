@@ -79,7 +79,8 @@ def calls(clone):
 def test_help_names_every_paper_with_its_title():
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
     for paper in catalog.papers():
-        assert re.search(rf"^  {paper.name} +{re.escape(paper.title)}$", shown, re.MULTILINE)
+        title = paper.title[:65]  # as much as fits
+        assert re.search(rf"^  {paper.name} +{re.escape(title)}$", shown, re.MULTILINE)
     assert max(map(len, shown.splitlines())) <= 80
 
 

@@ -78,6 +78,9 @@ class Devices(backends.Devices):
     def loop(self, model, optimizer, loss, batch, size, resident=None):
         held = tuple(map(self._replicated, resident.arrays())) if resident else ()
 
+        def counted(outputs, labels):
+            return loss(outputs, labels).sum(), (loss.predict(outputs) != labels).sum()
+
         @partial(jax.jit, donate_argnums=0)
         def update(carried, held, images, labels):
             (trainable, others, slots), losses, wrong = carried
@@ -86,13 +89,18 @@ class Devices(backends.Devices):
 
             def mean_loss(trainable):
                 outputs, after = model.stateless_call(trainable, others, images, training=True)
-                outputs = outputs.astype("float32")
-                total = loss(outputs, labels).sum()
-                errors = (loss.predict(outputs) != labels).sum()
+                total, errors = counted(outputs.astype("float32"), labels)
                 return total / batch, (total, errors, after)
 
-            gradients, (total, errors, others) = jax.grad(mean_loss, has_aux=True)(trainable)
-            trainable, slots = optimizer.stateless_apply(slots, gradients, trainable)
+            if optimizer.by_gradients:
+                steps, (total, errors, others) = jax.grad(mean_loss, has_aux=True)(trainable)
+            else:
+                now = [*trainable, *others]
+                held_by = [*model.trainable_variables, *model.non_trainable_variables]
+                with keras.StatelessScope(zip(held_by, now, strict=True)):
+                    outputs, steps = optimizer.steps(model, images)
+                total, errors = counted(outputs, labels)
+            trainable, slots = optimizer.stateless_apply(slots, steps, trainable)
             return (trainable, others, slots), losses + total, wrong + errors
 
         @partial(jax.jit, donate_argnums=0)

@@ -93,12 +93,17 @@ class Devices(backends.Devices):
             images, labels = images[i], labels[i]
             if resident:
                 images = resident.look_up(held, images)
-            with tf.GradientTape() as tape:
-                outputs = tf.cast(model(images, training=True), tf.float32)
+            if optimizer.by_gradients:
+                with tf.GradientTape() as tape:
+                    outputs = tf.cast(model(images, training=True), tf.float32)
+                    losses = tf.reduce_sum(loss(outputs, labels))
+                    mean = losses / batch
+                variables = [v.value for v in model.trainable_variables]
+                steps = tape.gradient(mean, variables)
+            else:
+                outputs, steps = optimizer.steps(model, images)
                 losses = tf.reduce_sum(loss(outputs, labels))
-                mean = losses / batch
-            variables = [v.value for v in model.trainable_variables]
-            optimizer.apply(tape.gradient(mean, variables), model.trainable_variables)
+            optimizer.apply(steps, model.trainable_variables)
             wrong = tf.cast(loss.predict(outputs), tf.int32) != tf.cast(labels, tf.int32)
             return losses, tf.reduce_sum(tf.cast(wrong, tf.int32))
 

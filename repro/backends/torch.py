@@ -66,11 +66,16 @@ class Devices(backends.Devices):
             torch.manual_seed(seed + int(optimizer.iterations))
             if resident:
                 images = resident.look_up(held, images)
-            outputs = model(images, training=True).float()
-            losses = loss(outputs, labels).sum()
-            gradients = torch.autograd.grad(losses / batch, [v.value for v in variables])
+            if optimizer.by_gradients:
+                outputs = model(images, training=True).float()
+                losses = loss(outputs, labels).sum()
+                steps = torch.autograd.grad(losses / batch, [v.value for v in variables])
+            else:
+                with torch.no_grad():
+                    outputs, steps = optimizer.steps(model, images)
+                    losses = loss(outputs, labels).sum()
             with torch.no_grad():
-                optimizer.apply(gradients, variables)
+                optimizer.apply(steps, variables)
                 return losses.detach(), (loss.predict(outputs) != labels).sum()
 
         def run(images, labels, before=0.0):

@@ -29,7 +29,7 @@ def all_of_them() -> list[dict[str, str]]:
         "loss": [x for x in vars(losses).values() if inspect.isclass(x) and hasattr(x, "predict")],
         "augmentation": parts.AUGMENTATIONS,
         "preprocessing": parts.PREPROCESSINGS,
-        "optimizer": (spec.SGD, spec.StochasticDiagonalLM),
+        "optimizer": (spec.SGD, spec.StochasticDiagonalLM, spec.WinnerTakeAll),
         "falling rate": (spec.Divided, spec.Decreased, spec.Steps),
     }
     rows = [

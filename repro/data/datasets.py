@@ -52,8 +52,8 @@ def load(name: str, split: str) -> Split:
     """
     dataset = _dataset(name)
     part, rows = _parse(dataset, split)
-    if dataset.source == "scikit-learn":
-        whole = sources.from_scikit_learn(dataset)[part]
+    if made := sources.AT_HAND.get(dataset.source):
+        whole = made(dataset)[part]
     else:
         folder = _ready(dataset)
         part, rows = _parse(dataset, split)  # less may be here than the official number
@@ -80,8 +80,8 @@ def facts(name: str) -> dict:
     where that has not been done. Raises UsageError and DataError like `load`.
     """
     dataset = _dataset(name)
-    if dataset.source == "scikit-learn":
-        digests = array_digests(sources.from_scikit_learn(dataset))
+    if made := sources.AT_HAND.get(dataset.source):
+        digests = array_digests(made(dataset))
     else:
         arrays = read_record(dataset, _ready(dataset)).arrays
         digests = {array: stored.sha256 for array, stored in arrays.items()}
@@ -102,7 +102,7 @@ def available() -> list[dict]:
     Keys: name, version, title, state, path (or None), examples per split (those that are here, once
     it is prepared), official (the examples of the whole set), problem (what is wrong with it and
     what to do, or None). The state is "prepared", "in TFDS_DATA_DIR", "archives in TFDS_DATA_DIR",
-    "comes with scikit-learn", "missing", or "unreadable".
+    "comes with scikit-learn", "drawn here", "missing", or "unreadable".
     """
     return [_row(dataset) for dataset in DATASETS.values()]
 
@@ -113,8 +113,8 @@ def ready(name: str) -> bool:
     Raises UsageError for an unknown dataset.
     """
     dataset = _dataset(name)
-    if dataset.source == "scikit-learn":
-        return find_spec("sklearn") is not None
+    if dataset.source in sources.AT_HAND:
+        return dataset.source != "scikit-learn" or find_spec("sklearn") is not None
     return _row(dataset)["state"] == "prepared"
 
 
@@ -131,7 +131,7 @@ def prepare(name: str, progress: Progress | None = None) -> Path | None:
     prepared folder cannot be written.
     """
     dataset = _dataset(name)
-    if dataset.source == "scikit-learn":
+    if dataset.source in sources.AT_HAND:
         return None
     sweep()
     return _ready(dataset, progress)
@@ -262,8 +262,9 @@ def _row(dataset: Dataset) -> dict:
 
 def _state(dataset: Dataset) -> tuple[str, Path | None, str | None]:
     """The state, where it lies, and what is wrong with it."""
-    if dataset.source == "scikit-learn":
-        return "comes with scikit-learn", None, None
+    if dataset.source in sources.AT_HAND:
+        comes = dataset.source == "scikit-learn"
+        return "comes with scikit-learn" if comes else dataset.source, None, None
     folder = prepared_folder(dataset)
     if exists(folder, PREPARED):
         try:
@@ -283,8 +284,8 @@ def _state(dataset: Dataset) -> tuple[str, Path | None, str | None]:
 
 def _problems(dataset: Dataset, progress: Progress | None, glance: bool) -> list[str]:
     try:
-        if dataset.source == "scikit-learn":
-            sources.from_scikit_learn(dataset)
+        if made := sources.AT_HAND.get(dataset.source):
+            made(dataset)
             return []
         folder = prepared_folder(dataset)
         if not exists(folder, PREPARED):

@@ -27,9 +27,11 @@ class Dataset:
     content: what each split must hold, in any order: see `content_digest`. Of photographs, a split
     without an entry is held to its number of `examples`, and to the least and most of a class that
     `per_class` gives; one that `partial` names may hold fewer.
-    source: "tfds" (`tfds`, or else `name`, at `version` there) or "scikit-learn" (comes with that
-    package). archives: the files that TFDS makes the set of where a licence forbids to download it.
-    names: of the classes, in their order.
+    source: "tfds" (`tfds`, or else `name`, at `version` there), "scikit-learn" (comes with that
+    package) or "drawn here" (`repro.data.strokes`). archives: the files that TFDS makes the set of
+    where a licence forbids to download it.
+    names: of the classes, in their order; after them what an image is taken for that a network
+    counts to none of them.
     """
 
     name: str
@@ -93,6 +95,20 @@ DATASETS = {
                 "train": "4b0e643c3d3e7d44726db155ecd4714fcf17662d289636bd54477cf10633474e",
                 "test": "c741fbb826acc69f2d0f6a1511cfeec468432fb901ac6a927120d04eb0179a8d",
             },
+        ),
+        Dataset(
+            name="strokes",
+            version="1",
+            title="Digits 0 to 4 drawn in lines, 16x16; shifted and distorted",
+            source="drawn here",
+            classes=5,
+            shape=(16, 16, 1),
+            examples={"train": 5, "test": 490},
+            content={
+                "train": "0a1d2b918f1de611e7216e4ced84ac05b99c4559e1f81cf55a916462ee1179e1",
+                "test": "81a3b0d88419bdf59d4a07432e6772e389c1366ef35227cacdc4372d8e4fd846",
+            },
+            names=("0", "1", "2", "3", "4", "no digit"),
         ),
         Dataset(
             name="cifar10",

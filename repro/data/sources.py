@@ -1,4 +1,4 @@
-"""Where data comes from: TensorFlow Datasets, scikit-learn, the network."""
+"""Where data comes from: TensorFlow Datasets, scikit-learn, this program, the network."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from repro.data import downloads
+from repro.data import downloads, strokes
 from repro.data.access import exists, read_text, unreadable
 from repro.data.digests import content_fault, miscounted
 from repro.data.downloads import first_line
@@ -43,6 +43,18 @@ def from_scikit_learn(dataset: Dataset) -> dict[str, Split]:
         if fault := content_fault(dataset, name, split, "scikit-learn"):
             raise DataError(f"{fault}; do: pip install --force-reinstall scikit-learn")
     return splits
+
+
+def drawn_here(dataset: Dataset) -> dict[str, Split]:
+    splits = strokes.splits()
+    for name, split in splits.items():
+        if fault := content_fault(dataset, name, split, "repro.data.strokes"):
+            raise DataError(f"{fault}; the program has been changed, or NumPy computes otherwise")
+    return splits
+
+
+# What needs no files, by source.
+AT_HAND = {"scikit-learn": from_scikit_learn, "drawn here": drawn_here}
 
 
 # ---------------------------------------------------------------------------- what TFDS holds

@@ -152,6 +152,8 @@ def _cost(layer: Any, before: Sequence[int], after: Sequence[int]) -> tuple[int,
     from repro.networks.krizhevsky2012 import LocallyConnected2D
     from repro.networks.lecun1998 import EuclideanRBF, PartialConv2D, Subsampling
 
+    if hasattr(layer, "cost"):  # of a layer that knows it by itself
+        return layer.cost(before, after)
     units = math.prod(after[1:])
     if isinstance(layer, Subsampling):
         return units * (2 * 2 + 1), 0
@@ -230,6 +232,8 @@ def _window(layer: Any) -> tuple[Sequence[int], Sequence[int]] | None:
     from repro.networks.krizhevsky2012 import LocallyConnected2D
     from repro.networks.lecun1998 import PartialConv2D, Subsampling
 
+    if hasattr(layer, "window"):
+        return layer.window
     if isinstance(layer, Subsampling):
         return (2, 2), (2, 2)
     if isinstance(layer, PartialConv2D | LocallyConnected2D):

@@ -73,6 +73,24 @@ class SquaredError:
 
 
 @dataclass(frozen=True)
+class NotTheWinner:
+    """1 where the largest output is not that of the right class, else 0: counted, not minimised.
+
+    The network has an output more than there are classes, for all that belongs to none. So does an
+    example on which no output is above 0.
+    """
+
+    def __call__(self, outputs, labels):
+        right = keras.ops.equal(keras.ops.cast(self.predict(outputs), labels.dtype), labels)
+        return 1.0 - keras.ops.cast(right, outputs.dtype)
+
+    def predict(self, outputs):
+        ops, none = keras.ops, outputs.shape[-1] - 1
+        first = ops.argmax(outputs, axis=-1)
+        return ops.where(ops.max(outputs, axis=-1) > 0, first, ops.full_like(first, none))
+
+
+@dataclass(frozen=True)
 class SoftmaxCrossEntropy:
     """Cross entropy of softmax(logits) with the right class."""
 

@@ -1,13 +1,16 @@
 """Optimizers as the papers define them.
 
-`build` turns the description of a recipe (`repro.spec.SGD`, `repro.spec.StochasticDiagonalLM`) into
-a Keras optimizer. Beside what Keras asks of one, each has
+`build` turns the description of a recipe (one of `repro.spec.SGD`, `StochasticDiagonalLM` and
+`WinnerTakeAll`) into a Keras optimizer. Beside what Keras asks of one, each has
 
 before_pass(number, model, loss, examples)  what it does before a pass, from 0; returns the least
         and the greatest rate where it sets any. examples(count): images and labels to learn from
 set_rate(rate)  sets the rate of the next updates, None where every weight has its own; returns the
         least and the greatest rate that it has set, if any
+before_test(model, images, labels)  what it does before a test, with the training images
 averages        of each variable, where those are tested; else empty
+by_gradients    whether it is given the gradients of the loss. If not, it has
+steps(model, images)  the network's outputs, and what it is given for each variable instead
 """
 
 from fnmatch import fnmatchcase
@@ -17,7 +20,7 @@ from keras import ops
 
 from repro import spec
 from repro.errors import UsageError
-from repro.networks import curvature
+from repro.networks import curvature, fukushima1980
 
 
 class CoupledSGD(keras.optimizers.Optimizer):
@@ -27,6 +30,8 @@ class CoupledSGD(keras.optimizers.Optimizer):
     Keras' optimizers is applied beside the update instead. See `repro.spec.SGD` for what differs
     from one variable to another, for Nesterov's momentum, and for the averages of the weights.
     """
+
+    by_gradients = True
 
     def __init__(self, description: spec.SGD):
         super().__init__(learning_rate=0.0, name="coupled_sgd")
@@ -51,6 +56,9 @@ class CoupledSGD(keras.optimizers.Optimizer):
         ]
 
     def before_pass(self, number, model, loss, examples) -> None:
+        """Nothing."""
+
+    def before_test(self, model, images, labels) -> None:
         """Nothing."""
 
     def set_rate(self, rate: float) -> tuple[float, float]:
@@ -95,6 +103,7 @@ class StochasticDiagonalLM(keras.optimizers.Optimizer):
     `set_rates` takes eta and the curvatures h_kk; they hold until it is called again.
     """
 
+    by_gradients = True
     averages = ()
 
     def __init__(self, description: spec.StochasticDiagonalLM):
@@ -112,6 +121,9 @@ class StochasticDiagonalLM(keras.optimizers.Optimizer):
         curvatures = curvature.curvatures(model, loss, *examples(self.description.examples))
         return self.set_rates(self.description.eta.at(number), curvatures)
 
+    def before_test(self, model, images, labels) -> None:
+        """Nothing."""
+
     def set_rate(self, rate: None) -> None:
         """The rates are set before each pass."""
 
@@ -128,9 +140,56 @@ class StochasticDiagonalLM(keras.optimizers.Optimizer):
         self.assign_sub(variable, rate * gradient)
 
 
-METHODS = {spec.SGD: CoupledSGD, spec.StochasticDiagonalLM: StochasticDiagonalLM}
+class WinnerTakeAll(keras.optimizers.Optimizer):
+    """w <- w + what its plane's representative adds, 0 without one (Fukushima 1980, section 3).
+
+    The network is a chain that ends in `fukushima1980.Naming`. All S-layers learn at once, from
+    what they saw and gave before. Of several patterns in a batch each adds its own.
+    """
+
+    by_gradients = False
+    averages = ()
+
+    def __init__(self, description: spec.WinnerTakeAll):
+        super().__init__(learning_rate=0.0, name="winner_take_all")
+        self.description = description
+        self.cells = None  # the network without what names its last cells
+
+    def before_pass(self, number, model, loss, examples) -> None:
+        """Nothing."""
+
+    def before_test(self, model, images, labels) -> None:
+        """Which cells win for the training images, as they are, decides what cells stand for."""
+        naming = model.layers[-1]
+        if self.cells is None:
+            self.cells = keras.Model(model.inputs, naming.input)
+        naming.take_note(self.cells.predict_on_batch(images), labels)
+
+    def set_rate(self, rate: None) -> None:
+        """There is none."""
+
+    def steps(self, model, images) -> tuple:
+        learning = iter(zip(self.description.speeds, self.description.columns, strict=True))
+        steps, u = [], images
+        for layer in model.layers:
+            before, u = u, layer(u)
+            if isinstance(layer, fukushima1980.SCells):
+                steps += layer.reinforcements(before, u, *next(learning))
+        return u, steps
+
+    def update_step(self, step, variable, learning_rate):
+        self.assign_add(variable, step)
 
 
-def build(description: spec.SGD | spec.StochasticDiagonalLM) -> keras.optimizers.Optimizer:
+METHODS = {
+    spec.SGD: CoupledSGD,
+    spec.StochasticDiagonalLM: StochasticDiagonalLM,
+    spec.WinnerTakeAll: WinnerTakeAll,
+}
+
+
+def build(
+    description: spec.SGD | spec.StochasticDiagonalLM | spec.WinnerTakeAll,
+) -> keras.optimizers.Optimizer:
     """The Keras optimizer of a recipe's description."""
     return METHODS[type(description)](description)

@@ -145,7 +145,7 @@ def check(experiment: spec.Experiment, request: Mapping[str, Any]) -> None:
     accepted = experiment.recipe.optimizer.precisions
     if precision not in accepted:
         raise UsageError(
-            f"--precision {precision}: the curvatures of {experiment.name} need "
+            f"--precision {precision}: what trains {experiment.name} needs "
             f"{' or '.join(accepted)}; accepted here: {', '.join(accepted)}"
         )
     for protocol in experiment.protocols:

@@ -85,8 +85,9 @@ class Trainee:
         return [backends.as_numpy(variable) for variable in self.variables]
 
     @contextlib.contextmanager
-    def tested_weights(self) -> Iterator[None]:
-        """Within it the network has the averages of its weights, where the recipe tests those."""
+    def tested_weights(self, inputs: Inputs) -> Iterator[None]:
+        """Within it the network is as it is tested: with the averages of its weights, for one."""
+        self.optimizer.before_test(self.model, inputs.train_images, inputs.train_labels)
         averages = self.optimizer.averages
         variables = self.model.trainable_variables[: len(averages)]  # all of them, or none
         trained = [backends.as_numpy(variable) for variable in variables]

@@ -213,7 +213,7 @@ class Training:
             "loss": state.loss_sum / examples,
             "running_error": 100.0 * state.wrong / examples,
         }
-        with self.trainee.tested_weights(), self.stop.at_once():
+        with self.trainee.tested_weights(self.inputs), self.stop.at_once():
             line |= self.scoring.after_pass(self.schedule.tested(number))
         if not math.isfinite(line.get("test_loss", 0.0)):
             raise self._not_finite(number)
@@ -227,7 +227,7 @@ class Training:
     def _finish(self) -> dict:
         """Measures the trained network and writes the result, before anything else may fail."""
         passes = self.journal.passes()
-        with self.trainee.tested_weights(), self.stop.at_once():
+        with self.trainee.tested_weights(self.inputs), self.stop.at_once():
             measured = self.scoring.probed()
             scores = {name: self.scoring.final(name) for name in self.experiment.protocols}
         more = {"running_error": passes[-1]["running_error"], **probes.means(measured)}
