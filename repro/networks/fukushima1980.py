@@ -124,7 +124,7 @@ class SCells(Cells):
 
     def v(self, seen):
         """The V-cells' outputs [..., 1], of what they see [..., inputs]."""
-        return ops.sqrt(ops.sum(self.c * seen**2, axis=-1, keepdims=True))
+        return ops.sqrt(ops.sum(ops.multiply(self.c, seen**2), axis=-1, keepdims=True))
 
     def call(self, u):
         seen = self.seen(u)
@@ -142,7 +142,7 @@ class SCells(Cells):
         seen = self.seen(u)
         inputs = ops.reshape(seen, (-1, there.shape[1], seen.shape[-1]))
         v = ops.reshape(self.v(seen), (-1, there.shape[1], 1))
-        a = speed * ops.einsum("bni,bnk->ik", self.c * inputs, there)
+        a = speed * ops.einsum("bni,bnk->ik", ops.multiply(self.c, inputs), there)
         b = speed / 2 * ops.sum(v * there, axis=(0, 1))
         return [ops.reshape(a, self.excitatory.shape), b]
 
@@ -181,7 +181,7 @@ class CCells(Cells):
         seen = self.seen(s)
         shape = (-1, *seen.shape[1:3], self.side**2, s.shape[-1])
         d = decreasing(self.side, self.base).astype("float32").reshape(-1, 1)
-        sums = ops.sum(ops.reshape(seen, shape) * d, axis=-2)
+        sums = ops.sum(ops.multiply(ops.reshape(seen, shape), d), axis=-2)
         v = ops.mean(sums, axis=-1, keepdims=True)
         x = ops.relu((1 + sums) / (1 + v) - 1)
         return x / (self.alpha + x)
@@ -259,7 +259,8 @@ def representatives(s, column: int):
     cells = np.arange(height * width * planes, dtype="int32").reshape(-1, planes)
     cells = cells[window_places(height, width, column)].reshape(1, *columns.shape[1:])
     largest = first_largest(columns, -1)
-    chosen = ops.sum(ops.one_hot(largest, cells.shape[-1], dtype="int32") * cells, axis=-1)
+    which = ops.one_hot(largest, cells.shape[-1], dtype="int32")
+    chosen = ops.sum(ops.multiply(which, cells), axis=-1)
     candidates = ops.any(ops.one_hot(chosen, height * width * planes, dtype="bool"), axis=(1, 2))
     outputs = ops.reshape(s, (-1, height * width, planes))
     outputs = ops.where(ops.reshape(candidates, (-1, height * width, planes)), outputs, 0.0)
