@@ -178,11 +178,16 @@ def classifier(x, classes: int):
 
 def cifar(n: int, shortcut: str):
     """The 6n + 2 layers of section 4.2: 32x32x3 in, 2n layers at each of three sizes, 10 logits."""
+    return of_classes(n, shortcut, 10)
+
+
+def of_classes(n: int, shortcut: str, classes: int):
+    """The same with as many logits as there are classes."""
     images = keras.Input((32, 32, 3))
     x = relu(convolution(images, "conv1", 16, 3), "conv1")
     x = stages(x, building_block, (n, n, n), 16, shortcut)  # 32x32x16, 16x16x32, 8x8x64
     kind = "plain" if shortcut == "none" else "resnet"
-    return layers.deep_model(images, classifier(x, 10), name=f"{kind}{6 * n + 2}")
+    return layers.deep_model(images, classifier(x, classes), name=f"{kind}{6 * n + 2}")
 
 
 # Section 4.2: n for each depth. Table 6: parameters, in millions to two or three digits; the plain

@@ -22,6 +22,7 @@ PAPERS = (
     "resnet",
     "preresnet",
     "densenet",
+    "carrying",
 )
 
 

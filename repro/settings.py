@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from repro import spec
+from repro import catalog, spec
 from repro.errors import UsageError, unknown
 from repro.jsonable import as_json, fields_of
 from repro.limits import Limits, Refused
@@ -52,10 +52,14 @@ def with_defaults(build: Callable, options: Mapping[str, Any]) -> dict[str, Any]
 def digest(experiment: Experiment, scale: str = "paper") -> str:
     """Twelve hexadecimal digits that name what is trained at `scale`: the network and the recipe.
 
-    What only describes or measures has no part in it, nor has the compression of the schedule
-    where the schedule is not compressed.
+    Where training begins with the weights of a run, also what that run trained. What only describes
+    or measures has no part in it, nor has the compression of the schedule where the schedule is not
+    compressed.
     """
-    return _digest(as_plain(experiment), experiment, scale)
+    source, begins = "", experiment.begins
+    if begins:
+        source = digest(catalog.experiment(begins.source), begins.scale_for(scale))
+    return _digest(as_plain(experiment), experiment, scale, source)
 
 
 def digest_of_run(run: Mapping[str, Any], experiment: Experiment) -> str:
@@ -65,8 +69,11 @@ def digest_of_run(run: Mapping[str, Any], experiment: Experiment) -> str:
     run that does not say what it trained.
     """
     try:
-        return _digest(run["resolved"], experiment, run["scale"])
-    except (KeyError, TypeError, ValueError, AttributeError):
+        source, began = "", run.get("begins")
+        if began:
+            source = digest_of_run(began, catalog.experiment(began["experiment"]))
+        return _digest(run["resolved"], experiment, run["scale"], source)
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError):
         return ""
 
 
@@ -80,7 +87,8 @@ FORMER_DEFAULTS = {
 }
 
 
-def _digest(plain: Mapping[str, Any], experiment: Experiment, scale: str) -> str:
+def _digest(plain: Mapping[str, Any], experiment: Experiment, scale: str, source: str) -> str:
+    """`source`: the digest of the run that it begins with, "" for none."""
     name, options = plain["network"]["name"], plain["network"]["options"]
     options = {**FORMER_DEFAULTS.get(name, {}), **options}
     options = as_plain(with_defaults(experiment.network.build, options))
@@ -91,7 +99,10 @@ def _digest(plain: Mapping[str, Any], experiment: Experiment, scale: str) -> str
             recipe.pop(field, None)
     if recipe["optimizer"]["kind"] == "SGD":
         recipe["optimizer"] = _by_stretches(recipe)
-    text = json.dumps([[name, options], recipe], sort_keys=True)
+    if not recipe["data"].get("per_class"):  # as runs have it that are older than the field
+        recipe["data"].pop("per_class", None)
+    begins = [plain["begins"], source] if plain.get("begins") else []
+    text = json.dumps([[name, options], recipe, *begins], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -167,6 +178,8 @@ def settable(experiment: Experiment) -> dict[str, Any]:
 
     walk("network.", experiment.network.options)
     walk("recipe.", experiment.recipe)
+    if experiment.begins:
+        walk("begins.", experiment.begins)
     return keys
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from repro.errors import UsageError, unknown
+from repro.carried import Carried
+from repro.errors import UsageError, accept, unknown
 from repro.limits import Limited, number
 
 SCALES = ("smoke", "short", "paper")
@@ -71,16 +72,18 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(Limited):
     """Which images, and how many of them.
 
     `train` and `test` are split names, with an optional slice of examples in stored order:
-    `train[:15000]`, `train[-5000:]`.
+    `train[:15000]`, `train[-5000:]`. `per_class`: of the training images, the first so many of each
+    class, in stored order; 0 for all.
     """
 
     dataset: str
     train: str = "train"
     test: str = "test"
+    per_class: int = number(0, 1_000_000, default=0)
 
 
 # Rates change after so many passes, or iterations in a recipe that counts those.
@@ -302,7 +305,8 @@ class Experiment(Limited):
     """A network, a recipe, the protocols it is tested by, and what the paper reports.
 
     `differs`: each way in which the paper says otherwise, in a sentence; `chosen`: each choice made
-    here of which the paper says nothing. `deviations` are both.
+    here of which the paper says nothing. `deviations` are both, and what training begins with.
+    `begins`: the run whose weights the network begins with; None where they are drawn.
     `note`: what a reader must know before believing the number (no reported number, say).
     `probes`: names in `repro.training.probes`, what else is measured on the trained network.
     `seeds`: how many runs make a verdict, fixed before the first is run. With fewer the verdict is
@@ -321,9 +325,14 @@ class Experiment(Limited):
     note: str = ""
     probes: tuple[str, ...] = ()
     seeds: int = number(3, 1_000, default=3)
+    begins: Carried | None = None
 
     def __post_init__(self):
         super().__post_init__()
+        if self.begins:
+            accept("begins.scale", self.begins.scale, SCALES)
+            if not isinstance(self.recipe.optimizer, SGD):
+                raise UsageError(f"{self.name}: begins goes with SGD, which can leave layers alone")
         for name in ("protocols", "reported", "bands", "differs", "chosen", "probes"):
             if not isinstance(getattr(self, name), tuple):
                 raise UsageError(f"{self.name}: {name} takes a tuple; is a comma missing?")
@@ -331,7 +340,8 @@ class Experiment(Limited):
     @property
     def deviations(self) -> tuple[str, ...]:
         """All ways in which it differs from the paper, or fills in what the paper leaves open."""
-        return (*self.differs, *self.chosen)
+        began = (self.begins.sentence,) if self.begins else ()
+        return (*self.differs, *began, *self.chosen)
 
 
 @dataclass(frozen=True)
@@ -342,6 +352,9 @@ class Claim:
     experiment of `needs` has a lower mean than the one before it, by at least `margin` points (of
     a negative margin: is not higher by more than that); or, where `times` is given, one at least so
     many times lower, the means being geometric.
+
+    `less` names for each experiment of `needs` another one, whose mean is subtracted first: the
+    differences are compared, with the same margin and without `times`.
 
     metric: one of result.json, or `passes_to_25`: after how many passes the running error was 25 %.
     """
@@ -354,6 +367,23 @@ class Claim:
     protocol: str = "single-view"
     margin: float = 0.0
     times: float | None = None
+    less: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if self.less and (len(self.less) != len(self.needs) or self.times is not None):
+            raise UsageError(
+                f"{self.name}: less takes an experiment for each of needs, and no claim of times"
+            )
+
+    @property
+    def compared(self) -> tuple[tuple[str, ...], ...]:
+        """What the chain compares: experiments, or pairs, the second to be subtracted."""
+        return tuple(zip(self.needs, self.less, strict=True) if self.less else zip(self.needs))
+
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """The names of all that it needs, each once."""
+        return tuple(dict.fromkeys((*self.needs, *self.less)))
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def test_every_key_can_be_set_to_what_it_is(experiment):
 def test_claims_name_experiments_that_exist():
     for claim in catalog.claims():
         assert len(claim.needs) >= 2
-        for name in claim.needs:
+        for name in claim.experiments:
             catalog.experiment(name)
 
 

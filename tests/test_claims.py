@@ -1,9 +1,12 @@
 """Claims: an effect with Welch's interval decides, and short runs are named as such."""
 
+import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
+import scipy.stats
 from run_records import experiment, passes, record
 
 from repro.errors import UsageError
@@ -149,6 +152,85 @@ def test_a_chain_is_as_good_as_its_worst_step():
     assert (absent.verdict, absent.missing) == ("not run", ("most",))
 
 
+TUNED = {"tuned-50": [38.0, 40.5, 39.0], "tuned-500": [21.0, 20.2, 20.9, 20.4]}
+SCRATCH = {"scratch-50": [60.0, 66.0, 61.0], "scratch-500": [26.1, 25.2]}
+GAINS = Claim(
+    "gains",
+    "The fewer, the more is gained.",
+    "Table 4",
+    needs=("tuned-500", "tuned-50"),
+    less=("scratch-500", "scratch-50"),
+)
+OF = {name: experiment(name) for name in (*TUNED, *SCRATCH)}
+
+
+def of_gains(claim=GAINS, without=(), **changes):
+    errors = {**TUNED, **SCRATCH, **changes}
+    made = [run for name in OF if name not in without for run in runs(OF[name], errors[name])]
+    return claims.judge(claim, made, OF.values())
+
+
+def test_differences_are_compared_with_the_interval_for_all_four_means():
+    """By the formula of Welch and Satterthwaite for a sum of means."""
+    four = [SCRATCH["scratch-50"], TUNED["tuned-50"], SCRATCH["scratch-500"], TUNED["tuned-500"]]
+    means, counts = np.array([np.mean(x) for x in four]), np.array([len(x) for x in four])
+    parts = np.array([np.var(x, ddof=1) for x in four]) / counts
+    degrees = parts.sum() ** 2 / (parts**2 / (counts - 1)).sum()
+    effect = (means[0] - means[1]) - (means[2] - means[3])
+    half = scipy.stats.t.ppf(0.975, degrees) * np.sqrt(parts.sum())
+    judged = of_gains()
+    assert judged.effect == pytest.approx(effect) and judged.unit == "points"
+    assert judged.low == pytest.approx(effect - half)
+    assert judged.high == pytest.approx(effect + half)
+    (step,) = judged.steps
+    assert (step.higher, step.lower) == ("tuned-500 − scratch-500", "tuned-50 − scratch-50")
+    assert step.means == pytest.approx([means[3] - means[2], means[1] - means[0]])
+    assert step.n == (4, 2, 3, 3)
+    assert judged.n == {"tuned-500": 4, "tuned-50": 3, "scratch-500": 2, "scratch-50": 3}
+    assert judged.verdict == "holds"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"scratch-50": [43.0, 45.6, 44.0]}, "inconclusive"),  # gains of 5.0 and of 5.0
+        ({"scratch-50": [38.1, 40.4, 39.0]}, "does not hold"),  # of 5.0 and of nothing
+        ({"scratch-500": [26.1]}, "inconclusive"),  # one run says nothing of the spread
+    ],
+)
+def test_verdicts_on_differences(changes, expected):
+    assert of_gains(**changes).verdict == expected
+
+
+def test_the_margin_of_a_difference():
+    """It falls by 18.1 points: from -5.0 to -23.2."""
+    for margin, expected in ((5.0, "holds"), (18.0, "inconclusive"), (40.0, "does not hold")):
+        assert of_gains(dataclasses.replace(GAINS, margin=margin)).verdict == expected
+
+
+def test_a_chain_of_differences_is_as_good_as_its_worst_step():
+    """Gains of 1, of 5 and of 23 points."""
+    most = {"tuned-5000": [9.0, 9.1, 8.9], "scratch-5000": [10.0, 10.1, 9.9]}
+    of = {**OF, **{name: experiment(name) for name in most}}
+    claim = dataclasses.replace(
+        GAINS, needs=("tuned-5000", *GAINS.needs), less=("scratch-5000", *GAINS.less)
+    )
+
+    def judged(**changes):
+        errors = {**TUNED, **SCRATCH, **most, **changes}
+        return claims.judge(claim, [r for n in of for r in runs(of[n], errors[n])], of.values())
+
+    assert [step.verdict for step in judged().steps] == ["holds", "holds"]
+    assert judged().effect == pytest.approx(25.65 - 20.625 - 1.0)
+    assert judged(**{"scratch-5000": [20.0, 20.1, 19.9]}).verdict == "does not hold"
+
+
+@pytest.mark.parametrize("wrong", [{"less": ("scratch-50",)}, {"times": 2.0}])
+def test_what_is_subtracted_goes_with_each_that_is_needed_and_not_with_times(wrong):
+    with pytest.raises(UsageError, match="gains: less takes an experiment for each of needs"):
+        dataclasses.replace(GAINS, **wrong)
+
+
 def test_short_runs_speak_only_where_the_paper_scale_is_incomplete():
     short = runs(A, [3.0, 3.1], scale="short") + runs(B, [1.0, 1.1], scale="short")
     judged = judge(PAIR, short + runs(A, [2.0, 2.1]))
@@ -277,6 +359,19 @@ def test_what_is_missing_is_trained_within_one_stack(installed):
     assert missing(half) == {"fewer": [0, 1, 2], "more": [0, 1, 2]}
     assert missing(half + runs(A, [2.0], **NEW)) == {"fewer": [1, 2], "more": [0, 1, 2]}
     assert missing(half, seeds=1) == {}  # complete with other versions: nothing to train
+
+
+def test_what_is_subtracted_is_needed_too(installed):
+    judged = of_gains(without=("scratch-50",))
+    assert (judged.verdict, judged.missing) == ("not run", ("scratch-50",))
+    installed(OLD)
+
+    def missing(*names):
+        made = [run for name in names for run in runs(OF[name], [1.0, 2.0], **OLD)]
+        return claims.missing(GAINS, made, "paper", 2, OF.values())
+
+    assert missing() == {name: [0, 1] for name in OF}
+    assert missing(*TUNED, "scratch-50") == {"scratch-500": [0, 1]}
 
 
 def test_runs_of_another_backend_are_not_ours(installed):

@@ -238,6 +238,29 @@ def test_so_many_seeds_would_tell_two_means_apart():
     assert said(*fewer).startswith("inconclusive")
 
 
+def gains(scratch_50, n=3):
+    """Differences of which all four means have a deviation of 0.1, in words."""
+    names = ("tuned-500", "tuned-50", "scratch-500", "scratch-50")
+    of = [experiment(name) for name in names]
+    claim = Claim("gains", "?", "?", names[:2], less=names[2:])
+    means = zip(of, (10.0, 20.0, 11.0, scratch_50), strict=True)
+    made = [run for each, mean in means for run in runs(each, values_with(0.1, n, mean))]
+    return explain.claim(claims.judge(claim, made, of))
+
+
+def test_a_claim_about_differences_names_what_is_subtracted():
+    # Four means of n = 3 with s = 0.1: 8 degrees of freedom, 2.306004 x 0.1 x sqrt(4/3) = 0.2663.
+    fall = "from tuned-500 − scratch-500 to tuned-50 − scratch-50 the mean falls by 0.734 to 1.266"
+    assert gains(22.0) == f"holds: {fall} points; the claim asks for a fall"
+
+
+def test_so_many_seeds_of_each_would_tell_two_differences_apart():
+    words = gains(21.1)
+    (needed,) = (int(w) for w in words.partition("about ")[2].split()[:1])
+    assert gains(21.1, needed).startswith("holds")
+    assert gains(21.1, needed - 1).startswith("inconclusive")
+
+
 def test_a_run_that_never_gets_there_needs_a_longer_training():
     claim = Claim("pair", "Sooner.", "Figure 1", ("fewer", "more"), "passes_to_25", times=1.5)
     records = runs(A, [9.0] * 2) + runs(B, [9.0] * 2)

@@ -68,7 +68,7 @@ def cadence(experiment: spec.Experiment) -> dict[str, float]:
     data = experiment.recipe.data
     return {
         "passes": experiment.recipe.tested_every,
-        "train_examples": datasets.count(data.dataset, data.train),
+        "train_examples": datasets.count(data.dataset, data.train, data.per_class),
         "test_examples": datasets.count(data.dataset, data.test),
         "checkpoint_seconds": training.SECONDS_BETWEEN_CHECKPOINTS,
         "tracking_seconds": tracking.SECONDS_BETWEEN_SYNCS,

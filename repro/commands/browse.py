@@ -94,6 +94,7 @@ def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = F
             ("paper", paper.citation),
             ("network", f"{network.name}({built_with})"),
             *[(f"recipe.{k}", texts.value(v)) for k, v in texts.said(resolved.recipe)],
+            *([("begins with", resolved.begins.words)] if resolved.begins else []),
             ("protocols", ", ".join(resolved.protocols)),
             ("seeds", f"{resolved.seeds} make a verdict"),
             *([("probes", ", ".join(resolved.probes))] if resolved.probes else []),

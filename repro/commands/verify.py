@@ -82,6 +82,8 @@ def _nothing(plan, kept: Path | None) -> str:
     if plan.too_long:
         name, minutes = min(plan.too_long.items(), key=lambda item: item[1])
         return f"--budget {plan.budget}: a run of {name}, the shortest, takes {minutes:.1f} minutes"
+    if not plan.nothing_recorded:
+        return f"{', '.join(plan.carried)}: begun with another run, which this does not train"
     names = ", ".join(plan.nothing_recorded)
     where = f"in {kept}" if kept else "here"
     return f"nothing to compare with: no short-scale runs of {names} are recorded {where}"
@@ -118,6 +120,9 @@ def _print_plan(plan) -> None:
     if plan.too_long:
         names = ", ".join(f"{name} ({minutes:.0f})" for name, minutes in plan.too_long.items())
         terminal.say(f"beyond the budget of {plan.budget} minutes (minutes of a run): {names}")
+    if plan.carried:
+        names = ", ".join(plan.carried)
+        terminal.say(f"never trained here, they begin with the weights of other runs: {names}")
     if plan.nothing_recorded:
         names = ", ".join(plan.nothing_recorded)
         terminal.say(f"nothing to compare with, no short-scale runs are recorded: {names}")

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from repro.data import sources, workplace
 from repro.data.access import exists, read_text
 from repro.data.digests import array_digests, content_fault
@@ -39,19 +41,24 @@ GLANCED = 2**30
 NAMED = 3
 
 
-def load(name: str, split: str) -> Split:
+def load(name: str, split: str, per_class: int = 0) -> Split:
     """A split, or a slice of one in stored order: `train`, `train[:15000]`, `test[-100:]`.
+
+    per_class: of that, the first so many examples of each class, in stored order; 0 for all.
 
     Prepares the dataset first where that has not been done. What is returned is verified against
     the digests made at preparation, and mapped into memory, read-only. Of photographs only the
     digest of the labels and the sizes of the files are verified, since to read ImageNet takes
     minutes; `check` reads them all.
 
-    Raises UsageError for an unknown dataset or split and a malformed or empty slice or one that
-    goes beyond the split; DataError for data that is missing, damaged, or not the dataset.
+    Raises UsageError for an unknown dataset or split, a malformed or empty slice or one that goes
+    beyond the split, and where a class has fewer than `per_class`; DataError for data that is
+    missing, damaged, or not the dataset.
     """
     dataset = _dataset(name)
     part, rows = _parse(dataset, split)
+    if per_class:
+        count(name, split, per_class)  # refuses at once what cannot be
     if made := sources.AT_HAND.get(dataset.source):
         whole = made(dataset)[part]
     else:
@@ -60,16 +67,39 @@ def load(name: str, split: str) -> Split:
         whole = read_prepared(dataset, folder, part)
     if isinstance(whole.images, Photographs):
         return Split(whole.images.part(rows.start, rows.stop), whole.labels[rows])
-    return Split(whole.images[rows], whole.labels[rows])
+    taken = Split(whole.images[rows], whole.labels[rows])
+    return _of_each_class(dataset, split, taken, per_class) if per_class else taken
 
 
-def count(name: str, split: str) -> int:
-    """How many examples a split, or a slice of one, has; reads no data. Raises UsageError.
+def _of_each_class(dataset: Dataset, split: str, taken: Split, per_class: int) -> Split:
+    fewest = int(np.bincount(taken.labels, minlength=dataset.classes).min())
+    if fewest < per_class:
+        raise _too_many(per_class, f"{split} of {dataset.name} has {fewest:,} of a class", fewest)
+    of_class = (np.flatnonzero(taken.labels == label) for label in range(dataset.classes))
+    rows = np.sort(np.concatenate([places[:per_class] for places in of_class]))
+    return Split(taken.images[rows], taken.labels[rows])
+
+
+def _too_many(per_class: int, why: str, most: int) -> UsageError:
+    return UsageError(f"recipe.data.per_class={per_class}: {why}; accepted is up to {most:,}")
+
+
+def count(name: str, split: str, per_class: int = 0) -> int:
+    """How many examples `load` gives; reads no data. Raises UsageError.
 
     Of a set that may be here in part it counts those that are here, once it is prepared.
     """
-    rows = _parse(_dataset(name), split)[1]
-    return rows.stop - rows.start
+    dataset = _dataset(name)
+    rows = _parse(dataset, split)[1]
+    total = rows.stop - rows.start
+    if not per_class:
+        return total
+    if dataset.shape is None:
+        raise _too_many(per_class, "photographs are taken all", 0)
+    if per_class * dataset.classes > total:
+        why = f"{split} has {total:,} examples of {dataset.classes:,} classes"
+        raise _too_many(per_class, why, total // dataset.classes)
+    return per_class * dataset.classes
 
 
 def facts(name: str) -> dict:

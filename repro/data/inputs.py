@@ -15,6 +15,7 @@ from repro.data.batches import Batches
 from repro.data.crops import Square
 from repro.data.photographs import Lazily, Photographs
 from repro.data.resident import Resident
+from repro.data.sets import Split
 from repro.errors import UsageError
 
 
@@ -72,10 +73,15 @@ class Inputs:
         return Batches(self.examples, self.train_labels, batch, seed, **options)
 
 
+def training_images(data: spec.Data) -> Split:
+    """The images that are trained on, as they are stored, and their labels."""
+    return datasets.load(data.dataset, data.train, data.per_class)
+
+
 def of_training(recipe: spec.Recipe) -> Inputs:
     """Raises UsageError and DataError as `datasets.load` does."""
     facts = datasets.facts(recipe.data.dataset)
-    train = datasets.load(recipe.data.dataset, recipe.data.train)
+    train = training_images(recipe.data)
     test = datasets.load(recipe.data.dataset, recipe.data.test)
     ready = prepared if isinstance(train.images, Photographs) else in_memory
     train_images, test_images, *more = ready(recipe, train.images, test.images)
@@ -90,7 +96,7 @@ def of_test(recipe: spec.Recipe) -> tuple[Any, np.ndarray]:
     data = recipe.data
     test = datasets.load(data.dataset, data.test)
     learning = any(hasattr(step, "fit") for step in recipe.preprocessing)
-    seen = datasets.load(data.dataset, data.train).images if learning else test.images
+    seen = training_images(data).images if learning else test.images
     steps = preprocessing.fit(recipe.preprocessing, seen)
     if isinstance(test.images, Photographs):
         return Lazily(test.images, steps), test.labels

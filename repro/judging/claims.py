@@ -20,13 +20,15 @@ OPEN = "inconclusive"
 class ClaimStep:
     """Two experiments of a claim: by how much the mean falls from `higher` to `lower`.
 
-    means, n: of the two, with None for a mean that cannot be formed. low, high: the interval.
+    Where the claim compares differences, `higher` and `lower` are "a − b" each. means: of the two,
+    with None for one that cannot be formed. n: how many runs of each experiment, in the order of
+    their names. low, high: the interval.
     """
 
     higher: str
     lower: str
     means: tuple[float | None, float | None]
-    n: tuple[int, int]
+    n: tuple[int, ...]
     effect: float | None
     low: float | None
     high: float | None
@@ -39,8 +41,8 @@ class JudgedClaim:
 
     claim: its name. unit: that of the effect, "points", "times", or "" for the fall of what is not
     in per cent. scale: that of the runs, "" where nothing ran. verdict: holds, does not hold,
-    inconclusive or not run. effect, low, high: of the step that decides. missing: the experiments
-    without a run at that scale.
+    inconclusive or not run. effect, low, high: of the step that decides. n: how many runs of each
+    experiment at that scale. missing: those without one.
     """
 
     claim: str
@@ -57,6 +59,7 @@ class JudgedClaim:
     low: float | None
     high: float | None
     steps: tuple[ClaimStep, ...]
+    n: dict[str, int]
     missing: tuple[str, ...]
 
     @property
@@ -82,7 +85,8 @@ def judge(
     none of it is, and is inconclusive otherwise, where one side has a single run, and where a run
     never came to what is measured. The chain is as good as its worst step.
     Where the claim says how many times lower, the effect is the ratio of the geometric means, and
-    its interval that of the difference of the mean logarithms.
+    its interval that of the difference of the mean logarithms. Where it subtracts other experiments
+    the chain is one of differences of means, each of independent runs.
     Short-scale runs speak only where the paper scale is incomplete; `scale` says so. The two are
     never mixed. With `scale` given only the runs of that scale speak.
 
@@ -91,7 +95,7 @@ def judge(
     """
     needed = _needed(claim, experiments)
     scale, measured = _measured(claim, records, needed, (scale,) if scale else ("paper", "short"))
-    steps = tuple(_step(claim, a.name, b.name, measured) for a, b in pairwise(needed))
+    steps = tuple(_step(claim, a, b, measured) for a, b in pairwise(claim.compared))
     verdicts = [step.verdict for step in steps]
     judged = JudgedClaim(
         claim=claim.name,
@@ -108,7 +112,8 @@ def judge(
         low=None,
         high=None,
         steps=steps,
-        missing=tuple(e.name for e in needed if not measured.get(e.name)),
+        n={name: len(measured.get(name, ())) for name in claim.experiments},
+        missing=tuple(name for name in claim.experiments if not measured.get(name)),
     )
     step = judged.decides
     return replace(judged, effect=step.effect, low=step.low, high=step.high) if step else judged
@@ -171,7 +176,7 @@ def _needed(
     claim: spec.Claim, experiments: Iterable[spec.Experiment] | None
 ) -> list[spec.Experiment]:
     by_name = {e.name: e for e in (catalog.experiments() if experiments is None else experiments)}
-    return [by_name.get(name) or catalog.experiment(name) for name in claim.needs]
+    return [by_name.get(name) or catalog.experiment(name) for name in claim.experiments]
 
 
 def _stacks(
@@ -213,31 +218,43 @@ def _measured(
 
 
 def _step(
-    claim: spec.Claim, higher: str, lower: str, measured: dict[str, list[float]]
+    claim: spec.Claim,
+    above: tuple[str, ...],
+    below: tuple[str, ...],
+    measured: dict[str, list[float]],
 ) -> ClaimStep:
-    a, b = measured.get(higher, []), measured.get(lower, [])
-    means = tuple(fmean(x) if x and not any(map(math.isinf, x)) else None for x in (a, b))
-    n = len(a), len(b)
-    if not (a and b):
-        return ClaimStep(higher, lower, means, n, None, None, None, verdict.NOT_RUN)
+    """The step from `above` to `below`: an experiment each, or one and that to be subtracted."""
+    a, b = ([measured.get(name, []) for name in names] for names in (above, below))
+    means = _mean(a), _mean(b)
+    about = " − ".join(above), " − ".join(below), means, tuple(map(len, (*a, *b)))
+    if not all((*a, *b)):
+        return ClaimStep(*about, None, None, None, verdict.NOT_RUN)
     if None in means:  # the schedule of some run was too short to tell
-        return ClaimStep(higher, lower, means, n, None, None, None, OPEN)
+        return ClaimStep(*about, None, None, None, OPEN)
     if claim.times is None:
-        return ClaimStep(higher, lower, means, n, *_fall(a, b, claim.margin))
-    a, b = list(map(math.log, a)), list(map(math.log, b))  # a ratio is a difference of logarithms
+        return ClaimStep(*about, *_fall(a, b, claim.margin))
+    a, b = ([list(map(math.log, x)) for x in side] for side in (a, b))  # a ratio: of logarithms
     *figures, stands = _fall(a, b, math.log(claim.times))
     figures = [None if figure is None else math.exp(figure) for figure in figures]
-    return ClaimStep(higher, lower, means, n, *figures, stands)
+    return ClaimStep(*about, *figures, stands)
+
+
+def _mean(side: Sequence[Sequence[float]]) -> float | None:
+    """The mean of the first group, less that of the second where there is one."""
+    if not all(side) or any(math.isinf(value) for group in side for value in group):
+        return None
+    first, *subtracted = map(fmean, side)
+    return first - sum(subtracted)
 
 
 def _fall(
-    a: Sequence[float], b: Sequence[float], least: float
+    a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], least: float
 ) -> tuple[float, float | None, float | None, str]:
     """The fall of the mean from `a` to `b`, its interval, and how it stands to `least`."""
-    effect = fmean(a) - fmean(b)
-    if min(len(a), len(b)) < 2:
+    effect, runs = _mean(a) - _mean(b), (*a, *b)
+    if min(map(len, runs)) < 2:
         return effect, None, None, OPEN
-    apart = statistics.welch(stdev(a), len(a), len(a) - 1, stdev(b), len(b), len(b) - 1)
+    apart = statistics.satterthwaite(*((stdev(x), len(x), len(x) - 1) for x in runs))
     half = apart.half_width()
     low, high = effect - half, effect + half
     stands = OPEN

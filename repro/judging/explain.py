@@ -112,7 +112,7 @@ def claim(judged: JudgedClaim) -> str:
             )
     for step in open_steps:
         if min(step.n) < 2:
-            single = step.higher if step.n[0] < 2 else step.lower
+            single = next(name for name, n in judged.n.items() if n < 2)
             return f"{said}: a single run of {single} has no spread; a second seed gives it one"
     step = judged.decides
     needed = _seeds_to_tell_apart(judged, step)
@@ -138,15 +138,16 @@ def _of_step(judged: JudgedClaim, step: ClaimStep) -> str:
 def _seeds_to_tell_apart(judged: JudgedClaim, step: ClaimStep) -> int | None:
     """With how many seeds of each the interval would lie on one side; None for very many.
 
-    The spread, here taken as the same on both sides, and the effect staying as they are.
+    The spread, here taken as the same in all of them, and the effect staying as they are.
     """
     scaled = math.log if judged.times is not None else float
     effect, low, high = map(scaled, (step.effect, step.low, step.high))
     apart = abs(effect - scaled(judged.times if judged.times is not None else judged.margin))
-    a, b = step.n
-    spread = (high - low) / 2 / (t_quantile(a + b - 2) * math.sqrt(1 / a + 1 / b))
-    for n in range(max(a, b) + 1, MOST_SEEDS + 1):
-        if t_quantile(2 * n - 2) * spread * math.sqrt(2 / n) < apart:
+    groups = len(step.n)
+    error = math.sqrt(sum(1 / n for n in step.n))
+    spread = (high - low) / 2 / (t_quantile(sum(step.n) - groups) * error)
+    for n in range(max(step.n) + 1, MOST_SEEDS + 1):
+        if t_quantile(groups * (n - 1)) * spread * math.sqrt(groups / n) < apart:
             return n
     return None
 

@@ -38,15 +38,23 @@ def prediction(std: float, n: int, degrees: float) -> Uncertainty:
 def welch(
     std_a: float, n_a: int, degrees_a: float, std_b: float, n_b: int, degrees_b: float
 ) -> Uncertainty:
-    """How well the difference of two means is known, whose spreads need not be the same.
+    """How well the difference of two means is known, whose spreads need not be the same."""
+    return satterthwaite((std_a, n_a, degrees_a), (std_b, n_b, degrees_b))
 
-    The degrees of freedom are those of Welch and Satterthwaite: (a + b)^2 / (a^2 / degrees_a +
-    b^2 / degrees_b) with a = std_a^2 / n_a and b = std_b^2 / n_b.
+
+def satterthwaite(*groups: tuple[float, int, float]) -> Uncertainty:
+    """How well a sum of means is known, each added or subtracted, of independent groups.
+
+    groups: their (std, n, degrees). The degrees of freedom are those of Welch and Satterthwaite:
+    (a + b + ...)^2 / (a^2 / degrees_a + b^2 / degrees_b + ...) with a = std_a^2 / n_a and so on.
     """
-    a, b = std_a**2 / n_a, std_b**2 / n_b
-    if a + b == 0:
-        return Uncertainty(0.0, degrees_a + degrees_b)
-    return Uncertainty(math.sqrt(a + b), (a + b) ** 2 / (a**2 / degrees_a + b**2 / degrees_b))
+    variances = [std**2 / n for std, n, _ in groups]
+    degrees = [freedom for _, _, freedom in groups]
+    total = sum(variances)
+    if total == 0:
+        return Uncertainty(0.0, sum(degrees))
+    of_each = (v**2 / d for v, d in zip(variances, degrees, strict=True))
+    return Uncertainty(math.sqrt(total), total**2 / sum(of_each))
 
 
 def holm(ps: Sequence[float]) -> list[float]:

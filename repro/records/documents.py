@@ -54,7 +54,24 @@ RESOLVED = document(
         "deviations": listed(either(text, mapping(anything))),
         "reported": listed(REPORTED),
         "protocols": listed(text),
+        "begins": optional(
+            document({"source": name, "scale": one_of(spec.SCALES), "trained": listed(text)})
+        ),
     },
+)
+# Of the run whose weights another one began with: which it was, and what it had trained.
+BEGINS = document(
+    {
+        "id": hexadecimal(32),
+        "experiment": name,
+        "scale": one_of(spec.SCALES),
+        "seed": whole(),
+        "digest": hexadecimal(8, 64),
+        "resolved": RESOLVED,
+        "test_error": number,
+        "drawn": listed(text),
+    },
+    {"begins": mapping(anything)},
 )
 DATA = document(
     {"dataset": text, "digest": text},
@@ -86,6 +103,7 @@ RUN = document(
     },
     {
         "data": DATA,
+        "begins": BEGINS,
         "smoke": document(
             {},
             {
@@ -174,6 +192,7 @@ def run_facts(plain: Any, folder: str | Path) -> RunFacts:
     if seal is None:
         hold_to_command(plain)
     hold_to_name(plain, Path(folder).resolve().name)
+    hold_to_source(plain)
     keys = ("id", "paper", "experiment", "scale", "seed", "precision", "strategy", "digest")
     facts = {key: plain[key] for key in keys}
     return RunFacts(
@@ -186,6 +205,19 @@ def hold_to_name(run: Mapping[str, Any], directory: str) -> None:
     told = DIRECTORY.fullmatch(directory)
     if told and (told[1], int(told[2])) != (run["scale"], run["seed"]):
         raise Damaged(f"is of scale {run['scale']}, seed {run['seed']}, but lies in {directory}")
+
+
+def hold_to_source(run: Mapping[str, Any]) -> None:
+    """Raises Damaged where a run did not begin with the weights that its experiment asks for."""
+    asked, began = run["resolved"].get("begins"), run.get("begins")
+    if bool(asked) != bool(began):
+        raise Damaged("does not say which run it began with" if asked else "began with another run")
+    if not asked:
+        return
+    scale = "smoke" if run["scale"] == "smoke" else asked["scale"]
+    wanted = {"experiment": asked["source"], "scale": scale, "seed": run["seed"]}
+    if told := {key: began[key] for key in wanted if began[key] != wanted[key]}:
+        raise Damaged(f"began with a run of another {' and '.join(told)} than it says")
 
 
 def hold_to_command(run: Mapping[str, Any]) -> None:
@@ -231,6 +263,7 @@ def whole_record(record: Any, sealed: str | None = None) -> dict:
         record = {key: record[key] for key in ("run", "passes", "result")}
     else:
         record = {key: record[key] for key in ("run", "passes", "result", "failure")}
+    hold_to_source(record["run"])
     record["passes"] = passes_of(record["passes"])
     if sealed is not None and sealed != seal_of(record):
         raise Damaged("was changed after it was written (its seal does not fit)")

@@ -47,8 +47,10 @@ def examples(data: spec.Data) -> dict[str, int]:
     """How many examples the splits have, without reading them. Raises UsageError."""
     from repro.data import datasets
 
-    splits = {"train": data.train, "test": data.test}
-    return {name: datasets.count(data.dataset, split) for name, split in splits.items()}
+    return {
+        "train": datasets.count(data.dataset, data.train, data.per_class),
+        "test": datasets.count(data.dataset, data.test),
+    }
 
 
 def minutes_of(record: dict) -> float | None:

@@ -79,17 +79,17 @@ def claims_table(paper: spec.Paper, records: Sequence[dict]) -> str:
     lines = []
     for claim in paper.claims:
         judged = claims.judge(claim, records, paper.experiments)
-        counts = [judged.steps[0].n[0], *(step.n[1] for step in judged.steps)]
+        compared = [" − ".join(names) for names in claim.compared]
+        counts = [" and ".join(str(judged.n[name]) for name in names) for names in claim.compared]
         lines.append(
             [
                 claim.statement,
                 claim.source,
-                " > ".join(claim.needs),
+                " > ".join(compared),
                 metric_name(claim.metric, claim.protocol),
                 effect(judged),
                 interval(judged.low, judged.high),
-                ", ".join(str(n) for n in counts)
-                + (" (short scale)" if judged.scale == "short" else ""),
+                ", ".join(counts) + (" (short scale)" if judged.scale == "short" else ""),
                 claims.words(judged),
             ]
         )
@@ -106,7 +106,7 @@ def short_table(paper: spec.Paper, records: Sequence[dict], stale: bool) -> str:
     lines = []
     for experiment in paper.experiments:
         bands = {(b.metric, b.protocol): b for b in experiment.bands if b.scale == "short"}
-        named = [(c.metric, c.protocol) for c in paper.claims if experiment.name in c.needs]
+        named = [(c.metric, c.protocol) for c in paper.claims if experiment.name in c.experiments]
         wanted = dict.fromkeys([*bands, ("test_error", experiment.protocols[0]), *named])
         done = groups.groups(records, experiment, "short")
         broken = groups.failed(records, experiment, "short")
@@ -163,6 +163,8 @@ def runs_table(runs: list[dict], experiment: spec.Experiment, counted: set[str])
             differs.append("former recipe: not judged")
         elif run["id"] not in counted:
             differs.append("seed run before: not counted")
+        if began := run.get("begins"):
+            differs.append(f"began with run {began['id'][:8]} ({began['test_error']:.2f} %)")
         lines.append(
             [
                 run["scale"],

@@ -39,12 +39,16 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, in order; what is not: for lack of time (with minutes), or of records."""
+    """What is trained, in order; what is not: for lack of time (with minutes), or of records.
+
+    carried: what is never trained here, since it begins with the weights of another run.
+    """
 
     budget: float
     planned: tuple[Planned, ...]
     too_long: Mapping[str, float]
     nothing_recorded: tuple[str, ...]
+    carried: tuple[str, ...] = ()
 
     @property
     def minutes(self) -> float:
@@ -59,7 +63,9 @@ def plan(experiments: Iterable[spec.Experiment], records: Sequence[dict], budget
     First one seed of each experiment, those that take least first; then, while there is time, a
     second of each, and so on up to the experiment's number of seeds.
     """
-    of = {one.name: one for one in experiments}
+    every = tuple(experiments)
+    carried = tuple(one.name for one in every if one.begins)
+    of = {one.name: one for one in every if not one.begins}
     recorded = {name: _recorded(records, one) for name, one in of.items()}
     minutes = {
         name: median(record["result"]["seconds"] for record in _as_here(runs)) / 60
@@ -89,6 +95,7 @@ def plan(experiments: Iterable[spec.Experiment], records: Sequence[dict], budget
         ),
         {name: minutes[name] for name in order if not seeds[name]},
         tuple(name for name in recorded if name not in minutes),
+        carried,
     )
 
 

@@ -3,12 +3,14 @@
 import time
 from typing import Any
 
+from repro import backends, spec
+from repro.backends import distribution
 from repro.errors import RunError
 from repro.records.arrays import write_array
 from repro.records.journal import Journal
 from repro.training import checkpoint, resuming
 from repro.training.state import State
-from repro.training.trainee import Trainee
+from repro.training.trainee import Trainee, build
 
 
 class Keeper:
@@ -73,6 +75,19 @@ class Keeper:
         filters = self._trainee.filters()
         if filters is not None:
             write_array(self._journal.path / "filters.npy", filters, within=self._journal.path)
+
+
+def tested(journal: Journal, experiment: spec.Experiment) -> tuple[Any, int]:
+    """The network with the weights to be tested, and their update. Builds nothing else.
+
+    `experiment`: that of the run. Raises RunError as `load_weights` does.
+    """
+    run, recipe = journal.run(), experiment.recipe
+    backends.here().configure(recipe.batch)
+    devices = distribution.choose("single", recipe.batch)
+    model = build(experiment, run["precision"], run["seed"], devices)
+    averaging = bool(getattr(recipe.optimizer, "averaging", 0.0))
+    return model, load_weights(journal, model, averaging)
 
 
 def load_weights(journal: Journal, model: Any, averaging: bool) -> int:

@@ -184,7 +184,7 @@ def _lines(journal: Journal, progress: Mapping[str, Any]) -> list[dict]:
 
 
 def _refuse_to_begin(journal: Journal, warnings: list[str]) -> None:
-    """Raises RunError for a run that has trained, or began with weights that are not drawn here.
+    """Raises RunError for a run that has trained, or began with weights that are not drawn now.
 
     A pass is written down before its checkpoint.
     """
@@ -201,10 +201,13 @@ def _refuse_to_begin(journal: Journal, warnings: list[str]) -> None:
 
 
 def _drawn_otherwise(journal: Journal) -> bool:
-    return journal.run().get("initial_weights") != initial_weights.VERSION
+    run = journal.run()
+    return "begins" in run or run.get("initial_weights") != initial_weights.VERSION
 
 
 def _anew(journal: Journal) -> str:
+    if "begins" in journal.run():
+        return "start a new run: this one began with the weights of another, which it has lost"
     if _drawn_otherwise(journal):
         return "start a new run: the weights that this one began with are not drawn any more"
     return (

@@ -5,18 +5,16 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from repro import backends, settings, spec
+from repro import catalog, settings, spec
 from repro.backends import distribution
 from repro.data import datasets, inputs
 from repro.errors import Interrupted, RunError, UsageError, unknown
 from repro.limits import LARGEST_SEED
 from repro.records.journal import Journal
-from repro.training import evaluation, facts, probes, resuming, schedule
+from repro.training import carrying, evaluation, facts, keeping, probes, resuming, schedule
 from repro.training.events import Observer, Observers
-from repro.training.keeping import load_weights
 from repro.training.scoring import Scoring
 from repro.training.stop import AtOnce, Stop
-from repro.training.trainee import build
 from repro.training.training import Training
 
 
@@ -37,8 +35,10 @@ def run(
     observers: are told what happens (`repro.training.events`). leave_within: seconds after SIGINT
     or SIGTERM, after which the process ends wherever it is; None for never.
 
-    Raises UsageError for a bad value, DataError for data that is missing, RunError for a run that
-    diverged or could not be written, Interrupted when it was asked to stop.
+    Where the experiment begins with the weights of another run, that has to lie below `out`.
+
+    Raises UsageError for a bad value, DataError for data and for a run that is missing, RunError
+    for a run that diverged or could not be written, Interrupted when it was asked to stop.
     """
     request = {
         "experiment": experiment.name,
@@ -50,9 +50,12 @@ def run(
     }
     experiment = settings.override(experiment, overrides)
     check(experiment, request)
+    source = carrying.find(experiment, request, out)
     with _stoppable(leave_within, "nothing was trained yet") as stop:
         with stop.at_once():
             training = Training(experiment, request, observers, stop)
+            if source:
+                training.begin_with(source)
         journal = Journal.create(out, experiment.name, scale, seed)
         with journal.alone():
             training.open(journal)
@@ -98,7 +101,7 @@ def evaluate(
     evaluation.check_protocol(protocol)
     journal = Journal.open(run_dir)
     experiment, run = facts.experiment_of(journal), journal.run()
-    model, update = _tested(journal, experiment)
+    model, update = keeping.tested(journal, experiment)
     facts.check_data(journal, datasets.facts(experiment.recipe.data.dataset))
     tell = Observers(observers).tell
 
@@ -126,7 +129,7 @@ def trained(run_dir: str | os.PathLike) -> Any:
     Raises UsageError and RunError as `evaluate` does.
     """
     journal = Journal.open(run_dir)
-    return _tested(journal, facts.experiment_of(journal))[0]
+    return keeping.tested(journal, facts.experiment_of(journal))[0]
 
 
 def check(experiment: spec.Experiment, request: Mapping[str, Any]) -> None:
@@ -152,19 +155,11 @@ def check(experiment: spec.Experiment, request: Mapping[str, Any]) -> None:
         evaluation.check_protocol(protocol)
     for probe in experiment.probes:
         probes.check(probe)
+    if experiment.begins:
+        catalog.experiment(experiment.begins.source)
     data, copies = experiment.recipe.data, experiment.recipe.augmentation
-    size = datasets.count(data.dataset, data.train)
+    size = datasets.count(data.dataset, data.train, data.per_class)
     schedule.check(experiment.recipe, copies.size(size) if copies else size, scale)
-
-
-def _tested(journal: Journal, experiment: spec.Experiment) -> tuple[Any, int]:
-    """The network with the weights to be tested, and their update. Builds nothing else."""
-    run, recipe = journal.run(), experiment.recipe
-    backends.here().configure(recipe.batch)
-    devices = distribution.choose("single", recipe.batch)
-    model = build(experiment, run["precision"], run["seed"], devices)
-    averaging = bool(getattr(recipe.optimizer, "averaging", 0.0))
-    return model, load_weights(journal, model, averaging)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -21,19 +22,34 @@ CURVATURE = 500  # tells these draws from others that are keyed by seed and pass
 
 
 def build(experiment: spec.Experiment, precision: str, seed: int, devices: backends.Devices) -> Any:
-    """The network, as it is before the first update. Raises UsageError where memory is short."""
+    """The network as its weights are drawn, with what is not trained held.
+
+    Raises UsageError where memory is short, and where nothing would be trained.
+    """
     backend = backends.here()
     keras.config.set_dtype_policy(precision)
     backend.set_seed(seed)
     network = experiment.network
     try:
         with devices.scope(), initial_weights.drawn(seed):
-            return network.build(**network.options)
+            model = network.build(**network.options)
+            return _hold(model, experiment.begins) if experiment.begins else model
     except Exception as error:
         if not (isinstance(error, MemoryError) or backend.out_of_memory(error)):
             raise
     options = ", ".join(f"network.{key}={value}" for key, value in network.options.items())
     raise UsageError(f"{network.name} needs more memory than this machine has ({options})")
+
+
+def _hold(model: Any, begins: spec.Carried) -> Any:
+    """The network, of which only the layers that are trained can be."""
+    for layer in model.layers:
+        layer.trainable = begins.trains(layer.name)
+    names = [layer.name for layer in model.layers if layer.weights]
+    for pattern in begins.trained:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise unknown("layer in begins.trained", pattern, names)
+    return model
 
 
 class Trainee:
@@ -101,7 +117,7 @@ class Trainee:
 
     def filters(self) -> np.ndarray | None:
         """The kernel of the first convolution [height, width, inputs, filters], if there is one."""
-        kernel = next((w for w in self.model.trainable_variables if len(w.shape) == 4), None)
+        kernel = next((w for w in self.model.weights if len(w.shape) == 4), None)
         return None if kernel is None else np.asarray(backends.as_numpy(kernel), "float32")
 
     def check(self, shape: tuple[int, ...], batch: int) -> None:

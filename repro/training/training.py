@@ -23,7 +23,7 @@ from repro.errors import NOT_FINITE, Interrupted, RunError
 from repro.records.images import order_of, packed
 from repro.records.journal import Journal
 from repro.records.provenance import now
-from repro.training import facts, failures, probes, smoke
+from repro.training import carrying, facts, failures, probes, smoke
 from repro.training.evaluation import Scores
 from repro.training.events import Observer
 from repro.training.keeping import Keeper
@@ -110,10 +110,17 @@ class Training:
         compiled = cut is None or cut.compiled
         self.trainee.compile(recipe.batch, self.schedule.chunk, compiled, resident)
 
+    def begin_with(self, source: Journal) -> None:
+        """Takes the weights of a finished run in the place of those that were drawn."""
+        begins, model = self.experiment.begins, self.trainee.model
+        self.facts["begins"] = carrying.carry(source, begins, model)
+
     def open(self, journal: Journal) -> None:
         """Takes a new run directory and writes down what is about to be trained."""
         self.journal, self.keeper = journal, Keeper(journal, self.trainee)
         journal.write_run(self.facts)
+        if "begins" in self.facts:
+            self.keeper.save()  # resumed it does not need the run that it began with
         if why := self.facts.get("commit_unknown"):
             self.teller.tell("message", text=f"the record will name no commit: {why}")
         if self.trainee.devices.holds_data and not self.facts["data"]["resident"]:
