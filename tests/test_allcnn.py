@@ -88,7 +88,9 @@ def test_the_convolutions_of_each_network(form, model):
     convolutions = [m for m in network.layers if isinstance(m, keras.layers.Conv2D)]
     found = [(m.kernel_size[0], m.filters, m.output.shape[1]) for m in convolutions]
     assert found == [*CONVOLUTIONS[form, model], *HEAD]
-    assert all(m.activation is keras.activations.relu and m.use_bias for m in convolutions)
+    assert all(m.use_bias for m in convolutions)
+    *rectified, last = (m.activation for m in convolutions)
+    assert set(rectified) == {keras.activations.relu} and last is keras.activations.linear
     pools = [m for m in network.layers if isinstance(m, keras.layers.MaxPooling2D)]
     pooled = [(m.pool_size, m.strides, m.output.shape[1]) for m in pools]
     assert pooled == (
@@ -110,10 +112,12 @@ def strided(x, kernel, bias, stride):
     return relu(convolved(x, kernel, bias, stride))
 
 
-@pytest.mark.parametrize("form", allcnn.FORMS)
-def test_a_network_computes_what_is_said_of_it(form):
+@pytest.mark.parametrize(
+    ("form", "rectified"), [*((form, False) for form in allcnn.FORMS), ("all", True)]
+)
+def test_a_network_computes_what_is_said_of_it(form, rectified):
     """Model B, which has kernels of all sides; in testing dropout does nothing."""
-    network = with_random_biases(allcnn.allcnn("b", form))
+    network = with_random_biases(allcnn.allcnn("b", form, rectified=rectified))
     weights = weights_of(network)
     x = images = np.random.default_rng(1).normal(size=(1, 32, 32, 3))
     for block in (1, 2):
@@ -125,8 +129,9 @@ def test_a_network_computes_what_is_said_of_it(form):
         if form in ("model", "convpool"):
             x = pooled_by_loops(x, (3, 3), (2, 2))
     x = relu(convolved(x, *weights["conv3_1"], border=0))
-    x = strided(strided(x, *weights["conv3_2"], 1), *weights["conv3_3"], 1)
-    assert x.shape == (1, 6, 6, 10)
+    x = convolved(strided(x, *weights["conv3_2"], 1), *weights["conv3_3"])
+    assert x.shape == (1, 6, 6, 10) and x.min() < 0
+    x = relu(x) if rectified else x
     expected = x.mean(axis=(1, 2))
     assert expected.std() > 0.01
     np.testing.assert_allclose(outputs_of(network, images), expected, rtol=1e-3, atol=1e-4)
