@@ -69,9 +69,8 @@ CIFAR_10 = ((5, 192, 160, 96), (5, 192, 192, 192), (3, 192, 192, 10))
 CIFAR_100 = ((5, 192, 160, 96), (5, 192, 192, 192), (3, 192, 192, 100))
 MNIST = ((5, 96, 64, 48), (5, 128, 96, 48), (5, 128, 96, 10))
 
-# How widely the initial weights of these layers are spread; those for CIFAR-100 otherwise.
+# How widely the initial weights of these layers are spread.
 SPREAD = 0.05
-SPREAD_CIFAR_100 = ((0.001, 0.01, 0.01), (SPREAD,) * 3, (SPREAD,) * 3)
 # The conventional trunk, of which nothing is published: as cuda-convnet spreads such layers, but
 # for the first. That has 1e-4 there, for grey levels; whitened images are a hundred times smaller.
 SPREAD_CONVENTIONAL = {"conv1": 0.01, "conv2": 0.01, "conv3": 0.01, "local4": 0.04, "fc": 0.01}
@@ -202,7 +201,7 @@ WITHOUT_DROPOUT = replace(
 NIN_CIFAR_100 = replace(
     NIN_CIFAR_10,
     name="nin-cifar100",
-    options={**NIN_CIFAR_10.options, "mlpconvs": CIFAR_100, "spread": SPREAD_CIFAR_100},
+    options={**NIN_CIFAR_10.options, "mlpconvs": CIFAR_100},
 )
 NIN_MNIST = replace(
     NIN_CIFAR_10,
@@ -267,6 +266,8 @@ CIFAR_10_RECIPE = Recipe(
     tested_every=5,
 )
 AUGMENTED_RECIPE = replace(CIFAR_10_RECIPE, augmentation=CropAndFlip(pad=4))
+# By the paper CIFAR-100 has the settings of CIFAR-10.
+CIFAR_100_RECIPE = replace(CIFAR_10_RECIPE, data=Data("cifar100"))
 # The parameter file for CIFAR-100: rates of 0.01 for weights and 0.02 for biases, weight decay of
 # 0.001 for the weights alone, and twice the cross entropy as the loss. Of the cross entropy itself
 # that is a rate of 0.02, at which a decay of 0.0005 does what 0.001 does at 0.01.
@@ -277,7 +278,6 @@ SGD_BY_FILE = SGD(
     weight_decay=0.0005,
     groups=(ParameterGroup("*/bias", rate=2.0),),
 )
-CIFAR_100_RECIPE = replace(CIFAR_10_RECIPE, data=Data("cifar100"), optimizer=SGD_BY_FILE)
 CONVENTIONAL_RECIPE = replace(
     CIFAR_10_RECIPE,
     optimizer=SGD_BY_FILE,
@@ -333,11 +333,14 @@ MOVED_CHOSEN = (
     "Images are moved by up to 4 pixels both ways, after whitening, and what is uncovered is zero; "
     "the paper says translation and flipping, and neither by how much nor in which order.",
 )
-BY_FILE_DIFFERS = (
-    "Rates (0.02, for biases 0.04) and weight decay (0.0005) are those of the authors' parameter "
-    "file for CIFAR-100 (0.01, 0.02 and 0.001 there, where the loss counts twice), and the first "
-    "mlpconv layer begins with smaller weights than for CIFAR-10, as in their layer file; by the "
-    "paper CIFAR-100 has the settings of CIFAR-10.",
+AS_CIFAR_10_CHOSEN = (
+    "Rates (0.1, in the last cccp 0.01, twice as much for biases), momentum, a weight decay of "
+    "0.0001 and initial weights are those taken for CIFAR-10, since by the paper CIFAR-100 has the "
+    "settings of CIFAR-10. The authors' files for CIFAR-100 have others: rates of 0.02 and 0.04, a "
+    "weight decay of 0.0005 (0.01, 0.02 and 0.001 there, where the loss counts twice), and much "
+    "smaller initial weights in the first mlpconv layer. With those, on images whitened as here, "
+    "400 updates on the middle 16x16 pixels taught nothing and left all class maps but 7 at 0; "
+    "with the settings of CIFAR-10 the loss fell within 300.",
 )
 DIGITS_CHOSEN = (
     "Momentum and weight decay (0.0005) are those of the authors' parameter file for CIFAR-100 "
@@ -449,8 +452,8 @@ ON_CIFAR_100 = Experiment(
     network=NIN_CIFAR_100,
     recipe=CIFAR_100_RECIPE,
     reported=(TABLE_2,),
-    differs=(*NIN_DIFFERS, *MLPCONV_DIFFERS, *BY_FILE_DIFFERS),
-    chosen=(*NIN_CHOSEN, *WHITENED_CHOSEN, *MLPCONV_CHOSEN),
+    differs=(*NIN_DIFFERS, *MLPCONV_DIFFERS),
+    chosen=(*NIN_CHOSEN, *WHITENED_CHOSEN, *MLPCONV_CHOSEN, *AS_CIFAR_10_CHOSEN),
 )
 DIGITS = Experiment(
     name=NIN_MNIST.name,

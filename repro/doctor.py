@@ -23,7 +23,7 @@ OPTIONAL = {  # what each is for
 WITH_CUDA = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]", "torch": "torch"}
 SYSTEMS = {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64", "x86_64")}
 GIB = 2**30
-ENOUGH_DISK = 2 * GIB  # MNIST and CIFAR-10 prepared, and checkpoints of the small networks
+ENOUGH_DISK = 2 * GIB  # MNIST and both CIFAR prepared, and checkpoints of small networks
 
 USED, IGNORED = "used", "ignored: every run is trained and drawn the same way"
 # Variables of the environment, and what becomes of them; the first pattern that fits counts.

@@ -1,17 +1,19 @@
 """CIFAR-100: where the harness gets it from, and what has a hundred classes."""
 
 import dataclasses
+import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
-from test_counts import COUNTS
 
-from papers import densenet, nin
+from papers import nin
 from repro import catalog, cli
 from repro.data import datasets, sets
 from repro.data.digests import content_digest
 from repro.data.sets import Split
+from repro.errors import UsageError
 from repro.training import runner
 
 CIFAR_100 = sets.DATASETS["cifar100"]
@@ -87,7 +89,24 @@ def test_a_network_is_trained_and_tested_on_a_hundred_classes(made_up, tmp_path)
     small = ["network.depth=7", "network.growth_rate=2"]
     result = runner.run(experiment, scale="smoke", overrides=small, out=tmp_path / "runs")
     metrics = result["metrics"]["single-view"]
-    assert 50 < metrics["test_error"] <= 100 and np.isfinite(metrics["test_loss"])
+    assert metrics["test_count"] == 200 and 50 < metrics["test_error"] <= 100
+    assert metrics["test_top5_error"] <= metrics["test_error"]
+    kept = json.loads(Path(result["run_dir"], "result.json").read_text())["images"]
+    assert kept["single-view"]["classes"] == 100
+
+
+def test_a_network_for_ten_classes_is_told_how_it_fits(made_up, tmp_path):
+    experiment = catalog.experiment("densenet40-k12-cifar10")
+    small = ["network.depth=7", "network.growth_rate=2", "recipe.data.dataset=cifar100"]
+    with pytest.raises(UsageError, match=r"10 .*has 100; network\.classes=100 fits"):
+        runner.run(experiment, scale="smoke", overrides=small, out=tmp_path / "runs")
+    with pytest.raises(UsageError, match=r"resnet20 tells 10 classes apart, cifar100 has 100$"):
+        runner.run(
+            catalog.experiment("resnet20-cifar10"),
+            scale="smoke",
+            overrides=["recipe.data.dataset=cifar100"],
+            out=tmp_path / "runs",
+        )
 
 
 # ---------------------------------------------------------------------------- the real one
@@ -120,53 +139,23 @@ def test_it_has_a_name_for_each_class():
     assert list(CIFAR_100.names) == sorted(CIFAR_100.names)
 
 
-# ---------------------------------------------------------------------------- networks
-
-
-def features(name):
-    """The maps that DenseNet's last layer takes, by section 3 of the paper."""
-    depth, growth_rate, bc, _ = densenet.OF_TABLE_2[name]
-    layers = (depth - 4) // (6 if bc else 3)
-    if not bc:
-        return 16 + 3 * layers * growth_rate
-    maps = 2 * growth_rate
-    for _ in range(2):
-        maps = (maps + layers * growth_rate) // 2
-    return maps + layers * growth_rate
-
-
-MAPS = {
-    **{name: (f"{name}-100-classes", features(name)) for name in densenet.OF_TABLE_2},
-    "nin-cifar10": ("nin-cifar100", 192),
-}
-
-
-@pytest.mark.parametrize("name", MAPS)
-def test_ninety_classes_more_add_ninety_rows_to_the_last_layer_alone(name):
-    """The table of counts has each network as it was counted; here the two must fit."""
-    hundred, maps = MAPS[name]
-    parameters, multiply_adds = np.subtract(COUNTS[hundred], COUNTS[name])
-    assert parameters == 90 * (maps + 1)
-    assert multiply_adds == 90 * maps * (64 if name.startswith("nin") else 1)  # at 8x8 pixels
+# ---------------------------------------------------------------------------- experiments
 
 
 def test_every_experiment_with_a_number_is_that_on_cifar_10_but_for_the_data():
-    """NiN's has another optimizer and other initial weights too, as its authors' files have."""
+    """Both papers say so: DenseNet's section 4.2; NiN has the settings of CIFAR-10."""
     assert len(ON_IT) == 1 + 6 + 5
     for experiment in ON_IT:
         twin = catalog.experiment(experiment.name.replace("cifar100", "cifar10"))
         recipe = dataclasses.replace(experiment.recipe, data=twin.recipe.data)
+        assert recipe == twin.recipe, experiment.name
         options, own = experiment.network.options, {"classes": 10}
         if experiment.name == "nin-cifar100":
-            recipe = dataclasses.replace(recipe, optimizer=twin.recipe.optimizer)
-            assert options["mlpconvs"] == (*nin.CIFAR_10[:2], (*nin.CIFAR_10[2][:3], 100))
-            options = {k: v for k, v in options.items() if k != "spread"}
             own = {"mlpconvs": nin.CIFAR_10}
-        assert recipe == twin.recipe, experiment.name
+            assert options["mlpconvs"] == (*nin.CIFAR_10[:2], (*nin.CIFAR_10[2][:3], 100))
         assert {**options, **own} == twin.network.options, experiment.name
         assert experiment.network.build is twin.network.build
         assert experiment.protocols == twin.protocols
-        assert not experiment.bands
 
 
 def test_its_numbers_are_reported_once():

@@ -148,7 +148,7 @@ def test_how_widely_initial_weights_are_spread():
     for name, special in (
         ("nin-cifar10", {}),
         ("nin-mnist", {}),
-        ("nin-cifar100", {"conv1": 0.001, "cccp1": 0.01, "cccp2": 0.01}),
+        ("nin-cifar100", {}),
         ("nin-conventional-fc", CONVENTIONAL),
     ):
         for layer in built(name).layers:
@@ -184,10 +184,10 @@ def test_tables_1_to_5_and_the_text():
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_the_recipe(name):
-    """CIFAR-10: the first author's example. The rest: the file for CIFAR-100, its loss doubled."""
+    """CIFAR: the first author's example. The rest: the file for CIFAR-100, its loss doubled."""
     recipe = EXPERIMENTS[name].recipe
     method = recipe.optimizer
-    by_example = name.startswith("nin-cifar10") and name != "nin-cifar100"
+    by_example = name.startswith("nin-cifar10")  # nin-cifar100 too
     decay = 0.0001 if by_example else 0.0005
     assert (method.momentum, method.weight_decay, recipe.batch) == (0.9, decay, 128)
     rate = 0.1 if by_example else 0.02

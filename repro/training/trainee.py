@@ -11,6 +11,7 @@ import numpy as np
 from repro import backends, machine, spec
 from repro.data.inputs import Inputs
 from repro.data.resident import Resident
+from repro.data.sets import DATASETS
 from repro.errors import UsageError, unknown
 from repro.lazy import keras
 from repro.networks import initial_weights, work
@@ -119,7 +120,7 @@ class Trainee:
         return None if kernel is None else np.asarray(backends.as_numpy(kernel), "float32")
 
     def check(self, shape: tuple[int, ...], batch: int) -> None:
-        """Raises UsageError where the network does not fit images, loss, probes or memory."""
+        """Raises UsageError where the network does not fit the data, loss, probes or memory."""
         network, recipe = self.experiment.network, self.experiment.recipe
         if self.model.input_shape[1:] != shape:
             raise UsageError(
@@ -131,6 +132,12 @@ class Trainee:
             raise UsageError(
                 f"{network.name} gives outputs {self.model.output_shape[1:]}; with this loss, "
                 f"accepted is a network {'with' if heads else 'without'} auxiliary heads"
+            )
+        outputs, classes = self.model.output_shape[-1], DATASETS[recipe.data.dataset].classes
+        if outputs < classes:
+            raise UsageError(
+                f"{network.name} tells {outputs} classes apart, {recipe.data.dataset} has {classes}"
+                + (f"; network.classes={classes} fits" if "classes" in network.options else "")
             )
         names = [layer.name for layer in self.model.layers]
         if heads and recipe.loss.own not in names:
