@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from run_records import record, seal_run
 from small_runs import last_state, stopping_at, timeless
 
 from papers import carrying as paper
@@ -23,13 +24,15 @@ from repro.backends import distribution
 from repro.data import datasets, inputs
 from repro.data.preprocessing import PerPixelMean
 from repro.errors import DataError, Interrupted, RunError, UsageError
-from repro.judging import groups
+from repro.judging import groups, spread, verdict
 from repro.lazy import keras, layers
 from repro.networks.losses import SoftmaxCrossEntropy
 from repro.records import documents, logged, reading
 from repro.records.journal import Journal
 from repro.records.shape import Damaged
-from repro.spec import SGD, Carried, Data, Experiment, Network, Paper, Recipe
+from repro.report import pages
+from repro.running import verifying
+from repro.spec import SGD, Carried, Claim, Data, Experiment, Network, Paper, Recipe
 from repro.training import carrying, checkpoint, runner, trainee
 
 # ---------------------------------------------------------------------------- two small experiments
@@ -202,34 +205,36 @@ def test_run_json_says_which_run_it_began_with(source, new):
     ],
 )
 def test_a_record_that_contradicts_itself_is_refused(new, change, said):
-    record = json.loads(json.dumps(reading.read_run(new.path)))
-    documents.whole_record(record)
-    change(record["run"])
+    told = json.loads(json.dumps(reading.read_run(new.path)))
+    documents.whole_record(told)
+    change(told["run"])
     with pytest.raises(Damaged, match=said):
-        documents.whole_record(record)
+        documents.whole_record(told)
 
 
-def test_the_newest_finished_run_by_todays_recipe_is_taken(out, source):
+def test_the_newest_finished_run_by_todays_recipe_is_taken(out, source, tmp_path):
     request = {"scale": "paper", "seed": SEED, "precision": "float32"}
+    later = "2031-01-01T00:00:00+00:00"
 
-    def found():
-        return carrying.find(NEW, request, out).run()["id"]
+    def leave(name, experiment=SOURCE, seed=SEED, scale="short", ended=True, **changes):
+        """The directory of a run that finished later than that of `source`."""
+        made = record(experiment, seed, 50.0, scale=scale, finished=later, **changes)
+        folder = seal_run(tmp_path / name, {**made, **({} if ended else {"result": None})})
+        folder.rename(out / "toy-source" / f"{scale}-seed{seed}-{name}")
+        return made["run"]["id"]
 
-    def leave(experiment=SOURCE, **options):
-        return run(experiment, out, **{"scale": "short", **options}).run()["id"]
-
-    assert found() == source.run()["id"]
     changed = dataclasses.replace(SOURCE, recipe=dataclasses.replace(SOURCE_RECIPE, batch=64))
-    leave(changed)
-    leave(scale="paper")
-    leave(seed=4)
-    leave(overrides=["recipe.optimizer.rate=0.1"])
-    with pytest.raises(Interrupted):
-        leave(observers=[stopping_at(1, "pass")])
+    leave("another-recipe", changed)
+    leave("overridden", overrides=["recipe.optimizer.rate=0.1"])
+    leave("another-scale", scale="paper")
+    leave("another-seed", seed=4)
+    leave("another-precision", precision="mixed_bfloat16")
+    leave("unfinished", ended=False)
     (out / "toy-source" / "notes.txt").write_text("no run")
-    assert found() == source.run()["id"]
-    newer = leave()
-    assert newer != source.run()["id"] and found() == newer
+    assert carrying.find(NEW, request, out).path == out / "toy-source" / source.path.name
+    newer = leave("newer")
+    assert carrying.find(NEW, request, out).run()["id"] == newer
+    assert carrying.find(SOURCE, request, out) is None
 
 
 @pytest.mark.parametrize(
@@ -358,6 +363,27 @@ def test_show_says_what_it_begins_with(capsys):
 def test_what_makes_no_sense_cannot_be_written_down(make):
     with pytest.raises(UsageError, match=r"begins\.|begins.scale"):
         make()
+
+
+def test_the_page_says_what_it_begins_with_and_which_run_that_was(source, new, tmp_path):
+    records = [reading.read_run(journal.path) for journal in (source, new)]
+    claim = Claim("c", "More.", "Table 4", (SOURCE.name, NEW.name), less=(NEW.name, SOURCE.name))
+    shown = dataclasses.replace(TOYS, claims=(claim,))
+    rows = verdict.table(records, TOYS.experiments, spread.NOTHING)
+    page = pages.paper_page(shown, records, rows, tmp_path)
+    before, _, after = page.partition("### toy-new")
+    assert NEW.begins.sentence in after and NEW.begins.sentence not in before
+    told = source.run()["id"][:8], source.result()["metrics"]["single-view"]["test_error"]
+    assert "began with run {} ({:.2f} %)".format(*told) in after
+    assert "| toy-source − toy-new > toy-new − toy-source |" in before
+    assert "| 0 and 1, 1 and 0 | not run |" in before
+
+
+def test_verify_does_not_train_what_begins_with_another_run(source):
+    recorded = [reading.read_run(source.path)]
+    plan = verifying.plan([SOURCE, NEW], recorded, 60)
+    assert [one.experiment for one in plan.planned] == ["toy-source"]
+    assert plan.carried == ("toy-new",) and plan.nothing_recorded == ()
 
 
 # ---------------------------------------------------------------------------- so many of each class
