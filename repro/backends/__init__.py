@@ -8,6 +8,7 @@ devices()             the devices that a run may take: all GPUs, or else the CPU
 gpus()                what kinds of GPU there are
 Devices               the devices of one run, and the compiled loop over the updates of a chunk
 scorer(model, loss)   a compiled function images [n, ...], labels [n] -> (losses [n], predictions)
+pulled_back(f, x, signal)  the `signal` at f(x) led back to x, as gradients are; all three arrays
 set_seed(seed)        what dropout is drawn from
 set_compiled(b)       whether loops and scorers of this process are compiled
 out_of_memory(error)  whether an exception means that memory ran out

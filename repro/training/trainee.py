@@ -35,6 +35,12 @@ def build(experiment: spec.Experiment, precision: str, seed: int, devices: backe
     raise UsageError(f"{network.name} needs more memory than this machine has ({options})")
 
 
+def first_filters(model: Any) -> np.ndarray | None:
+    """The kernel of the first convolution [height, width, inputs, filters], if there is one."""
+    kernel = next((w for w in model.trainable_variables if len(w.shape) == 4), None)
+    return None if kernel is None else np.asarray(backends.as_numpy(kernel), "float32")
+
+
 class Trainee:
     """model, optimizer: in Keras. multiply_adds: of the network, for one example."""
 
@@ -96,11 +102,6 @@ class Trainee:
         finally:
             for variable, value in zip(variables, trained, strict=True):
                 variable.assign(value)
-
-    def filters(self) -> np.ndarray | None:
-        """The kernel of the first convolution [height, width, inputs, filters], if there is one."""
-        kernel = next((w for w in self.model.trainable_variables if len(w.shape) == 4), None)
-        return None if kernel is None else np.asarray(backends.as_numpy(kernel), "float32")
 
     def check(self, shape: tuple[int, ...], batch: int) -> None:
         """Raises UsageError where the network does not fit images, loss, probes or memory."""
