@@ -35,6 +35,10 @@ def look(
             help="Whose maps are shown. Default: the deepest that sees parts of images.",
         ),
     ] = None,
+    guided: Annotated[
+        bool,
+        typer.Option("--guided", help="Deconvolution that also goes by what relus let through."),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE.svg|FILE.png", help="Default: in figures/ of the run."),
@@ -55,17 +59,26 @@ def look(
     with terminal.working(f"building {seer}"), terminal.muffled():
         network, experiment = runner.finished(run_dir) if run_dir else looking.untrained(seer)
     with terminal.Counter(f"looking at {seer}", "test images") as counter:
-        seen = looking.look(network, experiment, image or 0, layer, counter)
+        seen = looking.look(network, experiment, image or 0, layer, guided, counter)
     if out is None:
-        name = f"look-{seen.layer}-{seen.image}.svg"
+        name = f"look-{seen.layer}-{seen.image}{'-guided' if guided else ''}.svg"
         out = run_dir / "figures" / name if run_dir else Path(f"{seer}-{name}")
     within = run_dir if run_dir and run_dir in out.parents else None
     dataset = sets.DATASETS[experiment.recipe.data.dataset]
-    title = f"{experiment.name}, {run_dir.name}" if run_dir else f"{seer}, untrained"
+    title = _title(experiment.name, run_dir) if run_dir else f"{seer}, untrained"
     look_sheet.draw(seen, title, dataset, out, within)
     if json:
         return terminal.print_json({"file": str(out), **_numbers(seen)})
     terminal.tell(f"{out}: image {seen.image}, maps of {seen.layer}")
+
+
+def _title(experiment: str, run_dir: Path) -> str:
+    from repro.records.journal import Journal
+
+    run = Journal.open(run_dir).run()
+    return ", ".join(
+        [f"{experiment}, {run['scale']} scale, seed {run['seed']}", *run.get("overrides", ())]
+    )
 
 
 def _numbers(seen: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """What a network sees, as one sheet of pictures (`repro look`)."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,11 @@ from repro.report.run_figures import pictures_of_filters
 from repro.training.looking import Look
 
 WIDTH, EDGE, GAP = 9.6, 0.1, 0.22  # inches: of the sheet, its margin, between pictures
-TOP, HEADING, LABEL = 0.5, 0.5, 0.2  # above all; above a section, above a picture
+TITLE, HEADING, LABEL, AFTER = 0.38, 0.42, 0.17, 0.24  # inches: lines of text, below a section
 ACROSS, TILES = 3, 3  # maps in a row; tiles along a side of a map
-IMAGE = 1.85  # the image, its occlusion, and as large a block of what it excites
+IMAGE = 1.85  # inches: the image, and its map of occlusion
 FILTER, MOST_FILTERS = 0.4, 192  # inches of a filter; so many are drawn
+BRIGHTEST = 0.99  # of the pixels of a signal are drawn in proportion; the rest are as bright
 FAINT = "#666666"
 NOTHING = 0.93  # the grey beyond the border of an image
 
@@ -33,39 +33,35 @@ def draw(
     filters = _filters(look.filters)
     columns = max(1, int((WIDTH - 2 * EDGE) / FILTER))
     rows = -(-len(filters) // columns)
-    block = (WIDTH - 2 * EDGE - (ACROSS - 1) * 2 * GAP) / ACROSS  # of a map: both its pictures
-    side = (block - GAP / 3) / 2
+    both = (WIDTH - 2 * EDGE - (ACROSS - 1) * 2 * GAP) / ACROSS  # the two pictures of a map
+    side = (both - GAP / 3) / 2
     tall = side * _ratio(look)
-    down = -(-len(look.excited) // ACROSS)
-    heights = [HEADING + LABEL + IMAGE]
-    heights += [HEADING + rows * FILTER] if rows else []
-    heights += [HEADING + 0.15 + down * (LABEL + tall + 0.08)] if down else []
-    height = TOP + sum(heights) + EDGE
+    row = LABEL + tall + GAP / 2
+    image = HEADING + LABEL + IMAGE + AFTER
+    maps = TITLE + image + (HEADING + rows * FILTER + AFTER if rows else 0)  # where they begin
+    height = maps + HEADING + -(-len(look.excited) // ACROSS) * row + EDGE
     with in_style():
         from matplotlib.figure import Figure
 
         sheet = _Sheet(Figure(figsize=(WIDTH, height)), height)
         sheet.text(EDGE, 0, title, fontsize=12, fontweight="bold")
-        top = TOP - 0.22
-        _image(sheet, look, dataset, top)
-        top += heights[0]
+        _image(sheet, look, dataset, TITLE)
         if rows:
-            shown = f"{len(filters)} of them" if len(filters) == MOST_FILTERS else ""
-            sheet.heading(top, "The filters of the first layer", shown)
-            picture = mosaic(filters, columns)
+            top = TITLE + image
+            sheet.heading(top, "The first layer", _about_filters(look))
             wide = FILTER * min(columns, len(filters))
-            sheet.picture(picture, EDGE, top + HEADING, wide, rows * FILTER)
-            top += heights[1]
-        if down:
-            sheet.heading(top, *_about_maps(look))
+            sheet.picture(mosaic(filters, columns), EDGE, top + HEADING, wide, rows * FILTER)
+        sheet.heading(maps, *_about_maps(look))
         for place, excited in enumerate(look.excited):
-            left = EDGE + place % ACROSS * (block + 2 * GAP)
-            above = top + HEADING + 0.15 + place // ACROSS * (LABEL + tall + 0.08)
-            label = f"map {excited.number}: {_values(excited.values)}"
-            sheet.text(left, above, label, fontsize=7.5, color=FAINT)
-            for number, tiles in enumerate((coloured(excited.crops), signals(excited.signals))):
-                x = left + number * (side + GAP / 3)
-                sheet.picture(mosaic(tiles, TILES), x, above + LABEL, side, tall)
+            left = EDGE + place % ACROSS * (both + 2 * GAP)
+            top = maps + HEADING + place // ACROSS * row
+            label = f"map {excited.number}: {excited.values[0]:.3g} to {excited.values[-1]:.3g}"
+            sheet.text(left, top, label, fontsize=7.5, color=FAINT)
+            for x, tiles in (
+                (left, coloured(excited.crops)),
+                (left + side + GAP / 3, signals(excited.signals)),
+            ):
+                sheet.picture(mosaic(tiles, TILES), x, top + LABEL, side, tall)
         return save(sheet.figure, path, within)
 
 
@@ -109,7 +105,7 @@ def _image(sheet: _Sheet, look: Look, dataset: Dataset, top: float) -> None:
     label("as the network sees it")
     sheet.picture(coloured(look.picture[None])[0], x, y, IMAGE, IMAGE)
     x += IMAGE + GAP
-    label(f"probability behind a {look.occlusion.side}x{look.occlusion.side} square")
+    label(f"probability behind {look.occlusion.side}x{look.occlusion.side} grey pixels")
     _heat(sheet, look, x, y)
     x += IMAGE + 0.15 + 2.5 * GAP
     if look.own:
@@ -127,14 +123,13 @@ def _about_occlusion(look: Look, dataset: Dataset) -> str:
     occlusion, name = look.occlusion, dataset.class_name
     least = int(occlusion.probabilities.argmin())
     lowest, guess = occlusion.probabilities.flat[least], int(occlusion.guesses.flat[least])
-    instead = "" if guess == look.label else f", taken for {name(guess)}"
-    if occlusion.guess != look.label:
-        instead = ""
-    taken = "" if occlusion.guess == look.label else f", which it takes for {name(occlusion.guess)}"
-    line = " (beyond the white line it is wrong)" if _misled(look) is not None else ""
+    misled = _misled(look) is not None
+    taken = "" if occlusion.guess == look.label else f" (it is taken for {name(occlusion.guess)})"
+    instead = f", where it is taken for {name(guess)}" if misled and guess != look.label else ""
+    lines = ". Within the white lines the network is wrong" if misled else ""
     return (
-        f"The network gives it a probability of {_share(occlusion.without)}{taken}; behind a grey "
-        f"square it is {_share(lowest)} or more{instead}{line}."
+        f"Its class has a probability of {_share(occlusion.without)}{taken}; behind a grey square, "
+        f"of {_share(lowest)} at the least{instead}{lines}."
     )
 
 
@@ -162,18 +157,27 @@ def _misled(look: Look) -> np.ndarray | None:
     return wrong.astype(float) if some else None
 
 
+def _about_filters(look: Look) -> str:
+    height, width, inputs, filters = look.filters.shape
+    drawn = "" if filters <= MOST_FILTERS else f", of which {MOST_FILTERS} are drawn"
+    signs = "" if inputs == 3 else "; blue is below zero, orange above"
+    return f"{filters} filters of {height}x{width} pixels{drawn}{signs}."
+
+
 def _about_maps(look: Look) -> tuple[str, str]:
     """The heading of the maps, and the line below it."""
     rows, columns, maps = look.units
     high, wide = look.sees
     title = f"{look.layer}: {maps} maps of {rows}x{columns} units that see {high}x{wide} pixels"
-    whole = f"all {look.of_images:,}" if look.looked_at == look.of_images else "the first"
+    whole = f"{look.of_images:,} test images"
     if look.looked_at < look.of_images:
-        whole += f" {look.looked_at:,} of {look.of_images:,}"
+        whole = f"the first {look.looked_at:,} of {whole}"
     silent = f" {look.silent} of the maps are never excited." if look.silent else ""
+    way = "guided back-propagation" if look.guided else "deconvolution"
+    same = "" if look.switched or look.guided else " (without max-pooling, the same of all)"
     return title, (
-        f"The parts of {whole} test images that excite a map most, strongest first, and what "
-        f"deconvolution leaves of each.{silent}"
+        f"What excites a map most, of {whole}, the strongest first; beside it what {way} leaves "
+        f"of it{same}.{silent}"
     )
 
 
@@ -188,9 +192,11 @@ def coloured(pictures: np.ndarray) -> np.ndarray:
 
 
 def signals(pictures: np.ndarray) -> np.ndarray:
-    """Signals [n, h, w, C] as RGB, each by its own largest: grey at 0, or blue, white, orange."""
-    largest = np.abs(pictures).max(axis=(1, 2, 3), keepdims=True)
-    relative = pictures / np.where(largest > 0, largest, 1)
+    """Signals [n, h, w, C] as RGB, each by its own size: grey at 0, or blue, white, orange."""
+    sizes = np.abs(pictures)
+    bright = np.quantile(sizes, BRIGHTEST, axis=(1, 2, 3), keepdims=True)
+    bright = np.where(bright > 0, bright, sizes.max(axis=(1, 2, 3), keepdims=True))
+    relative = np.clip(pictures / np.where(bright > 0, bright, 1), -1, 1)
     if pictures.shape[-1] == 3:
         return relative / 2 + 0.5
     return signed_colours()(relative[..., 0] / 2 + 0.5)[..., :3]
@@ -230,10 +236,6 @@ def _share(probability: float) -> str:
     if 0.995 <= probability < 1:
         return f"{probability:.4f}"
     return f"{probability:.2f}"
-
-
-def _values(values: Sequence[float]) -> str:
-    return f"{values[0]:.3g} to {values[-1]:.3g}"
 
 
 def _ratio(look: Look) -> float:

@@ -10,6 +10,10 @@ up, here the signal itself is rectified. Said so, the rule is the paper's for a 
 layers, and holds for any graph: an addition hands its signal to both branches, batch normalisation
 multiplies it by gamma over the deviation, an average pooling spreads it out. For what the paper
 says nothing of, such as tanh or response normalisation, it is the plain gradient.
+
+The switches are all that this way back knows of the image: in a network without max-pooling a unit
+gives the same picture whatever the image is, but for its strength. `guided` lets a signal through
+only where relu was above zero on the way up, too (Springenberg et al. 2014, section 3.4).
 """
 
 import contextlib
@@ -46,9 +50,10 @@ def with_maps(model: Any) -> dict[str, Any]:
 
 
 def layer_of(model: Any, name: str | None) -> str:
-    """The layer `name`, if it makes maps; by default the deepest whose units see a part of images.
+    """The layer `name`, if it makes maps; by default the deepest whose units see few pixels.
 
-    Of those that rectify, where any does. Raises UsageError.
+    That is at most two thirds of an image along either side. Of the layers that rectify, where any
+    does. Raises UsageError.
     """
     made = with_maps(model)
     if not made:
@@ -60,7 +65,9 @@ def layer_of(model: Any, name: str | None) -> str:
     chosen = [n for n, layer in made.items() if rectifies(layer)] or list(made)
     seen, sides = anatomy.fields(model), model.input_shape[1:3]
     parts = [
-        n for n in chosen if all(a.size < side for a, side in zip(seen[n], sides, strict=True))
+        n
+        for n in chosen
+        if all(3 * a.size <= 2 * side for a, side in zip(seen[n], sides, strict=True))
     ]
     return (parts or chosen[:1])[-1]
 
@@ -74,7 +81,8 @@ def rectifies(layer: Any) -> bool:
 
 def up_to(model: Any, layer: str) -> Any:
     """The network from its input to the maps of `layer`, with the same weights."""
-    part = layers.deep_model(model.inputs, model.get_layer(layer).output, name="up_to_a_layer")
+    maps = model.get_layer(layer).output
+    part = layers.deep_model(model.inputs[0], maps, name="up_to_a_layer")
     part.jit_compile = False  # compiling a deep network would take longer than to look through it
     return part
 
@@ -141,7 +149,11 @@ def _strongest_places(maps: np.ndarray, first: int) -> list[np.ndarray]:
 
 
 def deconvolved(
-    part: Any, images: np.ndarray, maps: Sequence[int], places: np.ndarray
+    part: Any,
+    images: np.ndarray,
+    maps: Sequence[int],
+    places: np.ndarray,
+    guided: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What in each of `images` [n, H, W, C] excites a unit of the layer that `part` ends with.
 
@@ -157,14 +169,15 @@ def deconvolved(
         units = np.arange(len(given)), *places[some].T, maps[some]
         signal = np.zeros(gave.shape, np.float32)
         signal[units] = values[some] = gave[units]
-        with _signals_rectified(part):
+        with _signals_rectified(part, guided):
             pictures[some] = backends.here().pulled_back(network, given, signal)
     return pictures, values
 
 
 @contextlib.contextmanager
-def _signals_rectified(model: Any) -> Iterator[None]:
-    """Within it every relu rectifies the signal on the way back, instead of masking it."""
+def _signals_rectified(model: Any, guided: bool) -> Iterator[None]:
+    """Within it every relu rectifies the signal on the way back; it masks it only if `guided`."""
+    rectifying = partial(_relu, guided=guided)
     changed = []
     try:
         for layer in model._flatten_layers():
@@ -172,7 +185,7 @@ def _signals_rectified(model: Any) -> Iterator[None]:
                 continue
             name = "call" if isinstance(layer, keras.layers.ReLU) else "activation"
             changed.append((layer, name, getattr(layer, name)))
-            object.__setattr__(layer, name, _relu)  # not Keras' own, which would track it
+            object.__setattr__(layer, name, rectifying)  # not Keras' own, which would track it
         yield
     finally:
         for layer, name, before in changed:
@@ -181,13 +194,14 @@ def _signals_rectified(model: Any) -> Iterator[None]:
                 object.__delattr__(layer, name)  # the class has it
 
 
-def _relu(x):
+def _relu(x, guided):
     """relu forwards; backwards the signal, rectified."""
 
     @keras.ops.custom_gradient
     def both_ways(x):
         def back(*arguments, upstream=None):
-            return keras.ops.relu(arguments[0] if upstream is None else upstream)
+            signal = keras.ops.relu(arguments[0] if upstream is None else upstream)
+            return signal * keras.ops.cast(x > 0, signal.dtype) if guided else signal
 
         return keras.ops.relu(x), back
 

@@ -8,14 +8,15 @@ import numpy as np
 
 from repro import backends, catalog, spec
 from repro.backends import distribution
-from repro.data import inputs
+from repro.data import datasets, inputs
 from repro.data.photographs import centre_crop
 from repro.errors import UsageError
+from repro.lazy import keras
 from repro.networks import anatomy
 from repro.training import deconvolution, evaluation, occlusion
 from repro.training.trainee import build, first_filters
 
-MAPS, KEPT, OWN = 9, 9, 4  # maps of a layer; images of each; maps that the one image excites
+MAPS, KEPT, OWN = 9, 9, 3  # maps of a layer; images of each; maps that the one image excites
 # Of the side of what the network sees: a square, and its steps.
 SQUARE, STEPS = 4, 32
 
@@ -44,7 +45,8 @@ class Look:
     as the network sees it, [H, W, C] from 0 to 1. layer: whose maps are shown, units: [rows,
     columns, maps] of it, sees: the side of what a unit sees, [height, width]; silent: maps that no
     image excites. own: of the maps that the image excites most, (number, value, deconvolution of
-    the whole image). excited: the maps that any image excites most. looked_at: how many images were
+    the whole image). excited: the maps that any image excites most. switched: whether there is a
+    max-pooling up to the layer. looked_at: how many images were
     looked at, of so many.
     """
 
@@ -59,23 +61,26 @@ class Look:
     silent: int
     own: list[tuple[int, float, np.ndarray]]
     excited: list[Excited]
+    guided: bool
+    switched: bool
     looked_at: int
     of_images: int
 
 
 def untrained(network: str) -> tuple[Any, spec.Experiment]:
-    """A network of the catalog with its initial weights for seed 0, and its first experiment.
+    """A network of the catalog with its initial weights for seed 0, and one of its experiments.
 
-    Raises UsageError for an unknown network and for one without an experiment.
+    That is the first whose dataset is prepared, or the first of all. Raises UsageError for an
+    unknown network and for one without an experiment.
     """
     described = catalog.network(network)
-    for experiment in catalog.experiments():
-        if experiment.network == described:
-            recipe = experiment.recipe
-            backends.here().configure(recipe.batch)
-            devices = distribution.choose("single", recipe.batch)
-            return build(experiment, "float32", 0, devices), experiment
-    raise UsageError(f"{network} has no experiment, so it is not known which images it is for")
+    its = [e for e in catalog.experiments() if e.network == described]
+    if not its:
+        raise UsageError(f"{network} has no experiment, so it is not known which images it is for")
+    experiment = next((e for e in its if datasets.ready(e.recipe.data.dataset)), its[0])
+    batch = experiment.recipe.batch
+    backends.here().configure(batch)
+    return build(experiment, "float32", 0, distribution.choose("single", batch)), experiment
 
 
 def look(
@@ -83,14 +88,16 @@ def look(
     experiment: spec.Experiment,
     image: int,
     layer: str | None = None,
+    guided: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Look:
     """Looks at a network by its test images.
 
     image: the number of one of them, from 0; layer: the one whose maps are shown, by default the
-    deepest whose units see only a part of an image. progress: is called with the number of test
-    images that were looked through. Raises UsageError for a number or a layer that
-    does not exist, DataError for data that is missing.
+    deepest whose units see two thirds of an image at most; guided: see
+    `repro.training.deconvolution`. progress: is called with the number of test images that were
+    looked through. Raises UsageError for a number or a layer that does not exist, DataError for
+    data that is missing.
     """
     layer = deconvolution.layer_of(model, layer)
     pictures = inputs.pictures(experiment.recipe)
@@ -123,12 +130,12 @@ def look(
     own = deconvolution.strongest(part, lambda _: given(slice(image, image + 1)), 1, keep=1)
     most = [int(n) for n in np.argsort(-own.values[0], kind="stable")[:OWN] if own.values[0, n] > 0]
     signals, values = deconvolution.deconvolved(
-        part, given(np.full(len(most), image)), most, own.places[0, most]
+        part, given(np.full(len(most), image)), most, own.places[0, most], guided
     )
     fields = anatomy.fields(model)[layer]
     chosen = np.argsort(-best.values[0], kind="stable")[:MAPS]
     excited = [
-        _excited(part, best, int(number), fields, given, shown)
+        _excited(part, best, int(number), fields, given, shown, guided)
         for number in chosen[best.values[0, chosen] > 0]
     ]
     return Look(
@@ -143,6 +150,8 @@ def look(
         silent=int(np.count_nonzero(best.values[0] <= 0)),
         own=list(zip(most, values.tolist(), signals, strict=True)),
         excited=excited,
+        guided=guided,
+        switched=any(isinstance(m, keras.layers.MaxPooling2D) for m in part._flatten_layers()),
         looked_at=best.looked_at,
         of_images=count,
     )
@@ -155,10 +164,12 @@ def _excited(
     fields: Sequence[anatomy.Axis],
     given: Callable[[np.ndarray], np.ndarray],
     shown: Callable[[np.ndarray], np.ndarray],
+    guided: bool,
 ) -> Excited:
     """Of one map; given(numbers) and shown(numbers) are images as the network and people see."""
     values, numbers, places = (rows[:, number] for rows in (best.values, best.images, best.places))
-    signals, _ = deconvolution.deconvolved(part, given(numbers), [number] * len(numbers), places)
+    same = [number] * len(numbers)
+    signals, _ = deconvolution.deconvolved(part, given(numbers), same, places, guided)
     windows = [
         [axis.seen(int(unit)) for axis, unit in zip(fields, place, strict=True)] for place in places
     ]
