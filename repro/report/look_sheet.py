@@ -18,6 +18,7 @@ IMAGE = 1.85  # inches: the image, and its map of occlusion
 FILTER, MOST_FILTERS = 0.4, 192  # inches of a filter; so many are drawn
 BRIGHTEST = 0.99  # of the pixels of a signal are drawn in proportion; the rest are as bright
 FAINT = "#666666"
+FRAME, BETWEEN = "#CCCCCC", 0.8  # around a picture, between tiles
 NOTHING = 0.93  # the grey beyond the border of an image
 
 
@@ -88,7 +89,8 @@ class _Sheet:
         self, picture: np.ndarray, x: float, y: float, width: float, height: float, **options: Any
     ) -> Any:
         axes = self.axes(x, y, width, height)
-        axes.set_axis_off()
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set(visible=True, color=FRAME, linewidth=0.6)
         axes.imshow(picture, interpolation="none", aspect="auto", **options)
         return axes
 
@@ -174,7 +176,7 @@ def _about_maps(look: Look) -> tuple[str, str]:
         whole = f"the first {look.looked_at:,} of {whole}"
     silent = f" {look.silent} of the maps are never excited." if look.silent else ""
     way = "guided back-propagation" if look.guided else "deconvolution"
-    same = "" if look.switched or look.guided else " (without max-pooling, the same of all)"
+    same = ": without max-pooling, the same of every image" if look.blind else ""
     return title, (
         f"What excites a map most, of {whole}, the strongest first; beside it what {way} leaves "
         f"of it{same}.{silent}"
@@ -213,7 +215,7 @@ def _filters(array: np.ndarray | None) -> np.ndarray:
 
 
 def mosaic(tiles: np.ndarray, columns: int) -> np.ndarray:
-    """Tiles [n, h, w, 3] in rows of so many, as one picture, a pixel of white between them.
+    """Tiles [n, h, w, 3] in rows of so many, as one picture, a pixel of grey between them.
 
     Small tiles are enlarged, so that this pixel is narrow beside them.
     """
@@ -221,10 +223,10 @@ def mosaic(tiles: np.ndarray, columns: int) -> np.ndarray:
     tiles = tiles.repeat(times, axis=1).repeat(times, axis=2)
     count, high, wide, _ = tiles.shape
     across, down = min(columns, count), -(-count // columns)
-    picture = np.ones((down * (high + 1) - 1, across * (wide + 1) - 1, 3))
-    for place, tile in enumerate(tiles):
+    picture = np.full((down * (high + 1) - 1, across * (wide + 1) - 1, 3), BETWEEN)
+    for place in range(down * across):
         y, x = place // columns * (high + 1), place % columns * (wide + 1)
-        picture[y : y + high, x : x + wide] = tile
+        picture[y : y + high, x : x + wide] = tiles[place] if place < count else 1
     return picture
 
 

@@ -174,6 +174,16 @@ def deconvolved(
     return pictures, values
 
 
+def blind(part: Any) -> bool:
+    """Whether the way back from the layer that `part` ends with is the same for every image."""
+    random, shapes = np.random.default_rng(0), (part.input_shape, part.output_shape)
+    images, signal = (random.normal(size=(2, *shape[1:])).astype("float32") for shape in shapes)
+    signal[1] = signal[0]
+    with _signals_rectified(part, guided=False):
+        one, other = backends.here().pulled_back(partial(part, training=False), images, signal)
+    return bool(np.allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(one).max()))
+
+
 @contextlib.contextmanager
 def _signals_rectified(model: Any, guided: bool) -> Iterator[None]:
     """Within it every relu rectifies the signal on the way back; it masks it only if `guided`."""

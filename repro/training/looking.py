@@ -11,7 +11,6 @@ from repro.backends import distribution
 from repro.data import datasets, inputs
 from repro.data.photographs import centre_crop
 from repro.errors import UsageError
-from repro.lazy import keras
 from repro.networks import anatomy
 from repro.training import deconvolution, evaluation, occlusion
 from repro.training.trainee import build, first_filters
@@ -45,8 +44,8 @@ class Look:
     as the network sees it, [H, W, C] from 0 to 1. layer: whose maps are shown, units: [rows,
     columns, maps] of it, sees: the side of what a unit sees, [height, width]; silent: maps that no
     image excites. own: of the maps that the image excites most, (number, value, deconvolution of
-    the whole image). excited: the maps that any image excites most. switched: whether there is a
-    max-pooling up to the layer. looked_at: how many images were
+    the whole image). excited: the maps that any image excites most. blind: whether deconvolution
+    is the same whatever the image is. looked_at: how many images were
     looked at, of so many.
     """
 
@@ -62,7 +61,7 @@ class Look:
     own: list[tuple[int, float, np.ndarray]]
     excited: list[Excited]
     guided: bool
-    switched: bool
+    blind: bool
     looked_at: int
     of_images: int
 
@@ -151,7 +150,7 @@ def look(
         own=list(zip(most, values.tolist(), signals, strict=True)),
         excited=excited,
         guided=guided,
-        switched=any(isinstance(m, keras.layers.MaxPooling2D) for m in part._flatten_layers()),
+        blind=not guided and deconvolution.blind(part),
         looked_at=best.looked_at,
         of_images=count,
     )
