@@ -1,10 +1,7 @@
 """What networks see: deconvolution, occlusion and what units see, against loops in NumPy."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +9,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
+import elsewhere
 from by_hand import convolved, relu
 from graphs import model_of
 from small_runs import digits
@@ -23,7 +21,6 @@ from repro.networks import anatomy, krizhevsky2012, losses
 from repro.report import look_sheet
 from repro.training import deconvolution, evaluation, looking, occlusion, runner
 
-HERE = Path(__file__).parent
 LAYERS = keras.layers
 
 
@@ -184,18 +181,8 @@ def on_another_backend():
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_other_backends_lead_back_the_same(backend, tmp_path):
-    if not backends.installed(backend):
-        pytest.skip(f"{backend} is not installed")
-    code = "import sys, numpy, test_looking as t; numpy.save(sys.argv[1], t.on_another_backend())"
-    path = os.pathsep.join([str(HERE), str(HERE.parent)])
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "found.npy"],
-        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    weights, found = weights_of(tiny()), np.load(tmp_path / "found.npy")
+    found = elsewhere.computed(backend, "test_looking", "on_another_backend", tmp_path)
+    weights = weights_of(tiny())
     for image, picture in zip(some_images(), found, strict=True):
         np.testing.assert_allclose(
             picture, deconvolved_by_hand(weights, image, (1, 2, 0)), atol=1e-5

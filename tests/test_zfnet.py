@@ -1,15 +1,11 @@
 """ZFNet (Zeiler and Fergus 2013): its networks, what the paper reports, renormalised filters."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
 
+import elsewhere
 from by_hand import convolved, normalised_by_loops, pooled_by_loops, relu, weights_of
 from graphs import counted, layers_of, model_of, unweighted
 
@@ -23,7 +19,6 @@ from repro.networks.zeiler2013 import RenormalisedFilters
 
 NETWORKS = {n.name: n for n in zfnet.PAPER.networks}
 EXPERIMENTS = {e.name: e for e in zfnet.PAPER.experiments}
-HERE = Path(__file__).parent
 
 
 # ---------------------------------------------------------------- the networks
@@ -254,19 +249,9 @@ def test_training_renormalises_after_each_update(name, two_devices):
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_other_backends_renormalise_too(backend, tmp_path):
-    if not backends.installed(backend):
-        pytest.skip(f"{backend} is not installed")
-    code = "import sys, numpy, test_zfnet; numpy.save(sys.argv[1], test_zfnet.trained())"
-    path = os.pathsep.join([str(HERE), str(HERE.parent)])
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "kernel.npy"],
-        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    found = elsewhere.computed(backend, "test_zfnet", "trained", tmp_path)
     expected = trained_by_hand(*examples())
-    np.testing.assert_allclose(np.load(tmp_path / "kernel.npy"), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 # ---------------------------------------------------------------- what was reported
