@@ -1,6 +1,6 @@
 """Which units of a layer images excite most, and what in the images does it.
 
-Zeiler and Fergus 2013, section 2, for any network that is a graph of layers. Their deconvolutional
+Zeiler and Fergus 2013, for any network that is a graph of layers. Their deconvolutional
 network goes from the strongest unit of a map, all others of its layer set to zero, down to the
 pixels: a max-pooling hands its signal to the place of the maximum that was recorded on the way up
 (the switch), a rectification rectifies the signal, a convolution is the transposed one, without
@@ -13,7 +13,7 @@ says nothing of, such as tanh or response normalisation, it is the plain gradien
 
 The switches are all that this way back knows of the image: in a network without max-pooling a unit
 gives the same picture whatever the image is, but for its strength. `guided` lets a signal through
-only where relu was above zero on the way up, too (Springenberg et al. 2014, section 3.4).
+only where relu was above zero on the way up, too (Springenberg et al. 2014).
 """
 
 import contextlib
