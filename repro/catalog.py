@@ -15,6 +15,7 @@ PAPERS = (
     "neocognitron",
     "lenet5",
     "alexnet",
+    "zfnet",
     "nin",
     "vgg",
     "googlenet",

@@ -9,7 +9,7 @@ import pytest
 
 from repro import catalog, settings
 from repro.data import augmentation, crops, distortion, parts, preprocessing
-from repro.data.augmentation import Chain, CropAndFlip, PCAColour, RandomCrop
+from repro.data.augmentation import Chain, CropAndFlip, OneOfTenCrops, PCAColour, RandomCrop
 from repro.data.batches import Batches
 from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
 from repro.data.distortion import DistortedCopies, warp
@@ -396,6 +396,7 @@ BEYOND = [
     (CropAndFlip, {"pad": (-1, 65, 999_999_999, 10**30, 1.5, True, "4", None)}, {}),
     (CropAndFlip, {"outside": (float("nan"), float("inf"), -1e7, "0")}, {}),
     (RandomCrop, {"side": (0, -1, 1025, 10**30, 2.5)}, {}),
+    (OneOfTenCrops, {"side": (0, -1, 1025, 10**30, 2.5)}, {}),
     (PCAColour, {"deviation": (-0.1, 11, float("nan")), "white": (0, -1, 1e6)}, {}),
     (DistortedCopies, {"copies": (-1, 100, 10**30), "translation": (-1, 1e4)}, {}),
     (DistortedCopies, {"scaling": (-1, 11), "squeezing": (-1, 11), "shear": (-0.1, 11)}, {}),

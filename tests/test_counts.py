@@ -23,6 +23,17 @@ ORDERS = ("bn-after-addition", "relu-before-addition", "relu-only-preactivation"
 OF_1X1 = 18 * 16 * 16 + (16 + 17 * 32) * 32 + (32 + 17 * 64) * 64
 WORK_OF_1X1 = 1024 * 18 * 16 * 16 + 256 * (16 + 17 * 32) * 32 + 64 * (32 + 17 * 64) * 64
 
+
+def of_zfnet(convolutions, inputs, units):
+    """With the full layers: from so many inputs to so many units, to as many, to 1,000."""
+    parameters = (inputs + 1) * units + (units + 1) * units + (units + 1) * 1000
+    return convolutions[0] + parameters, convolutions[1] + (inputs + units + 1000) * units
+
+
+# The convolutions of networks (a) and (b) of Zeiler and Fergus, and of AlexNet.
+ZFNET_A, ZFNET_B = (3_726_464, 1_109_410_944), (11_247_744, 2_380_334_208)
+OF_ALEXNET = (2_334_080, 665_784_864)
+
 # Parameters, multiply-adds.
 COUNTS = {
     # Fukushima 1980, section 5: S-cells and their V-cells, 25 inputs each of 1 or 24 planes, and an
@@ -49,6 +60,20 @@ COUNTS = {
     "alexnet-local-lrn": (1_116_490, 18_517_248),
     "alexnet-four-layers-relu": (1_901_386, 32_919_552),
     "alexnet-four-layers-tanh": (1_901_386, 32_919_552),
+    # Zeiler and Fergus 2013, Figure 3 and Table 3; the last on images of 128x128, 10 classes.
+    "zfnet-a": (62_357_608, 1_168_032_896),
+    "zfnet-b": (107_627_624, 2_476_704_896),
+    "zfnet-a-fc2048": of_zfnet(ZFNET_A, 9_216, 2048),
+    "zfnet-a-fc8192": of_zfnet(ZFNET_A, 9_216, 8192),
+    "zfnet-b-fc8192": of_zfnet(ZFNET_B, 18_432, 8192),
+    "zfnet-alexnet": (60_965_224, 724_406_816),
+    "zfnet-alexnet-without-3-4": (59_268_712, 437_826_080),
+    "zfnet-alexnet-without-7": (60_965_224 - 4097 * 4096, 724_406_816 - 4096**2),
+    "zfnet-alexnet-without-6-7": (2_334_080 + 9217 * 1000, 665_784_864 + 9_216_000),
+    "zfnet-alexnet-without-3-4-6-7": (637_568 + 9217 * 1000, 379_204_128 + 9_216_000),
+    "zfnet-alexnet-fc2048": of_zfnet(OF_ALEXNET, 9_216, 2048),
+    "zfnet-alexnet-fc8192": of_zfnet(OF_ALEXNET, 9_216, 8192),
+    "zfnet-a-128": (29_990_026, 352_656_512),
     # Lin et al. 2013: the authors' layer files. A full head takes 8x8 pixels of ten maps; that of
     # the conventional trunk 4x4.
     "nin-cifar10": (966_986, 222_486_528),
@@ -180,7 +205,15 @@ COUNTS = {
     "densenet161": (28_681_000, 7_727_907_072),
 }
 OF_IMAGENET = (
-    *("alexnet-single", "alexnet-one", "alexnet-without", "alexnet-non", "vgg", "googlenet"),
+    *(
+        "alexnet-single",
+        "alexnet-one",
+        "alexnet-without",
+        "alexnet-non",
+        "zfnet",
+        "vgg",
+        "googlenet",
+    ),
     *("plain18", "plain34", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("resnet200", "preresnet152", "preresnet200"),
     *("densenet121", "densenet169", "densenet201", "densenet264", "densenet161"),
@@ -191,6 +224,7 @@ OUTPUTS = {
     **{name: (None, 1000) for name in COUNTS if name.startswith(OF_IMAGENET)},
     "alexnet": (None, 1000),
     "vgg-a-128": (None, 10),
+    "zfnet-a-128": (None, 10),
     **{name: (None, 100) for name in COUNTS if name.endswith("-100-classes")},
     "nin-cifar100": (None, 100),
     "googlenet-auxiliary": (None, 3, 1000),

@@ -138,7 +138,7 @@ def test_a_run_on_photographs_from_start_to_end(made, tmp_path, monkeypatch):
     assert losses[0] == losses[1] and len(losses[0]) == 3
 
 
-@pytest.mark.parametrize("name", ["vgg", "googlenet", "alexnet"])
+@pytest.mark.parametrize("name", ["vgg", "googlenet", "alexnet", "zfnet"])
 def test_the_recipes_of_the_papers_fit_their_networks(name):
     """What the augmentation cuts is what the network takes, of every experiment on photographs."""
     picture = RNG.integers(0, 256, (300, 400, 3), np.uint8)

@@ -19,7 +19,7 @@ import json, os, sys
 from repro import backends, catalog
 from repro.backends import distribution, settled
 backends.here().configure(128)
-from repro.training.trainee import Trainee
+from repro.training.trainee import Trainee, first_filters
 experiment = catalog.experiment("plain20-cifar10")
 devices = distribution.choose("single", 128)
 trainee = Trainee(experiment, "float32", 5, devices)
@@ -43,7 +43,7 @@ print(json.dumps({
     "float": keras.config.floatx(),
     "epsilon": keras.config.epsilon(),
     "types": sorted({str(v.dtype) for v in trainee.model.variables}),
-    "filters": trainee.filters().sum().item().hex(),
+    "filters": first_filters(trainee.model).sum().item().hex(),
     "environment": settled.environment(),
     "home": os.environ.get("KERAS_HOME"),
 }))

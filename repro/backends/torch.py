@@ -88,6 +88,13 @@ class Devices(backends.Devices):
         return run
 
 
+def pulled_back(function, inputs, signal):
+    inputs = keras.ops.convert_to_tensor(inputs).requires_grad_()
+    outputs = function(inputs)
+    signal = keras.ops.convert_to_tensor(signal, outputs.dtype)
+    return keras.ops.convert_to_numpy(torch.autograd.grad(outputs, inputs, signal)[0])
+
+
 def scorer(model, loss):
     def score(images, labels):
         batch = map(keras.ops.convert_to_tensor, (images, labels))

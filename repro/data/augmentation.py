@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from repro.data import preprocessing
+from repro.data import photographs, preprocessing
 from repro.data.cutting import Cut
 from repro.data.draws import Draw
 from repro.data.preprocessing import LONGEST_SIDE
@@ -94,6 +94,22 @@ class RandomCrop(Augmentation):
                 f"{height}x{width}; accepted is up to {min(height, width)}"
             )
         return self.cut(images, draw)
+
+
+@dataclass(frozen=True)
+class OneOfTenCrops(Augmentation):
+    """One of the ten crops that tests take: four corners, centre, and their mirror images.
+
+    Which one is drawn for each example and pass; each is as likely (Zeiler and Fergus 2013: 224
+    x 224 out of 256 x 256). Raises UsageError for images smaller than the crop.
+    """
+
+    side: int = number(1, LONGEST_SIDE)
+
+    def __call__(self, images: np.ndarray, draw: Draw) -> np.ndarray:
+        views = photographs.ten_crop(np.asarray(images, np.float32), self.side)
+        drawn = (10 * draw.uniform(1)[0]).astype(int)
+        return views[drawn, np.arange(len(images))]
 
 
 @dataclass(frozen=True)

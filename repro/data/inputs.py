@@ -93,11 +93,52 @@ def of_test(recipe: spec.Recipe) -> tuple[Any, np.ndarray]:
 
     The training images are read only where the preprocessing learns from them.
     """
+    test, steps = _test(recipe)
+    if isinstance(test.images, Photographs):
+        return Lazily(test.images, steps), test.labels
+    return preprocessing.apply(steps, test.images), test.labels
+
+
+# What in a preprocessing moves pixels, and comes first; the other steps change grey levels.
+MOVING = (Square, preprocessing.PadTo, preprocessing.ShrinkInto, preprocessing.Enlarge)
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """The test images as a person sees them, each pixel where the network gets it.
+
+    steps: as `preprocessing.fit` returns them, those that move pixels first, `moving` of them.
+    white: the grey level of white; that of black is 0.
+    """
+
+    images: Any
+    labels: np.ndarray
+    steps: list[Callable]
+    moving: int
+    white: float
+
+    def __getitem__(self, index: slice | np.ndarray) -> np.ndarray:
+        """Pictures as float32 [n, H, W, C]."""
+        return preprocessing.apply(self.steps[: self.moving], self.images[index])
+
+    def preprocessed(self, pictures: np.ndarray) -> np.ndarray:
+        """What preprocessing makes of pictures, changed ones too; of the same size."""
+        return preprocessing.apply(self.steps[self.moving :], pictures)
+
+
+def pictures(recipe: spec.Recipe) -> Pictures:
+    """The test images of a recipe. Raises UsageError and DataError as `datasets.load` does."""
+    test, steps = _test(recipe)
+    moving = sum(isinstance(step, MOVING) for step in recipe.preprocessing)
+    some = preprocessing.apply(steps[:moving], test.images[:1000])
+    white = 255.0 if isinstance(test.images, Photographs) else float(some.max())
+    return Pictures(test.images, test.labels, steps, moving, white)
+
+
+def _test(recipe: spec.Recipe) -> tuple[Any, list[Callable]]:
+    """The test split as it is stored; the steps of the preprocessing, which have learnt."""
     data = recipe.data
     test = datasets.load(data.dataset, data.test)
     learning = any(hasattr(step, "fit") for step in recipe.preprocessing)
     seen = training_images(data).images if learning else test.images
-    steps = preprocessing.fit(recipe.preprocessing, seen)
-    if isinstance(test.images, Photographs):
-        return Lazily(test.images, steps), test.labels
-    return preprocessing.apply(steps, test.images), test.labels
+    return test, preprocessing.fit(recipe.preprocessing, seen)

@@ -19,6 +19,7 @@ AUGMENTATIONS = (
     distortion.DistortedCopies,
     augmentation.CropAndFlip,
     augmentation.RandomCrop,
+    augmentation.OneOfTenCrops,
     crops.ScaleJitter,
     crops.InceptionCrop,
     augmentation.PCAColour,

@@ -27,20 +27,31 @@ class Axis:
     """Along one axis of the image: what a unit sees, and how units are spaced.
 
     size: input pixels that one unit sees; jump: input pixels between neighbouring units;
-    units: how many there are, also when `Flatten` has made features of them.
+    units: how many there are, also when `Flatten` has made features of them. start: the first
+    input pixel that the first unit sees, below 0 where it sees a border.
     """
 
     size: int
     jump: int
     units: int
+    start: int = 0
 
-    def window(self, kernel: int, stride: int, units: int) -> "Axis":
-        """After a layer whose units look at `kernel` neighbours, `stride` apart."""
-        return Axis(self.size + (kernel - 1) * self.jump, self.jump * stride, units)
+    def window(self, kernel: int, stride: int, units: int, border: int = 0) -> "Axis":
+        """After a layer whose units look at `kernel` neighbours, `stride` apart.
+
+        border: units of padding before the first.
+        """
+        size, start = self.size + (kernel - 1) * self.jump, self.start - border * self.jump
+        return Axis(size, self.jump * stride, units, start)
 
     def whole(self) -> "Axis":
         """After a layer whose unit looks at everything."""
-        return Axis(self.size + (self.units - 1) * self.jump, self.jump, 1)
+        return Axis(self.size + (self.units - 1) * self.jump, self.jump, 1, self.start)
+
+    def seen(self, unit: int) -> tuple[int, int]:
+        """The input pixels that a unit sees, from the first to before the last; borders count."""
+        first = self.start + unit * self.jump
+        return first, first + self.size
 
 
 Field = tuple[Axis, ...]
@@ -71,9 +82,8 @@ def anatomy(model: Any) -> dict[str, Any]:
     connections this module cannot count: a silent zero would be wrong.
     """
     graph = _graph(model)
-    fields = [_input_field(tensor.shape[1:]) for tensor in graph.inputs]
     rows: list[dict[str, Any]] = []
-    _walk(graph, fields, "", rows, set())
+    _walk(graph, _input_fields(graph), "", rows, set(), {})
     totals = {k: sum(r[k] for r in rows) for k in ("parameters", "connections", "multiply_adds")}
     parameters = sum(math.prod(w.shape) for w in model.trainable_weights)
     if totals["parameters"] != parameters:
@@ -91,7 +101,18 @@ def anatomy(model: Any) -> dict[str, Any]:
     }
 
 
+def fields(model: Any) -> dict[str, Field]:
+    """What units of each layer see, along the height and the width. Raises as `anatomy` does."""
+    graph, seen_by = _graph(model), {}
+    _walk(graph, _input_fields(graph), "", [], set(), seen_by)
+    return seen_by
+
+
 # ---------------------------------------------------------------------------- the graph
+
+
+def _input_fields(graph: Any) -> list[Field]:
+    return [_input_field(tensor.shape[1:]) for tensor in graph.inputs]
 
 
 def _graph(model: Any) -> Any:
@@ -105,9 +126,17 @@ def _graph(model: Any) -> Any:
 
 
 def _walk(
-    graph: Any, fields: Sequence[Field], prefix: str, rows: list[dict[str, Any]], seen: set[int]
+    graph: Any,
+    fields: Sequence[Field],
+    prefix: str,
+    rows: list[dict[str, Any]],
+    seen: set[int],
+    seen_by: dict[str, Field],
 ) -> list[Field]:
-    """Adds a row for each call of a layer in `graph`; returns the fields of its outputs."""
+    """Adds a row for each call of a layer in `graph`, and to `seen_by` its field.
+
+    Returns the fields of the outputs.
+    """
     import keras
 
     of_tensor = {id(t): field for t, field in zip(graph.inputs, fields, strict=True)}
@@ -119,12 +148,13 @@ def _walk(
             inputs, outputs = node.input_tensors, node.outputs
             before = [of_tensor[id(t)] for t in inputs]
             if isinstance(layer, keras.Sequential) or hasattr(layer, "_nodes_by_depth"):
-                after = _walk(_graph(layer), before, f"{prefix}{layer.name}/", rows, seen)
+                after = _walk(_graph(layer), before, f"{prefix}{layer.name}/", rows, seen, seen_by)
             else:
                 field = _field(layer, before, [t.shape for t in inputs], outputs[0].shape)
                 connections, multiply_adds = _cost(layer, inputs[0].shape, outputs[0].shape)
                 weights = [w for w in getattr(layer, "trainable_weights", []) if id(w) not in seen]
                 seen.update(map(id, weights))
+                seen_by[prefix + layer.name] = field
                 sides = [axis.size for axis in field]
                 rows.append(
                     {
@@ -199,14 +229,23 @@ def _field(
     # A unit of a branching network sees what any of its inputs sees.
     axes = max(map(len, before))
     field = tuple(
-        Axis(max(a.size for a in axis), max(a.jump for a in axis), max(a.units for a in axis))
+        Axis(
+            max(a.size for a in axis),
+            max(a.jump for a in axis),
+            max(a.units for a in axis),
+            min(a.start for a in axis),
+        )
         for axis in zip(*[f for f in before if len(f) == axes], strict=True)
     )
     window = _window(layer)
     if window is not None:
+        kernels, strides = window
+        borders = _borders(layer, shapes[0][1:-1], kernels, strides)
         return tuple(
-            axis.window(kernel, stride, units)
-            for axis, kernel, stride, units in zip(field, *window, after[1:-1], strict=True)
+            axis.window(kernel, stride, units, border)
+            for axis, kernel, stride, units, border in zip(
+                field, kernels, strides, after[1:-1], borders, strict=True
+            )
         )
     rank_before, rank_after = len(shapes[0]), len(after)
     if rank_before == 2:
@@ -218,10 +257,15 @@ def _field(
         kept = math.prod(after[1:]) == math.prod(shapes[0][1:])
         return field if kept else tuple(axis.whole() for axis in field)
     if rank_after == rank_before:
-        sides = zip(field, after[1:-1], strict=True)
         if isinstance(layer, layers.GlobalAveragePooling2D | layers.GlobalMaxPooling2D):
             return tuple(axis.whole() for axis in field)
-        return tuple(Axis(axis.size, axis.jump, side) for axis, side in sides)
+        around = [(0, 0)] * len(field)
+        if isinstance(layer, layers.ZeroPadding2D):
+            around = layer.padding
+        return tuple(
+            Axis(axis.size, axis.jump, side, axis.start - before * axis.jump)
+            for axis, side, (before, _) in zip(field, after[1:-1], around, strict=True)
+        )
     return field
 
 
@@ -244,3 +288,19 @@ def _window(layer: Any) -> tuple[Sequence[int], Sequence[int]] | None:
     if isinstance(layer, layers.MaxPooling2D | layers.AveragePooling2D):
         return layer.pool_size, layer.strides
     return None
+
+
+def _borders(
+    layer: Any, sides: Sequence[int], kernels: Sequence[int], strides: Sequence[int]
+) -> list[int]:
+    """How many units of padding come before the first, along each axis.
+
+    With "same" padding the windows cover all of a side, and what is left over is halved; the odd
+    one comes after the last.
+    """
+    if getattr(layer, "padding", "valid") != "same":
+        return [0] * len(kernels)
+    return [
+        max(0, (math.ceil(side / stride) - 1) * stride + kernel - side) // 2
+        for side, kernel, stride in zip(sides, kernels, strides, strict=True)
+    ]

@@ -47,6 +47,13 @@ STYLE = {
 }
 
 
+def signed_colours() -> Any:
+    """Blue below zero, white at zero, orange above, for a range that is as wide on either side."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("signed", [TEST_COLOUR, "white", TRAINING_COLOUR])
+
+
 def in_thousands(number: float, _: Any = None) -> str:
     """64000 as "64k"."""
     return f"{number / 1000:g}k" if number >= 1000 else f"{number:g}"

@@ -12,8 +12,6 @@ from repro.records.journal import Journal
 from repro.report.drawing import (
     INK,
     STYLES,
-    TEST_COLOUR,
-    TRAINING_COLOUR,
     curves_of,
     draw_seeds,
     in_style,
@@ -22,6 +20,7 @@ from repro.report.drawing import (
     save,
     scale_errors,
     seeds_of,
+    signed_colours,
 )
 from repro.report.filters_file import read_filters
 
@@ -214,6 +213,19 @@ def _iterations_below(axes: Any, each: float) -> None:
     below.xaxis.set_major_formatter(in_thousands)
 
 
+def pictures_of_filters(array: Any) -> tuple[Any, float]:
+    """The pictures of filters [height, width, inputs, filters], and the largest weight of all.
+
+    Of three inputs in colour, [filters, height, width, 3] from 0 to 1, grey where a weight is 0;
+    else the weights, [inputs * filters, height, width].
+    """
+    height, width, inputs, _ = array.shape
+    largest = float(abs(array).max()) or 1.0
+    if inputs == 3:
+        return array.transpose(3, 0, 1, 2) / (2 * largest) + 0.5, largest
+    return array.transpose(2, 3, 0, 1).reshape(-1, height, width), largest
+
+
 def draw_filters(
     array: Any,
     path: str | os.PathLike,
@@ -228,23 +240,17 @@ def draw_filters(
     """
     import numpy as np
 
-    array = np.asarray(array, dtype=np.float64)
-    height, width, inputs, filters = array.shape
-    largest = float(np.abs(array).max()) or 1.0
-    if inputs == 3:
-        pictures = list(np.moveaxis(array / (2 * largest) + 0.5, 3, 0))
-    else:
-        pictures = list(array.transpose(2, 3, 0, 1).reshape(-1, height, width))
+    pictures, largest = pictures_of_filters(np.asarray(array, dtype=np.float64))
+    inputs, filters = array.shape[2:]
     columns = min(filters, 8 if filters <= 32 else 12)
     rows = math.ceil(len(pictures) / columns)
     size = 1.1 if columns <= 8 else 0.7  # inches
     with in_style():
         from matplotlib.cm import ScalarMappable
-        from matplotlib.colors import LinearSegmentedColormap, Normalize
+        from matplotlib.colors import Normalize
         from matplotlib.figure import Figure
 
-        signed = [TEST_COLOUR, "white", TRAINING_COLOUR]
-        colours = LinearSegmentedColormap.from_list("signed", signed)
+        colours = signed_colours()
         signs = ScalarMappable(Normalize(-largest, largest), colours)
         figure = Figure(
             figsize=(max(columns * size + 1, 3.5), rows * size + 0.6), layout="constrained"

@@ -10,7 +10,7 @@ from repro.records.arrays import write_array
 from repro.records.journal import Journal
 from repro.training import checkpoint, resuming
 from repro.training.state import State
-from repro.training.trainee import Trainee, build
+from repro.training.trainee import Trainee, build, first_filters
 
 
 class Keeper:
@@ -72,7 +72,7 @@ class Keeper:
 
     def save_filters(self) -> None:
         """The first layer's filters, for a figure. Raises OSError and ValueError."""
-        filters = self._trainee.filters()
+        filters = first_filters(self._trainee.model)
         if filters is not None:
             write_array(self._journal.path / "filters.npy", filters, within=self._journal.path)
 

@@ -132,6 +132,21 @@ def trained(run_dir: str | os.PathLike) -> Any:
     return keeping.tested(journal, facts.experiment_of(journal))[0]
 
 
+def finished(run_dir: str | os.PathLike) -> tuple[Any, spec.Experiment]:
+    """The network of a finished run, as `trained` gives it, and the experiment.
+
+    Raises UsageError where the run has not finished or `run_dir` is none, RunError where its
+    weights cannot be read or the data here is not what it was trained on.
+    """
+    journal = Journal.open(run_dir)
+    experiment = facts.experiment_of(journal)
+    if journal.result() is None:
+        raise UsageError(f"{run_dir}: the run has not finished; do: repro resume {run_dir}")
+    model, _ = _tested(journal, experiment)
+    facts.check_data(journal, datasets.facts(experiment.recipe.data.dataset))
+    return model, experiment
+
+
 def check(experiment: spec.Experiment, request: Mapping[str, Any]) -> None:
     """Raises UsageError, before anything large is imported or made, for what cannot be trained.
 

@@ -52,6 +52,12 @@ def _hold(model: Any, begins: spec.Carried) -> Any:
     return model
 
 
+def first_filters(model: Any) -> np.ndarray | None:
+    """The kernel of the first convolution [height, width, inputs, filters], if there is one."""
+    kernel = next((w for w in model.weights if len(w.shape) == 4), None)
+    return None if kernel is None else np.asarray(backends.as_numpy(kernel), "float32")
+
+
 class Trainee:
     """model, optimizer: in Keras. multiply_adds: of the network, for one example."""
 
@@ -114,11 +120,6 @@ class Trainee:
         finally:
             for variable, value in zip(variables, trained, strict=True):
                 variable.assign(value)
-
-    def filters(self) -> np.ndarray | None:
-        """The kernel of the first convolution [height, width, inputs, filters], if there is one."""
-        kernel = next((w for w in self.model.weights if len(w.shape) == 4), None)
-        return None if kernel is None else np.asarray(backends.as_numpy(kernel), "float32")
 
     def check(self, shape: tuple[int, ...], batch: int) -> None:
         """Raises UsageError where the network does not fit the data, loss, probes or memory."""

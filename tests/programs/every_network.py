@@ -23,7 +23,7 @@ IMAGES, CLASSES = 2, 10  # as many images, and of so many of the classes
 NEAR_ZERO, UPDATES, CHUNK = 0.05, 300, 5
 # Trained on grey levels, whose spread is about 60, into fully connected layers of thousands of
 # units, which take smaller steps.
-ON_GREY_LEVELS = ("alexnet", "vgg")
+ON_GREY_LEVELS = ("alexnet", "zfnet", "vgg")
 
 
 def check(name: str) -> dict:
