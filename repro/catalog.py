@@ -11,7 +11,7 @@ from pathlib import Path
 from repro.errors import UsageError, unknown
 from repro.spec import Claim, Experiment, Network, Paper
 
-PAPERS = ("lenet5", "alexnet", "nin", "vgg", "googlenet", "resnet", "densenet")
+PAPERS = ("lenet5", "teaching", "alexnet", "nin", "vgg", "googlenet", "resnet", "densenet")
 
 
 @cache
