@@ -5,8 +5,8 @@ parameters. One calls the first network LeNet-5, which it is not: it takes 28x28
 20 maps, and no C5 or F6. The table of the second, Harley's, has a wrong row, corrected here; of a
 network whose pooling left 128 maps, the slide's 399,802 parameters would be right.
 
-`make reproduce-teaching` trains the first in two minutes on two CPU cores. How the networks are
-trained was chosen here: the slides say nothing of it.
+`make reproduce-teaching` trains the first in under four minutes on two CPU cores. How the networks
+are trained was chosen here: the slides say nothing of it.
 """
 
 from dataclasses import replace

@@ -28,7 +28,7 @@ def folder() -> Path:
 
 
 def papers() -> tuple[Paper, ...]:
-    """All papers, in the order of their publication."""
+    """All papers, in the order of their publication; undated slides after what they take up."""
     return tuple(paper(name) for name in PAPERS)
 
 

@@ -80,8 +80,8 @@ def _told(every: Sequence[Shown], machine: Machine | None) -> list[str]:
     if machine:
         lacking = "; – where none ran there" * any(shown.speed is None for shown in every)
         told.append(
-            f"Images per second of training where most of them ran, on {machine}: medians over "
-            f"runs, some of which shared it{lacking}."
+            f"Images per second: the median of training runs on {machine}, where most networks "
+            f"ran; some runs shared it{lacking}."
         )
     else:
         told.append("No run says how many images per second it trained on.")
@@ -253,4 +253,6 @@ def _reported(shown: Shown) -> str:
 
 
 def _speed(shown: Shown) -> str:
-    return f"{shown.speed:,.0f}" if shown.speed else "–"
+    if not shown.speed:
+        return "–"
+    return f"{shown.speed:,.0f}" if shown.speed >= 10 else f"{shown.speed:.1f}"

@@ -17,7 +17,7 @@ from repro.report.words import count_of
 class Shown:
     """A network in the picture.
 
-    paper, place: the name of its paper, and which of the catalogue's it is. experiment: that whose
+    paper, place: the name of its paper, and which of the catalog's it is. experiment: that whose
     runs stand for the network. row: the verdict on its test error. speed: images per second.
     """
 
