@@ -158,7 +158,7 @@ def test_the_table_says_what_the_marks_show(tmp_path):
             for word in row:
                 assert word in words, word
         said = " ".join(words)
-        assert "on 2 cores of Some CPU (tensorflow single on CPU)" in said
+        assert "where most networks ran, 2 cores of Some CPU (tensorflow single on CPU)" in said
         assert "– where none ran there" in said
         svg = path.read_text().lower()
         assert f"fill: {ink.page}; stroke: {ink.papers[0]}".lower() in svg, "hollow"

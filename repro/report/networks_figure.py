@@ -80,8 +80,8 @@ def _told(every: Sequence[Shown], machine: Machine | None) -> list[str]:
     if machine:
         lacking = "; – where none ran there" * any(shown.speed is None for shown in every)
         told.append(
-            f"Images per second: medians over training runs on {machine}, where most networks ran; "
-            f"some shared it{lacking}."
+            f"Images per second: medians over runs where most networks ran, {machine}; some shared "
+            f"it{lacking}."
         )
     else:
         told.append("No run says how many images per second it trained on.")
