@@ -6,7 +6,7 @@ setup(
     packages=[*find_packages(include=["repro*", "papers*"]), "repro.committed"],
     package_dir={"repro.committed": "results"},
     package_data={
-        "repro.committed": ["runs/*/*.json", "bench*.json"],
+        "repro.committed": ["runs/*/*.json", "bench*.json", "networks.json"],
         "repro.report": ["templates/*.j2"],
         "repro.training": ["*.json"],
     },

@@ -14,6 +14,7 @@ from repro.spec import Claim, Experiment, Network, Paper
 PAPERS = (
     "neocognitron",
     "lenet5",
+    "teaching",
     "alexnet",
     "zfnet",
     "nin",
@@ -41,7 +42,7 @@ def folder() -> Path:
 
 
 def papers() -> tuple[Paper, ...]:
-    """All papers, in the order of their publication."""
+    """All papers, in the order of their publication; undated slides after what they take up."""
     return tuple(paper(name) for name in PAPERS)
 
 

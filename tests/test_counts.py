@@ -5,6 +5,9 @@ tables: convolutions and full layers with biases, but for the ResNets and DenseN
 convolutions have none and where each map has a gamma and a beta.
 """
 
+import json
+from pathlib import Path
+
 import pytest
 
 keras = pytest.importorskip("keras")
@@ -49,6 +52,9 @@ COUNTS = {
     "linear": (785 * 10, 7_840),
     "fully-connected-300": (785 * 300 + 301 * 10, 235_200 + 3_000),
     "fully-connected-300-100": (785 * 300 + 301 * 100 + 101 * 10, 235_200 + 30_000 + 1_000),
+    # The tables of lecture slides, of Harley's network with its wrong row corrected.
+    "teaching-10-20": (38_390, 497_000),
+    "teaching-harley": (63_802, 418_600),
     # Krizhevsky et al. 2012, section 3.5 and footnote 2 of section 3.2; cuda-convnet's layer files,
     # on images of 24x24 and of 32x32 pixels.
     "alexnet": (60_965_224, 724_406_816),
@@ -281,6 +287,17 @@ def test_each_step_of_depth_of_a_resnet_adds_as_much(name):
     assert tuple(a + (n - 1) * (b - a) for a, b in zip(one, two, strict=True)) == COUNTS[name]
 
 
+def test_the_kept_counts_are_those_of_the_table():
+    """A network whose layers change needs its new counts in results/networks.json."""
+    file = Path(__file__).parents[1] / "results" / "networks.json"
+    if not file.exists():
+        pytest.skip("no figure of networks is drawn yet")
+    kept = json.loads(file.read_text())["networks"]
+    assert kept and {name: both(entry) for name, entry in kept.items()} == {
+        name: COUNTS[DROPPING.get(name, name)] for name in kept
+    }, "remove it, then: repro results"
+
+
 # ---------------------------------------------------------------- what the papers print
 
 PARAMETERS, MULTIPLY_ADDS, CONNECTIONS = "parameters", "multiply_adds", "connections"
@@ -288,6 +305,8 @@ PARAMETERS, MULTIPLY_ADDS, CONNECTIONS = "parameters", "multiply_adds", "connect
 PRINTED = {
     "lenet5": {PARAMETERS: (60_000, 0), CONNECTIONS: (340_908, 0)},
     "lenet1": {PARAMETERS: (2_600, 50), MULTIPLY_ADDS: (100_000, 10_000)},  # "about"
+    "teaching-10-20": {PARAMETERS: (38_390, 0)},
+    "teaching-harley": {PARAMETERS: (63_802, 0)},  # corrected: 399,802 are printed
     "alexnet": {PARAMETERS: (60e6, 1e6)},  # "60 million"; 60.97 are counted
     **{name: {PARAMETERS: (133e6, 0.5e6)} for name in ("vgg-a", "vgg-a-lrn", "vgg-b")},
     "vgg-c": {PARAMETERS: (134e6, 0.5e6)},

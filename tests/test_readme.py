@@ -13,7 +13,7 @@ README = (ROOT / "README.md").read_text()
 
 def test_every_paper_has_its_row():
     rows = re.findall(
-        r"^\| `make reproduce-(\w+)` \| (.+?), (\d{4}) \| `([\w-]+)` \|", README, re.M
+        r"^\| `make reproduce-(\w+)` \| (.+?), (\d{4}|undated) \| `([\w-]+)` \|", README, re.M
     )
     assert [(name, title, headline) for name, title, _, headline in rows] == [
         (paper.name, paper.title, paper.experiments[0].name) for paper in catalog.papers()

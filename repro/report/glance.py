@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from repro.judging import verdict
 from repro.judging.verdict import VerdictRow, tolerance
 from repro.report.drawing import in_style, save
+from repro.report.inks import DARK, LIGHT, Inks
 from repro.report.words import metric_name, verdict_word
 
 # Inches: a line, what stands above and below the lines, a letter; and a column of names of 29
@@ -20,40 +20,6 @@ FARTHEST = 4.0  # tolerances; what reaches farther ends in an arrow
 EDGE = 0.2  # tolerances, left free at both ends
 # A triangle points to where the measured error lies: to the left where it is lower.
 SHAPES = dict(zip(verdict.SETTLED, ("o", "<", ">", "D"), strict=True))
-
-
-@dataclass(frozen=True)
-class Inks:
-    """The colours for pages of one kind; `verdicts` in the order of verdict.SETTLED."""
-
-    page: str
-    text: str
-    faint: str
-    rule: str
-    band: str
-    verdicts: tuple[str, ...]
-
-    def of(self, word: str) -> str:
-        return self.verdicts[verdict.SETTLED.index(word)]
-
-
-# Okabe and Ito's colours, darker on white and lighter on black, so that words in them can be read.
-LIGHT = Inks(
-    page="#FFFFFF",
-    text="#1F2328",
-    faint="#59636E",
-    rule="#D8DEE4",
-    band="#EAF1F7",
-    verdicts=("#0072B2", "#007A5A", "#BC4C00", "#6E6E6E"),
-)
-DARK = Inks(
-    page="#0D1117",
-    text="#E6EDF3",
-    faint="#9198A1",
-    rule="#30363D",
-    band="#16283A",
-    verdicts=("#56B4E9", "#2FC79A", "#F0883E", "#B4B9BF"),
-)
 FILES = {"verdicts.svg": LIGHT, "verdicts-dark.svg": DARK}
 
 

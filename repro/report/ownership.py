@@ -35,7 +35,7 @@ def _ours(path: Path) -> bool:
     if path.suffix == ".md":
         return PAGE_SAYS in text
     if path.suffix == ".json":
-        return '"contenders"' in text and '"ratios"' in text
+        return PAGE_SAYS in text or ('"contenders"' in text and '"ratios"' in text)
     if path.suffix == ".csv":
         return text.startswith(TABLE_BEGINS)
     if path.suffix == ".svg":

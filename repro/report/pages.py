@@ -11,7 +11,14 @@ from repro.judging import groups, verdict
 from repro.judging.spread import Observed, Prior, outside
 from repro.judging.verdict import VerdictRow
 from repro.records.reading import KEPT_SCALES
-from repro.report import glance, hard_images, paper_figures, spread_figure
+from repro.report import (
+    glance,
+    hard_images,
+    networks_figure,
+    networks_shown,
+    paper_figures,
+    spread_figure,
+)
 from repro.report.images_table import images_table
 from repro.report.paper_figures import figure_file
 from repro.report.tables import claims_table, not_run_here, runs_table, short_table, verdict_table
@@ -65,6 +72,7 @@ def front_page(
         counts=counts(rows),
         chance=by_chance(rows).replace("*", "\\*"),
         papers=[_summary(paper, records, _of(paper, rows)) for paper in papers],
+        networks=_networks(papers, rows, root),
         spread=_spread(root) if prior.degrees else "",
         groups=len(seen),
         prior=prior,
@@ -80,13 +88,28 @@ def _of(paper: spec.Paper, rows: Sequence[VerdictRow]) -> list[VerdictRow]:
 
 
 def _glance(rows: Sequence[VerdictRow], root: Path) -> str:
-    """The picture of all verdicts, as GitHub shows it on light and on dark pages."""
-    light, dark = (Path("figures", name) for name in glance.FILES)
-    if not (glance.shown(rows) and (root / light).exists() and (root / dark).exists()):
+    """The picture of all verdicts."""
+    about = "Each measured number beside the paper's"
+    return _picture(tuple(glance.FILES), about, root) if glance.shown(rows) else ""
+
+
+def _networks(papers: Sequence[spec.Paper], rows: Sequence[VerdictRow], root: Path) -> list[str]:
+    """The pictures of all networks of a dataset together."""
+    pictures = []
+    for dataset in networks_shown.by_dataset(papers, rows):
+        about = f"{networks_figure.title(dataset)}: error against parameters, work and speed"
+        pictures.append(_picture(tuple(networks_figure.files_of(dataset)), about, root))
+    return list(filter(None, pictures))
+
+
+def _picture(names: tuple[str, str], about: str, root: Path) -> str:
+    """A figure as GitHub shows it on light and on dark pages; nothing where one is not there."""
+    light, dark = (Path("figures", name) for name in names)
+    if not ((root / light).exists() and (root / dark).exists()):
         return ""
     return (
         f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark.as_posix()}">\n'
-        f'<img alt="Each measured number beside the paper\'s" src="{light.as_posix()}"></picture>'
+        f'<img alt="{about}" src="{light.as_posix()}"></picture>'
     )
 
 

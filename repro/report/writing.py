@@ -16,7 +16,16 @@ from repro.files import put, read_bytes
 from repro.judging import groups, spread, verdict
 from repro.judging.verdict import VerdictRow
 from repro.records.reading import KEPT_SCALES, collect, gather, read_run, recorded, records
-from repro.report import bench_page, glance, hard_images, paper_figures, spread_figure
+from repro.report import (
+    bench_page,
+    glance,
+    hard_images,
+    network_counts,
+    networks_figure,
+    networks_shown,
+    paper_figures,
+    spread_figure,
+)
 from repro.report.filters_file import read_filters
 from repro.report.ownership import refuse_foreign
 from repro.report.pages import front_page, paper_page
@@ -41,7 +50,8 @@ def regenerate(
 ) -> dict:
     """Adds the runs of `runs_root` that ended to the records and writes results/ anew from all.
 
-    `kept`: another folder of results, whose records (and benchmark) are copied here first.
+    `kept`: another folder of results, whose records (with the benchmark and the counts of networks)
+    are copied here first.
     Writes README.md, one page per paper, results.csv and, if wanted, the figures. `papers` are
     the catalog's unless given. What is broken is left out and named by `warn`: a record, a run
     directory, filters.npy, bench.json. Returns {"records": count, "added": [paths], "written":
@@ -56,8 +66,9 @@ def regenerate(
     if not copied and not gather(root, runs_root, warn=warn):
         return {"records": 0, "added": [], "written": []}
     refuse_foreign(_places(papers, root, figures))
-    measured = [Path(kept, name) for name, _ in bench_page.FILES.values()] if copied else []
-    for path in (*copied, *filter(Path.is_file, measured)):
+    beside = [network_counts.FILE, *(name for name, _ in bench_page.FILES.values())]
+    beside = [Path(kept, name) for name in beside] if copied else []
+    for path in (*copied, *filter(Path.is_file, beside)):
         target = root / path.relative_to(kept)
         if not os.path.lexists(target):
             put(target, read_bytes(path))
@@ -70,6 +81,7 @@ def regenerate(
     written = []
     if figures:
         written += _overviews(papers, rows, seen, prior, root, warn)
+        written += _networks(papers, rows, everything, root, warn)
         written += _figures(papers, everything, runs_root, root, warn)
     pages = _pages(papers, everything, rows, (seen, prior), root, warn)
     for name, text in sorted(pages.items()):
@@ -108,8 +120,11 @@ def _places(papers: Sequence[spec.Paper], root: Path, figures: bool) -> Iterator
         yield root / "figures"
     for name in (*glance.FILES, spread_figure.FILE) if figures else ():
         yield root / "figures" / name
+    if figures:
+        yield root / network_counts.FILE
     for dataset in hard_images.by_dataset(papers) if figures else ():
-        yield root / "figures" / hard_images.sheet_file(dataset)
+        for name in (hard_images.sheet_file(dataset), *networks_figure.files_of(dataset)):
+            yield root / "figures" / name
     for paper in papers:
         yield root / f"{paper.name}.md"
         for experiment in paper.experiments if figures else ():
@@ -169,6 +184,26 @@ def _overviews(
         path = figures / name
         plans.append((path, partial(glance.draw, rows, paper_of, path, inks)))
     return [path for path, draw in plans if _drawn(draw, path, warn)]
+
+
+def _networks(
+    papers: Sequence[spec.Paper],
+    rows: Sequence[VerdictRow],
+    records: Sequence[dict],
+    root: Path,
+    warn: Warn,
+) -> list[Path]:
+    """Draws all networks of each dataset together; the files that were written."""
+    datasets = networks_shown.by_dataset(papers, rows)
+    every = [shown.network for some in datasets.values() for shown in some]
+    counts = network_counts.of(every, root, warn) if every else {}
+    written = []
+    for dataset, some in datasets.items():
+        for name, inks in networks_figure.files_of(dataset).items():
+            path = root / "figures" / name
+            draw = partial(networks_figure.draw, dataset, some, counts, records, path, inks)
+            written += [path] if _drawn(draw, path, warn) else []
+    return written
 
 
 def _figures(

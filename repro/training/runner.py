@@ -142,7 +142,7 @@ def finished(run_dir: str | os.PathLike) -> tuple[Any, spec.Experiment]:
     experiment = facts.experiment_of(journal)
     if journal.result() is None:
         raise UsageError(f"{run_dir}: the run has not finished; do: repro resume {run_dir}")
-    model, _ = _tested(journal, experiment)
+    model, _ = keeping.tested(journal, experiment)
     facts.check_data(journal, datasets.facts(experiment.recipe.data.dataset))
     return model, experiment
 
