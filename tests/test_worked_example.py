@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from repro import catalog as catalog_of_today
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -32,7 +34,8 @@ def project(tmp_path_factory):
     (copy / "papers" / "mynet.py").write_text(example())
     catalog = copy / "repro" / "catalog.py"
     before = catalog.read_text()
-    after = before.replace('"densenet")', '"densenet", "mynet")')
+    last = catalog_of_today.PAPERS[-1]
+    after = before.replace(f'    "{last}",\n', f'    "{last}",\n    "mynet",\n')
     assert after.split() != before.split() and '"mynet"' in after
     catalog.write_text(after)
     return copy

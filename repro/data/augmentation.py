@@ -109,7 +109,7 @@ class OneOfTenCrops(Augmentation):
     def __call__(self, images: np.ndarray, draw: Draw) -> np.ndarray:
         views = photographs.ten_crop(np.asarray(images, np.float32), self.side)
         drawn = (10 * draw.uniform(1)[0]).astype(int)
-        return views[drawn, np.arange(len(images))]
+        return views[np.arange(len(images)), drawn]
 
 
 @dataclass(frozen=True)
