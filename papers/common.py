@@ -9,7 +9,7 @@ are the harness' own.
 from repro.data.preprocessing import GlobalContrastNormalization, ZCAWhitening
 from repro.spec import Band, Reported
 
-# What NiN does to the images of CIFAR, and who followed it.
+# What NiN, and after it All-CNN, do to the images of CIFAR.
 WHITENED = (GlobalContrastNormalization(), ZCAWhitening())
 
 
@@ -41,7 +41,7 @@ def shuffled(otherwise: str) -> str:
 
 
 def whitened(otherwise: str) -> str:
-    """By which constants WHITENED goes, and what the paper says of them."""
+    """The constants of WHITENED, and what the paper says of them."""
     return (
         "Contrast normalisation and whitening have the constants of Pylearn2 (a contrast of 55, "
         f"and 0.1 added to the eigenvalues); {otherwise}."

@@ -182,7 +182,7 @@ def cifar(n: int, shortcut: str):
 
 
 def of_classes(n: int, shortcut: str, classes: int):
-    """The same with as many logits as there are classes."""
+    """The same, with `classes` logits."""
     images = keras.Input((32, 32, 3))
     x = relu(convolution(images, "conv1", 16, 3), "conv1")
     x = stages(x, building_block, (n, n, n), 16, shortcut)  # 32x32x16, 16x16x32, 8x8x64
@@ -279,8 +279,8 @@ CIFAR10_CHOSEN = (
     STATISTICS_OF_A_BATCH
     + " The paper trains on two GPUs, and does not say whether its own goes by the 64 images on "
     "each or by all 128.",
-    MOVING_AVERAGES + " For the authors' ImageNet models, and for the paper's detectors, the "
-    "statistics were computed anew on training images once training was over.",
+    MOVING_AVERAGES + " For the authors' ImageNet models, and for the detectors of the paper on "
+    "ResNet, the statistics were computed anew on training images once training was over.",
     UNBIASED,
     "Weight decay applies to the weights of the convolutions and of the last layer, not to its "
     "biases nor to the gamma and beta of batch normalisation; the paper does not say to what, and "
