@@ -1,19 +1,20 @@
 """Features carried over, after ZFNet, 2013: what was learnt on many images serves on a few.
 
-The idea is that of a section of the paper (arXiv:1311.2901): a network that was trained on ImageNet
-needs a new last layer alone to be good on sets with few images, on which the same network, trained
-from scratch, is bad. Its accuracies, in per cent: on Caltech-101 with 15 images of each class 83.8
-carried over and 22.8 from scratch, with 30 it is 86.5 and 46.5 (Table 4); on Caltech-256 with 15 it
-is 65.7 and 9.0, with 60 it is 74.2 and 38.8 (Table 5). The fewer the images, the larger the gain.
+The idea is that of Tables 4 and 5 of the paper: a network that was trained on ImageNet and gets a
+new last layer does far better on sets of few images than the same network trained from scratch. The
+paper's accuracies, in per cent, carried over and from scratch: on Caltech-101 83.8 and 22.8 with 15
+images of each class, 86.5 and 46.5 with 30 (Table 4); on Caltech-256 65.7 and 9.0 with 15 images,
+74.2 and 38.8 with 60 (Table 5). The fewer the images, the larger the gain.
 
-All else is chosen here, so that it can be run on two cores, and no number of the paper is held
-against it. ResNet-20 is trained on CIFAR-100, and carried to CIFAR-10 with 50, 500 and all 5,000
-images of each class: as features for a linear classifier ("linear"), and with its last stage
-trained further ("tuned"). Beside them stands the network trained from scratch on the same images,
-with as many updates ("scratch").
+All else is chosen here, so that two cores can run it, and nothing is held against the paper's
+numbers. ResNet-20 is trained on CIFAR-100, and carried to CIFAR-10 with 50, 500 and all 5,000
+images of each class: as features for a linear classifier, as the paper does it ("linear"), and with
+its last stage trained further ("tuned"). Beside them stands the network trained from scratch on the
+same images, with as many updates ("scratch").
 
-The runs that carry over begin with a run of `resnet20-cifar100` at short scale with the same seed,
-in the same folder, which has to be there: make reproduce-carrying SCALE=short makes that of seed 0.
+A run that carries over begins with the weights of a run of `resnet20-cifar100` at short scale, of
+the same seed and in the same folder. Make that first: make reproduce-carrying SCALE=short, for
+seed 0.
 """
 
 from dataclasses import replace
@@ -24,7 +25,7 @@ from repro.spec import Carried, Claim, Data, Divided, Experiment, Paper
 
 # ------------------------------------------------------------------------------- what was reported
 
-# Nothing of what is trained here.
+# Nothing for what is trained here.
 
 # ------------------------------------------------------------------------------- the networks
 
@@ -72,8 +73,8 @@ SOURCE = replace(
     reported=(),
     bands=(),
     differs=("The images are those of CIFAR-100; ResNet's paper has CIFAR-10 and ImageNet.",),
-    note="What the others here begin with. Below, the paper is ResNet's; it has no number for "
-    "CIFAR-100.",
+    note="The networks that are carried over begin with it. In the sentences below, the paper is "
+    "that on ResNet, which has no number for CIFAR-100.",
 )
 
 CARRYING_DIFFERS = (
@@ -86,7 +87,7 @@ FROM_CIFAR_100_DIFFERS = (
 )
 CARRYING_CHOSEN = (
     "Layers, preprocessing, crops and flips, batch, momentum and weight decay are those of "
-    "resnet20-cifar10, and what is chosen there holds here too, but for the rates.",
+    "resnet20-cifar10, and all that is chosen there, but for the rates, is chosen here too.",
     "Each network makes 2,000 updates, so that none is trained longer than another: 512 passes "
     "over 50 images of each class, five over all.",
     "Of each class the first images in stored order are taken, the same for all seeds.",
@@ -96,12 +97,12 @@ CARRYING_CHOSEN = (
 SCRATCH_CHOSEN = (
     "The rate is ResNet's 0.1, divided by 10 after half and three quarters of the updates.",
     "At first it is 0.01, until a hundred updates together have a training error below 80 %, as "
-    "ResNet-110 is warmed up: at 0.1 the first updates may throw a network back, which so few "
-    "updates do not make up for, and carrying over would look better than it is.",
+    "ResNet-110 is warmed up. At 0.1 the first updates may throw a network back, 2,000 updates do "
+    "not make up for that, and carrying over would look better than it is.",
 )
 CARRIED_CHOSEN = (
-    "The rate is 0.01, a tenth of that from scratch, since what is carried over is to be kept, and "
-    "falls as from scratch; neither was tried out on these images.",
+    "The rate is 0.01, a tenth of that from scratch, to keep what is carried over, and falls when "
+    "that from scratch does; neither was tried out on these images.",
 )
 LINEAR_CHOSEN = (
     "The features are what ResNet's last layer takes: the mean of each of its last 64 maps.",
@@ -148,17 +149,21 @@ def of_way(way: str, *counts: int) -> tuple[str, ...]:
 CLAIMS = (
     *(
         Claim(
-            name=f"carrying-{count}",
-            statement=f"With {count} images of each class, a network carried over has a lower test "
-            "error than one from scratch.",
+            name=f"carrying-{way}-{count}",
+            statement=f"With {count} images of each class, {what} has a lower test error than one "
+            "trained from scratch.",
             source="Tables 4 and 5, on other images",
-            needs=(*of_way("scratch", count), *of_way("tuned", count)),
+            needs=(*of_way("scratch", count), *of_way(way, count)),
+        )
+        for way, what in (
+            ("linear", "a network carried over with a new last layer"),
+            ("tuned", "a network carried over and tuned"),
         )
         for count in (50, 500)
     ),
     Claim(
         name="carrying-fewer-images",
-        statement="The fewer the images, the more is gained by carrying over.",
+        statement="The fewer the images, the more a network gains that is carried over and tuned.",
         source="Tables 4 and 5, on other images",
         needs=of_way("tuned", *reversed(PER_CLASS)),
         less=of_way("scratch", *reversed(PER_CLASS)),

@@ -478,10 +478,12 @@ def test_so_many_parameters_are_trained(way, parameters):
 
 
 def test_claims_compare_what_is_carried_over_with_scratch():
-    few, more, gain = paper.PAPER.claims
-    for claim, count in ((few, 50), (more, 500)):
-        ways = (f"resnet20-cifar10-{way}-{count}" for way in ("scratch", "tuned"))
-        assert claim.needs == tuple(ways) and claim.less == ()
+    *pairs, gain = paper.PAPER.claims
+    assert [(claim.needs, claim.less) for claim in pairs] == [
+        ((f"resnet20-cifar10-scratch-{count}", f"resnet20-cifar10-{way}-{count}"), ())
+        for way in ("linear", "tuned")
+        for count in (50, 500)
+    ]
     counts = (5000, 500, 50)
     assert gain.needs == tuple(f"resnet20-cifar10-tuned-{count}" for count in counts)
     assert gain.less == tuple(f"resnet20-cifar10-scratch-{count}" for count in counts)

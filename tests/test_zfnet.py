@@ -148,6 +148,18 @@ def test_the_network_computes_what_figure_3_describes():
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("trunk", zfnet.TRUNKS)
+def test_responses_are_normalised_in_two_layers_or_in_none(trunk):
+    side = 227 if trunk == "alexnet" else 224
+    small = {"maps": (4, 6, 4, 8, 4), "units": (9, 8), "trunk": trunk, "side": side}
+    with_it, without = (
+        [layer.name for layer in unweighted(zfnet.eight_layers, lrn=lrn, **small).layers[1:]]
+        for lrn in (True, False)
+    )
+    assert [name for name in with_it if name not in without] == ["norm1", "norm2"]
+    assert [name for name in with_it if name in without] == without
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
