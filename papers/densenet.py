@@ -194,8 +194,8 @@ SMALL = ("densenet40-k12", "densenet-bc100-k12")
 
 LIMITS = {"depth": (7, 250), "growth_rate": (1, 48), "classes": (2, 1000), "dropout": (0, 0.99)}
 
-# The columns of Table 2 that are trained here, and the classes of their images. Section 4.2: a plus
-# is with mirroring and shifts; without them there is dropout.
+# The columns of Table 2 that are trained here, and how many classes their images have. A plus: with
+# mirroring and shifts; without one there is dropout (section 4.2).
 COLUMNS = {"C10+": 10, "C10": 10, "C100+": 100, "C100": 100}
 
 

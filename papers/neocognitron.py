@@ -1,27 +1,27 @@
 """The neocognitron, 1980: layers of convolution and pooling that learn without a teacher.
 
-What was new: planes of cells that share their weights, each plane looking for one feature in all
-places (S-cells), and cells that answer wherever near them the feature is found (C-cells), in turn,
-until a cell answers to a pattern wherever it lies. That is the convolutional network of today, but
-for its learning, which knows neither classes nor gradients: the cell that answers most learns to
-answer more to what it sees.
+What was new: layers of S-cells and of C-cells in turn. The S-cells of a plane share their weights,
+and so look for one feature in all places; a C-cell answers where its plane of S-cells finds the
+feature anywhere near; and a cell of the last layer answers to a pattern wherever it lies. That is
+the convolutional network of today, but for its learning, which knows neither classes nor gradients:
+the cell that answers most learns to answer more to what it sees.
 
-The paper shows the digits 0 to 4, twenty times each, at places drawn anew each time. Then each
-digit had a cell of the last layer of its own, which also answered to it shifted and distorted; it
-prints examples (Figure 6), and no number.
+The paper presents the digits 0 to 4, twenty times each, at places drawn anew each time. After that
+each digit had a cell of its own in the last layer, which also answered to the digit shifted and
+distorted. The paper shows examples (Figure 6), and prints no number.
 
-Here a digit's winner is the last cell that answers most to the undistorted digit in the middle.
-`test_error` says how many shifted and distorted digits, in per cent, do not have the winner of
-their digit: 245 at every place within three pixels, then 245 of another size, slanted and bent. A
-digit whose winner is another's too has none, and nor has one to which no cell answers.
-`training_error` is 0 where the five digits have five different winners, and 20 % for each that has
-none of its own.
+Here a digit's winner is the cell of the last layer that answers most to the undistorted digit in
+the middle. A digit to which no cell answers has none; a winner that two digits share counts for the
+smaller one alone. `training_error` counts 20 % for each of the five digits without a winner of its
+own. `test_error` is the share, in per cent, of shifted and distorted digits to which their digit's
+winner does not answer most: 245 shifted, to every place within three pixels, and 245 of another
+size, slanted and bent.
 
-How it runs through the same command as the other papers: the network is a chain of layers
+It runs through the same command as the other papers. The network is a chain of layers
 (`repro.networks.fukushima1980`), with one more at its end that keeps the winners. The optimizer
 `WinnerTakeAll` takes no gradients: each S-layer tells what to add to its weights. The digits are
-drawn (`repro.data.strokes`), and shifted anew each time as images are augmented. The seed decides
-the order of the digits and their shifts; the first weights have nothing random.
+drawn (`repro.data.strokes`), and augmentation shifts them anew each time. The seed decides the
+order of the digits and their shifts; the first weights have nothing random.
 """
 
 from dataclasses import replace
@@ -49,8 +49,8 @@ def neocognitron(
     """U0 to UC3 (section 5): 16x16x1 in, 24 last cells, and out what they say of each digit.
 
     r: how selective the S-cells of each layer are. alpha: how soon C-cells saturate. near_v,
-    near_c: how much less a connection to a V-cell, and to a C-cell, counts for each cell of
-    distance. start: the greatest weight before any learning.
+    near_c: the factor by which a connection to a V-cell, and to a C-cell, counts less for each
+    cell of distance. start: the greatest weight before any learning.
     """
 
     def s_cells(number: int, pad: tuple[int, int]):
@@ -104,27 +104,28 @@ DIGITS_RECIPE = Recipe(
 # ------------------------------------------------------------------------------- the experiments
 
 PATTERNS_DIFFERS = (
-    "The digits were drawn for this program, in lines of one pixel, 7 wide and 9 high; the paper's "
-    "(Figure 6) were not at hand.",
+    "The digits were drawn for this program, in lines of one pixel, 7 pixels wide and 9 high; the "
+    "paper's (Figure 6) were not at hand.",
     "The distorted digits are up to 15 % wider or narrower and taller or lower, slanted by up to "
-    "0.15 pixels a row, their points moved by up to half a pixel; Figure 6 shows distortions of "
-    "its own, and also digits with gaps and noise, of which there are none here.",
+    "0.15 pixels a row, and their points moved by up to half a pixel; Figure 6 has distortions of "
+    "its own, and also digits with gaps and noise, which are left out here.",
 )
 CHOSEN = (
     "Equations and constants are those of a transcription of the paper's text; the print was not "
-    "at hand. Equation 1 is garbled there: that b is multiplied by 2r / (1 + r) is recalled, and "
-    "makes a cell that has learnt one feature for long answer to it with 1.",
-    "The weights c, of what a V-cell sees, fall by a factor of 0.7 for each cell of distance, and "
+    "at hand. Equation 1 is garbled there: that b is multiplied by 2r / (1 + r) is recalled, not "
+    "checked; with it, a cell that has long learnt one feature answers to it with 1.",
+    "The weights c, of what a V-cell sees, are multiplied by 0.7 for each cell of distance, and "
     "the weights d, of what a C-cell sees, by 0.8, from 1 at the centre; the paper says that both "
     "fall, and that the sum of c is 1.",
-    "Before learning, plane k of 24 has for a line at the angle pi k / 24 through the centre twice "
-    "the weights of one across it, times 1 - |k' / 24 - k / 24| for plane k' of the layer before; "
-    "the greatest is 0.001. The paper says what they depend on, that they are small and positive, "
-    "and that they favour an orientation weakly.",
-    "Cells of UC1 and UC2 are two cells of the layer before apart; those of UC1 look up to three "
-    "cells beyond its border on the left and top and four on the right and bottom, those of UC2 "
-    "the other way round, US1 two and US2 one; what lies there is silent. The paper gives the "
-    "numbers of cells and of their inputs, from which this was found to fit.",
+    "Before learning, plane k of 24 gives a line through the centre at the angle pi k / 24 twice "
+    "the weights of a line across it, times 1 - |k' / 24 - k / 24| for plane k' of the layer "
+    "before; the greatest weight is 0.001. The paper says what the weights depend on, that they "
+    "are small and positive, and that they favour an orientation weakly.",
+    "Neighbours in UC1 and in UC2 look at windows that lie two cells apart in the layer before. "
+    "Windows of UC1 reach up to three cells beyond its border on the left and top, and four on the "
+    "right and bottom; those of UC2 the other way round; those of US1 two and of US2 one. What "
+    "lies beyond is silent. The paper gives the numbers of cells and of their inputs, which these "
+    "windows fit.",
     "S-columns lie at every place where they fit into the layer; the paper says that they overlap.",
     "Outputs that differ by less than 1 in 100,000 count as equal, and of equal ones the first "
     "wins, row by row; the paper does not say which.",
@@ -133,9 +134,10 @@ CHOSEN = (
     "paper does not say how far it shifts them.",
     "Each pass presents the five digits once, in a new random order; the paper does not say in "
     "which order it presents them.",
-    "Tried on the undistorted digits alone, with twenty other seeds: factors of 0.9, 0.8 and 0.7 "
-    "for c (17, 17 and 20 seeds came to five different winners), 0.7 and 0.9 for d, greatest first "
-    "weights of 0.0001 and 0.01, and the borders of UC1 and UC2 exchanged, each with 0.9 for c.",
+    "What the paper leaves open was settled on the undistorted digits alone, with twenty other "
+    "seeds. Tried were factors of 0.9, 0.8 and 0.7 for c (17, 17 and 20 seeds came to five "
+    "different winners), and, each with 0.9 for c, factors of 0.7 and 0.9 for d, greatest first "
+    "weights of 0.0001 and 0.01, and the borders of UC1 and UC2 exchanged.",
 )
 NEOCOGNITRON_DIGITS = Experiment(
     name="neocognitron-digits",

@@ -1,12 +1,12 @@
 """Two small networks that lecture slides teach with, and for which they print no error.
 
-The slides print a table of layers for each: its size, how many neurons it has and how many
-parameters. One calls the first network LeNet-5, which it is not: it takes 28x28 pixels, has 10 and
-20 maps, and no C5 or F6. The table of the second, Harley's, has a wrong row, corrected here; of a
-network whose pooling left 128 maps, the slide's 399,802 parameters would be right.
+The slides print a table for each: of every layer the size, how many neurons it has and how many
+parameters. A slide calls the first network LeNet-5, which it is not: it takes 28x28 pixels, has 10
+and 20 maps, and no C5 or F6. The table of the second, Harley's, has a wrong row, corrected here: it
+lets a pooling turn 16 maps into 128, and so comes to 399,802 parameters instead of 63,802.
 
-`make reproduce-teaching` trains the first in under four minutes on two CPU cores. How the networks
-are trained was chosen here: the slides say nothing of it.
+`make reproduce-teaching` trains the first, in two minutes on two CPU cores. How the networks are
+trained was chosen here: the slides say nothing of it.
 """
 
 from dataclasses import replace
@@ -104,7 +104,7 @@ TEN_TWENTY_MNIST = Experiment(
     title="The slides' network of 10 and 20 maps on MNIST",
     network=TEN_TWENTY,
     recipe=TEN_TWENTY_RECIPE,
-    note=f"{NO_NUMBER} They call it LeNet-5, which is another network (lenet5-mnist).",
+    note=f"{NO_NUMBER} They call it LeNet-5, but that is another network (lenet5-mnist).",
     chosen=TRAINING_CHOSEN,
 )
 HARLEY_MNIST = Experiment(
@@ -116,12 +116,12 @@ HARLEY_MNIST = Experiment(
     "parameters, are wrong too: the network has 8,110 and 63,802.",
     differs=(
         "The second pooling leaves 5x5x16, 400 neurons. The slide's row has 5x5x128, 3,200 "
-        "neurons: pooling cannot make 128 maps of 16.",
+        "neurons; but pooling cannot turn 16 maps into 128.",
     ),
     chosen=(
         *TRAINING_CHOSEN,
-        "A border of zeros makes the images 32x32 pixels; the slides do not say how they get so "
-        "large.",
+        "A border of zeros makes the images 32x32 pixels; the slides do not say how digits of "
+        "28x28 become so large.",
         "Each map of the second convolution sees all six of the first; whether they do in Harley's "
         "own network was not verified.",
     ),
@@ -132,7 +132,7 @@ HARLEY_MNIST = Experiment(
 PAPER = Paper(
     name="teaching",
     title="Two Small Networks of Lecture Slides",
-    authors="Unknown lecturers, one after Harley",
+    authors="Unknown lecturers; the second network is Harley's",
     published="Lecture slides, undated",
     experiments=(TEN_TWENTY_MNIST, HARLEY_MNIST),
     networks=(TEN_TWENTY, HARLEY),
