@@ -543,7 +543,8 @@ def test_finished_runs_count_before_they_are_in_results(capsys):
     for seed, error in enumerate((0.94, 0.95, 0.97)):
         leave_run(seed, error)
     assert cli.main(["list", "--json"]) == 0
-    row = json.loads(capsys.readouterr().out)[0]
+    rows = json.loads(capsys.readouterr().out)
+    row = next(row for row in rows if row["experiment"] == "lenet5-mnist")
     assert (row["n"], row["verdict"]) == (3, "reproduced")
     assert row["measured"] == pytest.approx((0.94 + 0.95 + 0.97) / 3)
 

@@ -7,11 +7,13 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
+from repro import spec
 from repro.backends import distribution
 from repro.networks import (
     layers,
     lecun1998,
     losses,
+    optimizers,
 )
 
 RNG = np.random.default_rng(1998)
@@ -310,9 +312,10 @@ def test_chains_and_what_is_computed_again_give_the_same(two_devices, strategy):
     devices = distribution.choose(strategy, 32)
     with devices.scope():
         models = three_alike()
-        sgd = [keras.optimizers.SGD(0.1, momentum=0.9) for _ in models]
+        sgd = [optimizers.build(spec.SGD(0.1, momentum=0.9)) for _ in models]
         for model, optimizer in zip(models, sgd, strict=True):
             optimizer.build(model.trainable_variables)
+            optimizer.learning_rate.assign(0.1)
     found = []
     for model, optimizer in zip(models, sgd, strict=True):
         loop = devices.loop(model, optimizer, losses.SoftmaxCrossEntropy(), 32, 5)

@@ -118,10 +118,11 @@ def small(side: int = 8):
 @pytest.mark.parametrize("made", [of_crops, of_squares])
 def test_a_run_on_photographs_from_start_to_end(made, tmp_path, monkeypatch):
     images = {"train": TRAIN[1], "test": TEST[1]}
-    monkeypatch.setattr(datasets, "load", lambda name, split: Split(images[split], LABELS[split]))
+    splits = {split: Split(images[split], LABELS[split]) for split in images}
+    monkeypatch.setattr(datasets, "load", lambda name, split, per_class=0: splits[split])
     facts = {"name": "snaps", "version": "1", "digest": "0" * 64}
     monkeypatch.setattr(datasets, "facts", lambda name: facts)
-    monkeypatch.setattr(datasets, "count", lambda name, split: len(LABELS[split]))
+    monkeypatch.setattr(datasets, "count", lambda name, split, per_class=0: len(LABELS[split]))
     coloured = Chain((made().augmentation, PCAColour(white=127.0)))
     experiment = dataclasses.replace(
         catalog.experiment("lenet5-modern-mnist"),
