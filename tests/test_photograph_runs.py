@@ -2,13 +2,14 @@
 
 import dataclasses
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from repro import catalog, spec
-from repro.data import datasets, inputs
+from repro.data import datasets, inputs, sets
 from repro.data.augmentation import Chain, PCAColour, RandomCrop
 from repro.data.batches import Batches
 from repro.data.crops import ScaleJitter, Square
@@ -122,6 +123,7 @@ def test_a_run_on_photographs_from_start_to_end(made, tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "load", lambda name, split, per_class=0: splits[split])
     facts = {"name": "snaps", "version": "1", "digest": "0" * 64}
     monkeypatch.setattr(datasets, "facts", lambda name: facts)
+    monkeypatch.setitem(sets.DATASETS, "snaps", SimpleNamespace(classes=3))
     monkeypatch.setattr(datasets, "count", lambda name, split, per_class=0: len(LABELS[split]))
     coloured = Chain((made().augmentation, PCAColour(white=127.0)))
     experiment = dataclasses.replace(
