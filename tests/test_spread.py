@@ -1,6 +1,7 @@
 """What is known of the spread over seeds: the theory, the fit, and where it says nothing."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from programs import simulate_verdicts
 from run_records import experiment, failed, record
 from scipy import integrate, optimize, stats
 
+from repro import spec
 from repro.judging import spread
 from repro.judging.spread import NOTHING, Observed, Prior
 from repro.records import here, reading
@@ -192,6 +194,16 @@ def test_a_point_is_a_plain_group_of_two_runs_or_more():
     assert (seen[0].error, seen[0].std) == pytest.approx((2.0, 0.2)) and seen[0].images == 10_000
     assert [g.error for g in spread.observed(runs, [toy], "short")] == [4.0]
     assert spread.prior(runs, [toy, other, guessing, lost]) == NOTHING
+
+
+def test_variants_of_a_few_patterns_are_no_point():
+    """They are right or wrong together, so that errors on them vary more."""
+    toy = experiment()
+    runs = [record(toy, seed, error) for seed, error in enumerate((2.0, 2.2, 1.8))]
+    drawn = replace(toy, recipe=replace(toy.recipe, data=spec.Data("strokes")))
+    of_patterns = [record(drawn, seed, error) for seed, error in enumerate((2.0, 2.2, 1.8))]
+    assert len(spread.observed(runs, [toy])) == 1
+    assert spread.observed(of_patterns, [drawn]) == []
 
 
 def test_which_metrics_count_images():
