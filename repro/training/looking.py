@@ -45,8 +45,8 @@ class Look:
     columns, maps] of it, sees: the side of what a unit sees, [height, width]; silent: maps that no
     image excites. own: of the maps that the image excites most, (number, value, deconvolution of
     the whole image). excited: the maps that any image excites most. blind: whether deconvolution
-    is the same whatever the image is. looked_at: how many images were
-    looked at, of so many.
+    is the same whatever the image is. looked_at: how many images were looked at, of_images: of how
+    many.
     """
 
     filters: np.ndarray | None
