@@ -55,7 +55,7 @@ FORMS = ("model", "strided", "convpool", "all")
 
 
 def convolution(x, name: str, maps: int, side: int, stride: int = 1, activation: str = "relu"):
-    """A convolution with a border of zeros, and relu."""
+    """A convolution with a border of zeros, and its activation, relu."""
     return layers.zero_bordered_convolution(x, name, maps, side, stride, activation=activation)
 
 
