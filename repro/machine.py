@@ -4,13 +4,32 @@ import contextlib
 import glob
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 # What lets a process take of a GPU's memory what it needs, not three quarters before it begins.
 SHARING = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 # Those of NVIDIA, on Linux, under Windows (WSL) and on Jetson boards; those of AMD.
 GPU_DEVICES = ("/dev/nvidia[0-9]*", "/dev/dxg", "/dev/nvhost-gpu", "/dev/kfd")
+
+
+PACKAGE_ROOT = Path(__file__).parents[1]
+
+
+def python(code: str) -> list[str]:
+    """A command that runs `code`, which imports our code and no file of the working folder.
+
+    `-m` would look for modules there first; `-P` leaves it out. The folder of the package comes
+    last, so that nothing that lies beside it stands for a module of Python or of a library.
+    """
+    return [
+        sys.executable,
+        "-P",
+        "-c",
+        f"import sys; sys.path.append({str(PACKAGE_ROOT)!r}); {code}",
+    ]
 
 
 def cores() -> int:

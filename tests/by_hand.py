@@ -117,3 +117,19 @@ def assert_gaussian(weights, std):
     if len(z) > 10_000:
         outside = abs(np.mean(np.abs(z) > 2) - 0.0455)
         assert outside <= 4 * np.sqrt(0.0455) * error
+
+
+def bilinear(picture, height, width):
+    """A picture [H, W, C] at another size: each pixel from the four around its place, as numbers.
+
+    Going down, what lies between those is left out.
+    """
+    picture = np.asarray(picture, float)
+    for axis, length in ((0, height), (1, width)):
+        old = picture.shape[axis]
+        place = np.clip((np.arange(length) + 0.5) * old / length - 0.5, 0, old - 1)
+        first = np.minimum(np.floor(place).astype(int), max(old - 2, 0))
+        part = (place - first).reshape([-1 if a == axis else 1 for a in range(picture.ndim)])
+        next_one = np.minimum(first + 1, old - 1)
+        picture = (1 - part) * picture.take(first, axis) + part * picture.take(next_one, axis)
+    return picture

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from by_hand import bilinear
 from PIL import Image, ImageEnhance
 
 from repro.data import crops, photographs, preprocessing
@@ -99,19 +100,36 @@ def test_at_one_scale_every_place_and_its_mirror_image_is_as_likely():
     assert chi_squared(counts.values()) < CHI_SQUARED[41]
 
 
-def test_every_scale_is_as_likely_and_the_crop_lies_in_the_rescaled_photograph():
-    image = photograph(9, 13)
-    jitter = ScaleJitter(8, 8, 16)
-    scaled = {}
-    for shorter in range(8, 17):
-        whole = rescale(image, shorter).astype(np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(whole, (8, 8), axis=(0, 1))
-        windows = np.moveaxis(windows, 2, -1).reshape(-1, 8, 8, 3)
-        for crop in (*windows, *windows[:, :, ::-1]):
-            scaled[crop.tobytes()] = shorter
-    cropped = examples(jitter, [image] * 900, np.arange(900))
-    scales = [scaled[crop.tobytes()] for crop in cropped]
-    assert chi_squared(np.bincount(scales, minlength=17)[8:]) < CHI_SQUARED[8]
+def test_every_scale_and_place_is_as_likely_and_the_crop_is_of_the_rescaled_photograph():
+    """A crop tells its scale and place: red grows by one from row to row, green by column."""
+    height, width, side = 180, 240, 60
+    crops_of = examples(ScaleJitter(side, 90, 180), [map_of(height, width)] * 900, np.arange(900))
+    rows, columns = crops_of[:, :, side // 2, 0], crops_of[:, side // 2, :, 1]
+    # So many pixels of the photograph are what a side of the crop shows.
+    length = (rows[:, -1] - rows[:, 0]) * side / (side - 1)
+    np.testing.assert_allclose(
+        np.abs(columns[:, -1] - columns[:, 0]) * side / (side - 1), length, atol=2.1
+    )
+    scale = side * height / length
+    assert scale.min() > 88 and scale.max() < 183
+    assert chi_squared(np.histogram(scale, bins=9, range=(89.5, 180.5))[0]) < CHI_SQUARED[8]
+    # The middle of what is shown, from where it is when the crop lies at the top to the bottom.
+    middle = (rows[:, 0] + rows[:, -1]) / 2
+    part = (middle - length / 2 + 0.5) / (height - length)
+    free = part[length < 100]
+    assert -0.02 < free.min() < 0.03 and 0.97 < free.max() < 1.02
+    assert chi_squared(np.histogram(free, bins=4, range=(-0.01, 1.01))[0]) < CHI_SQUARED[3]
+    assert 400 < (columns[:, -1] < columns[:, 0]).sum() < 500  # mirrored
+
+
+def test_a_crop_is_that_of_the_whole_photograph_rescaled():
+    image = photograph(60, 80).repeat(3, 0).repeat(3, 1)  # 180 x 240, no finer than it is shown
+    (crop,) = examples(ScaleJitter(64, 90, 90), [image], np.array([0]))
+    whole = bilinear(image, 90, 120)
+    windows = np.lib.stride_tricks.sliding_window_view(whole, (64, 64), axis=(0, 1))
+    windows = np.moveaxis(windows, 2, -1).reshape(-1, 64, 64, 3)
+    differ = [np.abs(crop - window).mean() for window in (*windows, *windows[:, :, ::-1])]
+    assert min(differ) < 12 < 40 < np.median(differ)
 
 
 @pytest.mark.parametrize("scales", [(223, 512), (512, 256)])
@@ -367,29 +385,25 @@ def test_a_photograph_that_cannot_be_decoded_is_named(spoil, ask):
     assert "object at" not in str(error.value)
 
 
-def squared(image, side, interpolation):
-    """As Krizhevsky et al. 2012, section 2, put it, in Pillow's words."""
+def squared(image, side):
+    """The middle of the photograph, resized: what rescaling it and cutting the middle out gives."""
     height, width = image.shape[:2]
-    if height < width:
-        size = (round(side * width / height), side)
-    else:
-        size = (side, round(side * height / width))
-    left, top = (size[0] - side) // 2, (size[1] - side) // 2
-    picture = Image.fromarray(image).resize(size, interpolation)
-    return np.asarray(picture.crop((left, top, left + side, top + side)))
+    length = min(height, width)
+    top, left = (height - length) // 2, (width - length) // 2
+    return bilinear(image[top : top + length, left : left + length], side, side)
 
 
 def test_a_square_is_the_middle_with_the_shorter_side_rescaled():
     images = [photograph(*shape) for shape in ((30, 41), (52, 20), (16, 16), (9, 200))]
-    wanted = np.stack([squared(image, 16, Image.Resampling.BILINEAR) for image in images])
+    wanted = np.stack([squared(image, 16) for image in images])
     squares = Square(16)(images)
     assert squares.dtype == np.uint8
-    np.testing.assert_array_equal(squares, wanted)
+    np.testing.assert_allclose(squares, wanted, atol=1)
     files = kept([encoded(image) for image in images])
-    np.testing.assert_array_equal(Square(16)(files), wanted)
-    np.testing.assert_array_equal(Square(16)(files[1:3]), wanted[1:3])
-    cubic = np.stack([squared(image, 11, Image.Resampling.BICUBIC) for image in images])
-    np.testing.assert_array_equal(Square(11, "bicubic")(images), cubic)
+    np.testing.assert_array_equal(Square(16)(files), squares)
+    np.testing.assert_array_equal(Square(16)(files[1:3]), squares[1:3])
+    nearest = Square(8, "nearest")([image.repeat(2, 0).repeat(2, 1) for image in images[2:3]])
+    np.testing.assert_array_equal(nearest[0], images[2][::2, ::2])
     assert Square(5)([]).shape == (0, 5, 5, 3)
 
 

@@ -313,7 +313,7 @@ def test_the_rest_of_the_environment_stays():
 
 
 def test_only_the_working_folder_leaves_the_import_path(tmp_path):
-    root, cluster = str(isolation.PACKAGE_ROOT), "/opt/modules/tensorflow"
+    root, cluster = str(machine.PACKAGE_ROOT), "/opt/modules/tensorflow"
     path = os.pathsep.join(["", ".", str(tmp_path), root, cluster])
     assert isolation.pinned({"PYTHONPATH": path})["PYTHONPATH"] == f"{root}{os.pathsep}{cluster}"
     assert "PYTHONPATH" not in isolation.pinned({"PYTHONPATH": "."})
@@ -545,7 +545,7 @@ def test_a_machine_s_settings_do_not_end_a_run(smoke_run):
     result = json.loads(done.stdout)
     run = json.loads((folder / result["run_dir"] / "run.json").read_text())
     here = subprocess.run(
-        ["git", "-C", str(isolation.PACKAGE_ROOT), "rev-parse", "HEAD"],
+        ["git", "-C", str(machine.PACKAGE_ROOT), "rev-parse", "HEAD"],
         capture_output=True,
         text=True,
     )

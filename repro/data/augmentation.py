@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from repro.data import photographs, preprocessing
+from repro.data.colours import colour_statistics, coloured
 from repro.data.cutting import Cut
 from repro.data.draws import Draw
 from repro.data.preprocessing import LONGEST_SIDE
@@ -129,7 +130,7 @@ class PCAColour(Augmentation):
 
     def fit(self, images: Sequence[np.ndarray]) -> ColourShift:
         """images: [N, H, W, 3], or N photographs [H, W, 3], with as many grey levels as `white`."""
-        _, covariance = preprocessing.colour_statistics(images)
+        _, covariance = colour_statistics(images)
         values, vectors = np.linalg.eigh(covariance / self.white**2)
         return ColourShift(self.white * self.deviation * values[:, None] * vectors.T)
 
@@ -144,7 +145,7 @@ class ColourShift(Augmentation):
         amounts = draw.normal(len(self.components))
         # No matrix product: its last bit may depend on how many rows there are.
         shift = sum(a[:, None] * row for a, row in zip(amounts, self.components, strict=True))
-        return images + shift[:, None, None].astype(np.float32)
+        return coloured(images, shift.astype(np.float32))
 
 
 @dataclass(frozen=True)

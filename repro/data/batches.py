@@ -8,18 +8,41 @@ sees depends on its number alone: a resumed run continues as if it had never sto
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from repro.data.crew import Crew
 from repro.data.draws import Draw
+from repro.data.photographs import TOGETHER, Photographs, some
 from repro.errors import UsageError
 from repro.limits import LARGEST_SEED
 
 # Chunks that are being made or wait while another is trained on.
 AHEAD = 3
+SLOTS = AHEAD + 2  # in the memory of a crew: also the chunk that was given last, and one before
+
+
+@dataclass(frozen=True, eq=False)
+class Maker:
+    """Makes examples of images: augments those that `index` names, in pass `pass_number`."""
+
+    images: Any
+    augmentation: Any
+    seed: int
+    fill: float
+
+    def __call__(self, index: np.ndarray, pass_number: int) -> np.ndarray:
+        images = some(self.images, index % len(self.images))
+        if self.augmentation:
+            images = self.augmentation(images, self.draw(index, pass_number))
+        return images
+
+    def draw(self, index: np.ndarray, pass_number: int) -> Draw:
+        return Draw(index, len(self.images), self.seed, pass_number, self.fill)
 
 
 class Batches:
@@ -53,15 +76,14 @@ class Batches:
             raise UsageError(f"batch {batch}: accepted is a whole number from 1")
         if not 0 <= seed <= LARGEST_SEED:
             raise UsageError(f"seed {seed}: accepted is a whole number from 0 to {LARGEST_SEED:,}")
-        self._images = images
+        self._images, self._maker = images, Maker(images, augmentation, seed, fill)
         self._labels = np.asarray(labels, np.int32)
         self._batch = batch
         self._seed = seed
-        self._augmentation = augmentation
-        self._fill = fill
+        self._crew: Crew | None = None
         self.size = augmentation.size(len(images)) if augmentation else len(images)
-        self.shape = self._images_of(np.zeros(1, np.int64), 0).shape[1:]
-        self._make, self.chunk_shape, self._type = self._images_of, self.shape, np.float32
+        self.shape = self._maker(np.zeros(1, np.int64), 0).shape[1:]
+        self._make, self.chunk_shape, self._type = self._maker, self.shape, np.float32
         if placed:
             self._make, self.chunk_shape, self._type = self._places_of, (4,), np.int32
         # A permutation costs more than a chunk of small batches; two cover a chunk on a border.
@@ -74,46 +96,89 @@ class Batches:
         in the place of images int32 [updates, batch, 4]: the number of each in the set, how far
         down and to the right its crop begins, and whether it is mirrored.
         """
-        position = first_update * self._batch
+        images = np.empty((updates * self._batch, *self.chunk_shape), self._type)
+        labels = np.empty(len(images), np.int32)
+        for rows, index, pass_number in self._parts(first_update, updates):
+            images[rows] = self._make(index, pass_number)
+            labels[rows] = self._labels[index % len(self._labels)]
+        return self._by_update(images, updates), self._by_update(labels, updates)
+
+    def _parts(self, first_update: int, updates: int) -> Iterator[tuple[slice, np.ndarray, int]]:
+        """What a chunk sees of each pass: its rows in the chunk, its examples, the pass."""
+        position, done = first_update * self._batch, 0
         end = position + updates * self._batch
-        images = np.empty((end - position, *self.chunk_shape), self._type)
-        labels = np.empty(end - position, np.int32)
-        done = 0
         while position < end:
             pass_number, offset = divmod(position, self.size)
             count = min(end - position, self.size - offset)
             index = self._order(pass_number)[offset : offset + count]
-            rows = slice(done, done + count)
-            images[rows] = self._make(index, pass_number)
-            labels[rows] = self._labels[index % len(self._labels)]
+            yield slice(done, done + count), index, pass_number
             position += count
             done += count
-        shape = (updates, self._batch)
-        return images.reshape(*shape, *images.shape[1:]), labels.reshape(shape)
+
+    def _by_update(self, values: np.ndarray, updates: int) -> np.ndarray:
+        return values.reshape(updates, self._batch, *values.shape[1:])
 
     def stream(
         self, first: int, last: int, chunk_updates: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Chunks that cover the updates `first` to `last` (exclusive), made ahead in a thread.
+        """Chunks that cover the updates `first` to `last` (exclusive), made ahead.
 
         Each holds `chunk_updates` updates, the last one what remains. At most `AHEAD` are held
-        beside the one that was given last. An error in the thread is raised here; leaving the loop
-        early ends the thread.
+        beside the one that was given last. A thread makes them; of photographs as many processes as
+        there are cores, which write over a chunk when the second after it has been asked for. What
+        goes wrong there is raised here.
         """
-        starts = iter(range(first, last, chunk_updates))
+        chunks = [
+            (start, min(chunk_updates, last - start)) for start in range(first, last, chunk_updates)
+        ]
+        if isinstance(self._images, Photographs):
+            yield from self._by_crew(chunks, chunk_updates)
+        else:
+            yield from self._by_thread(chunks)
 
-        def make(start: int) -> tuple[np.ndarray, np.ndarray]:
-            return self.chunk(start, min(chunk_updates, last - start))
-
+    def _by_thread(self, chunks: list[tuple[int, int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        waiting = iter(chunks)
         maker = ThreadPoolExecutor(1, thread_name_prefix="repro-batches")
         try:
-            chunks = deque(maker.submit(make, start) for start in islice(starts, AHEAD))
-            while chunks:
-                chunk = chunks.popleft().result()
-                chunks.extend(maker.submit(make, start) for start in islice(starts, 1))
+            made = deque(maker.submit(self.chunk, *chunk) for chunk in islice(waiting, AHEAD))
+            while made:
+                chunk = made.popleft().result()
+                made.extend(maker.submit(self.chunk, *chunk) for chunk in islice(waiting, 1))
                 yield chunk
         finally:
             maker.shutdown(cancel_futures=True)
+
+    def _by_crew(
+        self, chunks: list[tuple[int, int]], chunk_updates: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        room = chunk_updates * self._batch
+        if self._crew is None or len(self._crew.images) < SLOTS * room:
+            self._crew = Crew(self._maker, self.shape, SLOTS * room)
+        crew, waiting = self._crew, enumerate(chunks)
+
+        def begin(number: int, chunk: tuple[int, int]) -> tuple:
+            place, turns = (number % SLOTS) * room, []
+            labels = np.empty(chunk[1] * self._batch, np.int32)
+            for rows, index, pass_number in self._parts(*chunk):
+                labels[rows] = self._labels[index % len(self._labels)]
+                for start in range(0, len(index), TOGETHER):
+                    part = index[start : start + TOGETHER]
+                    turns.append(crew.begin((place + rows.start + start, (part, pass_number))))
+            images = crew.images[place : place + len(labels)]
+            return turns, self._by_update(images, chunk[1]), self._by_update(labels, chunk[1])
+
+        try:
+            begun = deque(begin(*chunk) for chunk in islice(waiting, AHEAD))
+            while begun:
+                turns, images, labels = begun.popleft()
+                for turn in turns:
+                    crew.end(turn)
+                begun.extend(begin(*chunk) for chunk in islice(waiting, 1))
+                yield images, labels
+        except BaseException:  # what has been begun would be taken for what is asked for next
+            crew.close()
+            self._crew = None
+            raise
 
     def _permutation(self, pass_number: int) -> np.ndarray:
         # The raw words of Philox are guaranteed to stay as they are from one NumPy to the next,
@@ -121,19 +186,10 @@ class Batches:
         key = np.array([self._seed, pass_number], np.uint64)
         return np.argsort(np.random.Philox(key=key).random_raw(self.size), kind="stable")
 
-    def _images_of(self, index: np.ndarray, pass_number: int) -> np.ndarray:
-        images = self._images[index % len(self._images)]
-        if self._augmentation:
-            images = self._augmentation(images, self._draw(index, pass_number))
-        return images
-
     def _places_of(self, index: np.ndarray, pass_number: int) -> np.ndarray:
         places = np.zeros((len(index), 4), np.int32)
         places[:, 0] = index % len(self._images)
-        if self._augmentation:
-            draw = self._draw(index, pass_number)
-            places[:, 1:] = self._augmentation.cut.places(self._images.shape[1:], draw)
+        if augmentation := self._maker.augmentation:
+            draw = self._maker.draw(index, pass_number)
+            places[:, 1:] = augmentation.cut.places(self._images.shape[1:], draw)
         return places
-
-    def _draw(self, index: np.ndarray, pass_number: int) -> Draw:
-        return Draw(index, len(self._images), self._seed, pass_number, self._fill)

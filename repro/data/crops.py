@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from repro.data.augmentation import Augmentation
+from repro.data.decoding import INTERPOLATIONS, mirrored, resize
 from repro.data.draws import Draw
-from repro.data.photographs import INTERPOLATIONS, centre_crop, rescale, resize, threads
+from repro.data.photographs import centre_crop, pixels
 from repro.data.photographs import crop as crop_at
 from repro.data.preprocessing import LONGEST_SIDE
 from repro.errors import UsageError, unknown
@@ -34,19 +35,23 @@ class Square(Limited):
 
     def __call__(self, photographs: Sequence[np.ndarray]) -> np.ndarray:
         squares = np.empty((len(photographs), self.side, self.side, 3), np.uint8)
-
-        def fill(row: int) -> None:  # decodes too, so that few are held at a time
-            image = rescale(photographs[row], self.side, self.interpolation)
-            squares[row] = centre_crop(image, self.side)
-
-        for _ in threads().map(fill, range(len(photographs))):
-            pass  # raises what a thread raised
+        for row, photograph in enumerate(photographs):  # decodes too, so that one is held at a time
+            image = pixels(photograph, self.side)
+            square = centre_crop(image, min(image.shape[:2]))
+            squares[row] = resize(square, self.side, self.side, self.interpolation)
         return squares
 
 
-def _cut_each(cut: Callable, images: Sequence[np.ndarray], drawn: np.ndarray) -> np.ndarray:
-    """cut(photograph, its own draws) for each of them, side by side; drawn: [draws, B]."""
-    return np.stack(list(threads().map(cut, images, drawn.T))).astype(np.float32)
+def _cut_each(
+    cut: Callable, images: Sequence[np.ndarray], drawn: np.ndarray, side: int
+) -> np.ndarray:
+    """cut(photograph, its own draws) for each of them: float32 [B, side, side, 3].
+
+    drawn: [draws, B]."""
+    crops = np.empty((len(images), side, side, 3), np.float32)
+    for row, (image, draws) in enumerate(zip(images, drawn.T, strict=True)):
+        crops[row] = cut(image, draws)
+    return crops
 
 
 @dataclass(frozen=True)
@@ -77,13 +82,17 @@ class ScaleJitter(Augmentation):
     def __call__(self, images: Sequence[np.ndarray], draw: Draw) -> np.ndarray:
         def cut(image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
             scale, down, right, mirror = drawn
-            image = rescale(image, self.smallest + int((self.largest - self.smallest + 1) * scale))
-            top = int((image.shape[0] - self.side + 1) * down)
-            left = int((image.shape[1] - self.side + 1) * right)
-            crop = crop_at(image, top, left, self.side)
-            return crop[:, ::-1] if mirror < 0.5 else crop
+            scale = self.smallest + int((self.largest - self.smallest + 1) * scale)
+            image = pixels(image, scale)
+            # What the crop is of: as much is cut out before it is resized, and no more is resized.
+            length = max(1, round(self.side * min(image.shape[:2]) / scale))
+            top = int((image.shape[0] - length + 1) * down)
+            left = int((image.shape[1] - length + 1) * right)
+            part = crop_at(image, top, left, length)
+            crop = resize(part, self.side, self.side, "bilinear")
+            return mirrored(crop) if mirror < 0.5 else crop
 
-        return _cut_each(cut, images, draw.uniform(4))
+        return _cut_each(cut, images, draw.uniform(4), self.side)
 
 
 # How many areas and shapes are drawn, of which the first that fits is taken.
@@ -125,12 +134,22 @@ class InceptionCrop(Augmentation):
             height, width = self._shape(*image.shape[:2], *np.split(drawn[4:], 2))
             top = int((image.shape[0] - height + 1) * down)
             left = int((image.shape[1] - width + 1) * right)
-            part = image[top : top + height, left : left + width]
+            # Of a large photograph fewer pixels are decoded, where the part still has enough.
+            enough = -(-self.side * min(image.shape[:2]) // min(height, width))
+            decoded = pixels(image, enough)
+            rows, columns = (
+                slice(first * there // whole, -(-(first + length) * there // whole))
+                for first, length, there, whole in (
+                    (top, height, decoded.shape[0], image.shape[0]),
+                    (left, width, decoded.shape[1], image.shape[1]),
+                )
+            )
+            part = decoded[rows, columns]
             interpolation = self.interpolations[int(len(self.interpolations) * way)]
             crop = resize(part, self.side, self.side, interpolation)
-            return crop[:, ::-1] if self.flip and mirror < 0.5 else crop
+            return mirrored(crop) if self.flip and mirror < 0.5 else crop
 
-        return _cut_each(cut, images, draw.uniform(4 + 2 * TRIES))
+        return _cut_each(cut, images, draw.uniform(4 + 2 * TRIES), self.side)
 
     def _shape(
         self, height: int, width: int, area: np.ndarray, shape: np.ndarray

@@ -42,12 +42,15 @@ def prepared(recipe: spec.Recipe, train: Photographs, test: Photographs) -> tupl
         raise UsageError("recipe.preprocessing: photographs need Square first")
     steps = preprocessing.fit(recipe.preprocessing, train)
     squares, tested = Lazily(train, steps), Lazily(test, steps)
-    if not augmentation.takes_photographs(recipe.augmentation):
-        options = {"augmentation": augmentation.fit(recipe.augmentation, squares)}
-        return squares, tested, squares, options, lambda: None
-    cut = augmentation.fit(recipe.augmentation, train)
-    cut = augmentation.Chain((cut, augmentation.Preprocessed(tuple(steps[1:]))))
-    return squares, tested, train, {"augmentation": cut}, lambda: None
+    ready = augmentation.Preprocessed(tuple(steps))
+    if not recipe.augmentation:
+        made = ready
+    elif augmentation.takes_photographs(recipe.augmentation):
+        rest = augmentation.Preprocessed(tuple(steps[1:]))
+        made = augmentation.Chain((augmentation.fit(recipe.augmentation, train), rest))
+    else:
+        made = augmentation.Chain((ready, augmentation.fit(recipe.augmentation, squares)))
+    return squares, tested, train, {"augmentation": made}, lambda: None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Photographs: kept as files, decoded, resized and cut.
+"""Photographs: kept as files, decoded when they are asked for, rescaled and cut.
 
 A photograph is uint8 [H, W, 3], its grey levels 0 to 255, and stays in them: what is to be learnt
 from the training images, their mean say, comes after the crop. `Photographs` holds the files of
@@ -8,18 +8,22 @@ memory. What makes images of one size of them is in `repro.data.crops`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from repro.data import preprocessing
-from repro.errors import DataError, UsageError, unknown
+from repro.data import decoding, preprocessing
+from repro.data.decoding import resize
+from repro.errors import DataError, UsageError
 from repro.lazy import numpy as np
 from repro.machine import cores
+
+TOGETHER = 8  # photographs that one thread or process preprocesses together
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,16 +31,16 @@ class Photographs:
     """The files of photographs, each of its own size, decoded when they are asked for.
 
     encoded: uint8 [bytes], the files (JPEG, or what else Pillow reads) one after the other.
-    ends: int64 [N], the place after the last byte of each. first: the number of the first one in
-    the whole set, for messages.
+    ends: int64 [N], the place after the last byte of each. begin: the place of the first byte.
+    first: the number of the first one in the whole set, for messages.
 
-    An index gives a photograph, always in RGB: files may also be grey or in CMYK. A slice or an
-    array of indices gives a list of them, decoded side by side on all cores that the process may
-    use. Raises DataError for one that cannot be decoded.
+    An index gives a photograph, a slice or an array of indices a list of them, decoded side by side
+    on all cores that the process may use. Raises DataError for one that cannot be decoded.
     """
 
     encoded: np.ndarray
     ends: np.ndarray
+    begin: int = 0
     first: int = 0
 
     def __len__(self) -> int:
@@ -44,15 +48,28 @@ class Photographs:
 
     def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray | list[np.ndarray]:
         if isinstance(index, int | np.integer):
-            return self._decode(range(len(self))[index])
+            return self._photograph(range(len(self))[index]).pixels()
+        return list(threads().map(Photograph.pixels, self.undecoded(index)))
+
+    def undecoded(self, index: slice | np.ndarray) -> list[Photograph]:
+        """As an index gives them, but each is decoded by whoever takes it."""
         rows = range(len(self))[index] if isinstance(index, slice) else np.arange(len(self))[index]
-        return list(threads().map(self._decode, rows))
+        return [self._photograph(int(row)) for row in rows]
+
+    def _photograph(self, number: int) -> Photograph:
+        return Photograph(self.file(number), self.first + number)
+
+    def __reduce__(self) -> tuple:
+        """For another process: of what is mapped into memory, where it lies."""
+        if isinstance(self.encoded, np.memmap) and self.encoded.base is not None:
+            kept = self.encoded.filename, self.encoded.offset, self.encoded.shape
+            return _mapped, (kept, self.ends, self.begin, self.first)
+        return Photographs, (self.encoded, self.ends, self.begin, self.first)
 
     def part(self, start: int, stop: int) -> Photographs:
         """Those from `start` to `stop` (exclusive), not decoded; 0 <= start <= stop <= N."""
-        begin, end = self._begin(start), self._begin(stop)
         return Photographs(
-            self.encoded[begin:end], self.ends[start:stop] - begin, self.first + start
+            self.encoded, self.ends[start:stop], self._begin(start), self.first + start
         )
 
     def through(self, steps: Sequence[Callable]) -> Lazily:
@@ -84,19 +101,51 @@ class Photographs:
         return fault(self.file(number))
 
     def _begin(self, number: int) -> int:
-        return int(self.ends[number - 1]) if number else 0
+        return int(self.ends[number - 1]) if number else self.begin
 
-    def _decode(self, number: int) -> np.ndarray:
-        from PIL import Image
 
+def _mapped(kept: tuple, *rest: Any) -> Photographs:
+    file, offset, shape = kept
+    return Photographs(np.memmap(file, np.uint8, "r", offset, shape), *rest)
+
+
+@dataclass(frozen=True, eq=False)
+class Photograph:
+    """A photograph as the file that it is kept in; number: which one of the whole set it is."""
+
+    file: bytes
+    number: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """That of its pixels, by the head of the file. Raises DataError."""
+        with self._readable():
+            return (*decoding.size(self.file), 3)
+
+    def pixels(self, shorter: int | None = None) -> np.ndarray:
+        """See `decoding.decode`. Raises DataError where the file is damaged."""
+        with self._readable():
+            return decoding.decode(self.file, shorter)
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
         try:
-            with Image.open(io.BytesIO(self.file(number))) as image:
-                return np.asarray(image.convert("RGB"))
+            yield
         except Exception as error:  # of many types, from a damaged file
             raise DataError(
-                f"photograph {self.first + number} cannot be decoded: {_why(error)}; the check of "
-                "the data says what to do: repro data check"
+                f"photograph {self.number} cannot be decoded: {_why(error)}; the check of the data "
+                "says what to do: repro data check"
             ) from error
+
+
+def some(images: Sequence[np.ndarray], rows: np.ndarray) -> Sequence:
+    """Those at `rows`: of an array an array, of `Photographs` a list of undecoded ones."""
+    return images.undecoded(rows) if isinstance(images, Photographs) else images[rows]
+
+
+def pixels(image: Photograph | np.ndarray, shorter: int | None = None) -> np.ndarray:
+    """Pixels [H, W, 3]: of a photograph those that `shorter` asks for, an array as it is."""
+    return image.pixels(shorter) if isinstance(image, Photograph) else image
 
 
 def fault(file: bytes) -> str | None:
@@ -123,7 +172,7 @@ def _why(error: Exception) -> str:
 
 @lru_cache(maxsize=1)
 def threads() -> ThreadPoolExecutor:
-    """Shared by all: Pillow decodes and resizes without holding Python's lock."""
+    """Shared by all: to decode and to resize holds no lock of Python's."""
     return ThreadPoolExecutor(cores(), thread_name_prefix="repro-photographs")
 
 
@@ -132,7 +181,8 @@ class Lazily:
     """Images of one size that are preprocessed each time that they are asked for.
 
     images: an array [N, ...] or `Photographs`. steps: as `preprocessing.fit` returns them.
-    An index gives a float32 array [H, W, C]; a slice or an array of indices one of [n, H, W, C].
+    An index gives a float32 array [H, W, C]; a slice or an array of indices one of [n, H, W, C],
+    made on all cores that the process may use.
     """
 
     images: Sequence[np.ndarray]
@@ -145,29 +195,24 @@ class Lazily:
         if isinstance(index, int | np.integer):
             number = range(len(self))[index]
             return self[number : number + 1][0]
-        return preprocessing.apply(self.steps, self.images[index])
+        rows = np.arange(len(self))[index]
+        parts = [rows[start : start + TOGETHER] for start in range(0, len(rows), TOGETHER)]
+        made = list(threads().map(self._made, parts))
+        return np.concatenate(made) if made else self[:1][:0]
+
+    def _made(self, rows: np.ndarray) -> np.ndarray:
+        return preprocessing.apply(self.steps, some(self.images, rows))
 
 
-# What Pillow calls each way of resizing. Going down, all but the nearest pixel also smooth.
-INTERPOLATIONS = {"nearest": "NEAREST", "bilinear": "BILINEAR", "bicubic": "BICUBIC", "area": "BOX"}
-
-
-def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> np.ndarray:
-    """A photograph [H, W, 3] as uint8 [height, width, 3]. Raises UsageError."""
-    from PIL import Image
-
-    if interpolation not in INTERPOLATIONS:
-        raise unknown("interpolation", interpolation, INTERPOLATIONS)
-    filtering = Image.Resampling[INTERPOLATIONS[interpolation]]
-    return np.asarray(Image.fromarray(image).resize((width, height), filtering))
-
-
-def rescale(image: np.ndarray, shorter: int, interpolation: str = "bilinear") -> np.ndarray:
+def rescale(
+    image: Photograph | np.ndarray, shorter: int, interpolation: str = "bilinear"
+) -> np.ndarray:
     """A photograph [H, W, 3] with its shorter side `shorter` pixels long, the other in proportion.
 
     Krizhevsky et al. 2012, section 2; Simonyan and Zisserman 2014, section 3.1. Neither says how
     pixels are interpolated.
     """
+    image = pixels(image, shorter)
     height, width = image.shape[:2]
     factor = shorter / min(height, width)
     return resize(image, round(factor * height), round(factor * width), interpolation)

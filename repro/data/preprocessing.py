@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from repro.data.colours import ROWS, Centred, blocks, colour_statistics
 from repro.data.folders import prepared_root
 from repro.data.workplace import workplace
 from repro.errors import ReproError, UsageError
@@ -80,9 +81,9 @@ class PerPixelMean(Limited):
 
     scale: float = number(0, 1e6, above=True, default=255.0)
 
-    def fit(self, images: Sequence[np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-        total = sum(np.sum(block, axis=0) for block in _blocks(images))
-        return _centred(total / len(images), self.scale)
+    def fit(self, images: Sequence[np.ndarray]) -> Centred:
+        total = sum(np.sum(block, axis=0) for block in blocks(images))
+        return Centred(total / len(images), self.scale)
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class ChannelMean(Limited):
 
     def fit(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         mean, _ = colour_statistics(images)
-        return _centred(mean, self.scale)
+        return Centred(mean, self.scale)
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class ChannelMeanAndDeviation:
 
     def fit(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         mean, covariance = colour_statistics(images)
-        return _centred(mean, np.sqrt(np.diag(covariance)))
+        return Centred(mean, np.sqrt(np.diag(covariance)))
 
 
 @dataclass(frozen=True)
@@ -170,10 +171,10 @@ class ZCAWhitening(Limited):
         def whiten(images: np.ndarray) -> np.ndarray:
             white = np.empty(images.shape, np.float32)
             rows = white.reshape(len(images), -1)
-            for start in range(0, len(images), _BLOCK):
-                block = np.asarray(images[start : start + _BLOCK], np.float32)
+            for start in range(0, len(images), ROWS):
+                block = np.asarray(images[start : start + ROWS], np.float32)
                 block = block.reshape(len(block), -1) - mean
-                np.matmul(block, matrix, out=rows[start : start + _BLOCK])
+                np.matmul(block, matrix, out=rows[start : start + ROWS])
             return white
 
         return whiten
@@ -185,7 +186,7 @@ class ZCAWhitening(Limited):
         """
         mean = np.mean(vectors, axis=0, dtype=np.float64)
         covariance = np.zeros((len(mean), len(mean)))
-        for block in _blocks(vectors):
+        for block in blocks(vectors):
             centred = block - mean
             covariance += centred.T @ centred
         values, axes = np.linalg.eigh(covariance / len(vectors))
@@ -241,8 +242,8 @@ class LocalContrastNormalization(Limited):
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         normal = np.empty(images.shape, np.float32)
-        for start in range(0, len(images), _BLOCK):
-            rows = slice(start, start + _BLOCK)
+        for start in range(0, len(images), ROWS):
+            rows = slice(start, start + ROWS)
             block = np.asarray(images[rows], np.float32)
             block = block - self._mean_around(block)
             contrast = np.sqrt(self._mean_around(block**2))
@@ -346,46 +347,3 @@ def _separable(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.
     rows, columns = rows.astype(np.float32), columns.astype(np.float32)
     planes = np.moveaxis(np.asarray(images, np.float32), 3, 1)
     return np.ascontiguousarray(np.moveaxis(rows @ planes @ columns.T, 1, 3))
-
-
-# Images handled at a time where all of them would not fit into memory in float64: rows of an array,
-# and photographs, which are larger.
-_BLOCK, _FEW = 1000, 64
-
-
-def colour_statistics(images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The mean [C] and the covariance [C, C] of the colours of all pixels, in float64.
-
-    images: an array [N, H, W, C], or a sequence of N images [H, W, C] of any sizes.
-    """
-    count, total, products = 0, 0.0, 0.0
-    for block in _blocks(images):
-        pixels = block.reshape(-1, block.shape[-1])
-        count += len(pixels)
-        total += pixels.sum(axis=0)
-        products += pixels.T @ pixels
-    mean = total / count
-    return mean, products / count - np.outer(mean, mean)
-
-
-def _blocks(images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """Some images at a time in float64, [n, ...]; of a list of any sizes one after the other."""
-    together = _BLOCK if isinstance(images, np.ndarray) else _FEW
-    for start in range(0, len(images), together):
-        some = images[start : start + together]
-        for block in [some] if isinstance(some, np.ndarray) else [image[None] for image in some]:
-            yield np.asarray(block, np.float64)
-
-
-def _centred(mean: np.ndarray, scale: float | np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Images less `mean`, in units of `scale`; both in grey levels."""
-    step = np.float32(1 / scale)
-    offset = (mean / scale).astype(np.float32)
-
-    def centre(images: np.ndarray) -> np.ndarray:
-        centred = np.multiply(images, step, dtype=np.float32)
-        centred -= offset
-        return centred
-
-    centre.by_level = True
-    return centre

@@ -4,9 +4,7 @@ What the libraries themselves read is held in `repro.backends.settled` and `repr
 """
 
 import os
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from repro import machine
 
@@ -24,7 +22,6 @@ PINNED = {
     "MPLBACKEND": "agg",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-PACKAGE_ROOT = Path(__file__).parents[2]
 
 _as_found: dict[str, str] = {}
 
@@ -68,23 +65,15 @@ def users_environment() -> Mapping[str, str]:
 
 
 def python() -> list[str]:
-    """The beginning of a command that runs our code and no file of the working folder.
-
-    `-m` would look for modules there first; `-P` leaves it out. The folder of the package comes
-    last, so that nothing that lies beside it stands for a module of Python or of a library.
-    """
-    boot = (
-        f"import sys; sys.path.append({str(PACKAGE_ROOT)!r}); sys.argv[0] = 'repro'; "
-        "from repro.cli import main; sys.exit(main())"
-    )
-    return [sys.executable, "-P", "-c", boot]
+    """The beginning of a command that is ours."""
+    return machine.python("sys.argv[0] = 'repro'; from repro.cli import main; sys.exit(main())")
 
 
 def _belongs(entry: str) -> bool:
     """Whether an entry of PYTHONPATH is more than the folder that one happens to be in."""
     if not os.path.isabs(entry):
         return False
-    return entry == str(PACKAGE_ROOT) or os.path.abspath(entry) != _working_folder()
+    return entry == str(machine.PACKAGE_ROOT) or os.path.abspath(entry) != _working_folder()
 
 
 def _working_folder() -> str | None:

@@ -1,0 +1,99 @@
+"""Files of photographs to pixels, and pixels to another size.
+
+libjpeg-turbo decodes JPEGs, Pillow all else; where both can, they give the same pixels. Nobody
+turns a photograph by the orientation that its file may name: the tools of the papers' time did not.
+"""
+
+from __future__ import annotations
+
+import io
+
+from repro.errors import unknown
+from repro.lazy import numpy as np
+
+# What OpenCV calls each way of resizing. Going down, "area" takes the mean; the others leave out.
+INTERPOLATIONS = {
+    "nearest": "INTER_NEAREST",
+    "bilinear": "INTER_LINEAR",
+    "bicubic": "INTER_CUBIC",
+    "area": "INTER_AREA",
+}
+# To how many of eight pixels a JPEG can be decoded with as little work as it takes.
+FEWER = (8, 4, 2)
+
+
+def size(file: bytes) -> tuple[int, int]:
+    """Height and width, in pixels. Raises what Pillow raises where the file tells none."""
+    if head := _head_of_jpeg(file):
+        return head[:2]
+    with _opened(file) as image:
+        return image.height, image.width
+
+
+def decode(file: bytes, shorter: int | None = None) -> np.ndarray:
+    """A photograph in RGB, uint8 [H, W, 3]; grey and CMYK ones become RGB.
+
+    shorter: the length in pixels that the shorter side has to have at least. Where a half, a
+    quarter or an eighth of the photograph has that, the smallest of them is given, each pixel about
+    the mean of those that it stands for; less is computed then. None for all pixels.
+
+    Raises what Pillow raises where the file is damaged: errors of many types.
+    """
+    import simplejpeg
+
+    head = _head_of_jpeg(file)
+    if head is None or head[2] == "CMYK":
+        return _by_pillow(file, shorter)
+    fewer = _fewer(head[:2], shorter)
+    height, width = (-(-side // fewer) for side in head[:2])
+    try:
+        return simplejpeg.decode_jpeg(file, min_height=height, min_width=width)
+    except ValueError:  # damaged; Pillow knows whether all pixels are there nevertheless
+        return _by_pillow(file, shorter)
+
+
+def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> np.ndarray:
+    """Pixels [H, W, 3] as uint8 [height, width, 3]. Raises UsageError."""
+    import cv2
+
+    if interpolation not in INTERPOLATIONS:
+        raise unknown("interpolation", interpolation, INTERPOLATIONS)
+    cv2.setNumThreads(0)  # photographs are decoded side by side; each is resized in its own thread
+    way = getattr(cv2, INTERPOLATIONS[interpolation])
+    return cv2.resize(image, (width, height), interpolation=way)
+
+
+def mirrored(image: np.ndarray) -> np.ndarray:
+    """Pixels [H, W, 3] with left and right exchanged."""
+    import cv2
+
+    return cv2.flip(image, 1)
+
+
+def _head_of_jpeg(file: bytes) -> tuple | None:
+    """Height, width and colour space; None for what libjpeg-turbo does not know."""
+    import simplejpeg
+
+    try:
+        return simplejpeg.decode_jpeg_header(file)
+    except ValueError:
+        return None
+
+
+def _fewer(sides: tuple[int, int], shorter: int | None) -> int:
+    """By how much both sides may be divided."""
+    least = min(sides) if shorter is None else shorter
+    return next((fewer for fewer in FEWER if min(sides) >= fewer * least), 1)
+
+
+def _by_pillow(file: bytes, shorter: int | None) -> np.ndarray:
+    with _opened(file) as image:
+        fewer = _fewer((image.height, image.width), shorter)
+        image = image.convert("RGB")
+        return np.asarray(image.reduce(fewer) if fewer > 1 else image)
+
+
+def _opened(file: bytes):
+    from PIL import Image
+
+    return Image.open(io.BytesIO(file))
