@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from repro.data import preprocessing
+from repro.data import colours, preprocessing
 from repro.data.preprocessing import (
     ChannelMean,
     ChannelMeanAndDeviation,
@@ -127,7 +127,8 @@ def test_a_step_learns_from_what_the_steps_before_it_made():
 def kept(tmp_path, monkeypatch):
     """The folder in which whitening keeps what it learnt, empty; images come in blocks of 7."""
     monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr(preprocessing, "_BLOCK", 7)
+    for module in (colours, preprocessing):
+        monkeypatch.setattr(module, "ROWS", 7)
     return tmp_path / "data"
 
 

@@ -145,7 +145,7 @@ class ColourShift(Augmentation):
         amounts = draw.normal(len(self.components))
         # No matrix product: its last bit may depend on how many rows there are.
         shift = sum(a[:, None] * row for a, row in zip(amounts, self.components, strict=True))
-        return coloured(images, shift.astype(np.float32))
+        return coloured(images, shift[:, None].astype(np.float32))
 
 
 @dataclass(frozen=True)

@@ -52,12 +52,12 @@ class Centred:
         step = np.float32(1 / self.scale)
         centred = np.multiply(images, step, dtype=np.float32)
         offset = -(self.mean / self.scale).astype(np.float32)
-        return coloured(centred, offset[None]) if offset.ndim == 1 else centred + offset
+        return coloured(centred, offset) if offset.ndim == 1 else centred + offset
 
 
 def coloured(images: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """A colour added to all pixels: images float32 [B, H, W, C], colours float32 [B or 1, C]."""
-    count, height, width, channels = images.shape
+    """A colour added to all pixels: images float32 [B, H, W, C], colours [C], or [B, 1, C]."""
+    *leading, width, channels = images.shape
     # To add whole rows is three times as fast as to add to three numbers at a time.
-    rows = images.reshape(count, height, width * channels) + np.tile(colours, width)[:, None]
+    rows = images.reshape(*leading, width * channels) + np.tile(colours, width)
     return rows.reshape(images.shape)

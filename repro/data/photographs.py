@@ -140,7 +140,7 @@ class Photograph:
 
 def some(images: Sequence[np.ndarray], rows: np.ndarray) -> Sequence:
     """Those at `rows`: of an array an array, of `Photographs` a list of undecoded ones."""
-    return images.undecoded(rows) if isinstance(images, Photographs) else images[rows]
+    return images.undecoded(rows) if hasattr(images, "undecoded") else images[rows]
 
 
 def pixels(image: Photograph | np.ndarray, shorter: int | None = None) -> np.ndarray:
