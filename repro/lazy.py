@@ -12,10 +12,11 @@ class LazyModule:
     """Stands for the module `name` and imports it at the first attribute access."""
 
     def __init__(self, name: str):
-        self._name = name
+        self._name, self._module = name, None
 
     def __getattr__(self, attribute: str):
-        return getattr(import_module(self._name), attribute)
+        self._module = self._module or import_module(self._name)
+        return getattr(self._module, attribute)
 
 
 keras = LazyModule("keras")

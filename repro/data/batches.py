@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from repro.data.crew import Crew
+from repro.data.crew import OF_A_TASK, Crew
 from repro.data.draws import Draw
-from repro.data.photographs import TOGETHER, Photographs, some
+from repro.data.photographs import Photographs, some
 from repro.errors import UsageError
 from repro.limits import LARGEST_SEED
 
@@ -161,9 +161,9 @@ class Batches:
             labels = np.empty(chunk[1] * self._batch, np.int32)
             for rows, index, pass_number in self._parts(*chunk):
                 labels[rows] = self._labels[index % len(self._labels)]
-                for start in range(0, len(index), TOGETHER):
-                    part = index[start : start + TOGETHER]
-                    turns.append(crew.begin((place + rows.start + start, (part, pass_number))))
+                for start in range(0, len(index), OF_A_TASK):
+                    part = index[start : start + OF_A_TASK]
+                    turns.append(crew.begin((place + rows.start + start, part, pass_number)))
             images = crew.images[place : place + len(labels)]
             return turns, self._by_update(images, chunk[1]), self._by_update(labels, chunk[1])
 

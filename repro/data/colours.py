@@ -50,7 +50,8 @@ class Centred:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         step = np.float32(1 / self.scale)
-        centred = np.multiply(images, step, dtype=np.float32)
+        levels = np.asarray(images, np.float32)
+        centred = levels if np.all(step == 1) else levels * step
         offset = -(self.mean / self.scale).astype(np.float32)
         return coloured(centred, offset) if offset.ndim == 1 else centred + offset
 

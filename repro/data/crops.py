@@ -131,22 +131,20 @@ class InceptionCrop(Augmentation):
     def __call__(self, images: Sequence[np.ndarray], draw: Draw) -> np.ndarray:
         def cut(image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
             down, right, mirror, way = drawn[:4]
-            height, width = self._shape(*image.shape[:2], *np.split(drawn[4:], 2))
-            top = int((image.shape[0] - height + 1) * down)
-            left = int((image.shape[1] - width + 1) * right)
+            whole = image.shape[:2]
+            part = self._shape(*whole, *np.split(drawn[4:], 2))
+            top = int((whole[0] - part[0] + 1) * down)
+            left = int((whole[1] - part[1] + 1) * right)
             # Of a large photograph fewer pixels are decoded, where the part still has enough.
-            enough = -(-self.side * min(image.shape[:2]) // min(height, width))
-            decoded = pixels(image, enough)
+            image = pixels(image, -(-self.side * min(whole) // min(part)))
             rows, columns = (
-                slice(first * there // whole, -(-(first + length) * there // whole))
-                for first, length, there, whole in (
-                    (top, height, decoded.shape[0], image.shape[0]),
-                    (left, width, decoded.shape[1], image.shape[1]),
+                slice(first * there // all_, -(-(first + length) * there // all_))
+                for first, length, there, all_ in zip(
+                    (top, left), part, image.shape[:2], whole, strict=True
                 )
             )
-            part = decoded[rows, columns]
             interpolation = self.interpolations[int(len(self.interpolations) * way)]
-            crop = resize(part, self.side, self.side, interpolation)
+            crop = resize(image[rows, columns], self.side, self.side, interpolation)
             return mirrored(crop) if self.flip and mirror < 0.5 else crop
 
         return _cut_each(cut, images, draw.uniform(4 + 2 * TRIES), self.side)

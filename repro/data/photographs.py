@@ -23,7 +23,7 @@ from repro.errors import DataError, UsageError
 from repro.lazy import numpy as np
 from repro.machine import cores
 
-TOGETHER = 8  # photographs that one thread or process preprocesses together
+TOGETHER = 8  # photographs that one thread preprocesses together
 
 
 @dataclass(frozen=True, eq=False)
