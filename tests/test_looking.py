@@ -262,6 +262,8 @@ def test_a_window_beyond_the_border_is_filled_up():
     # Along a side that is no longer than the window, the whole side.
     part = looking.window(image, (-2, 2), (1, 3), np.nan)[..., 0]
     np.testing.assert_array_equal(part, image[:, 1:3, 0])
+    # A unit of padding sees nothing of the image.
+    assert np.isnan(looking.window(image, (-3, -1), (1, 3), np.nan)).all()
 
 
 # ---------------------------------------------------------------- occlusion

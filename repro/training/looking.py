@@ -193,7 +193,7 @@ def window(
     ]
     (top, bottom), (left, right) = ends
     part = np.full((bottom - top, right - left, image.shape[2]), outside, np.float32)
-    kept = image[max(top, 0) : bottom, max(left, 0) : right]
+    kept = image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     above, before = max(-top, 0), max(-left, 0)
     part[above : above + kept.shape[0], before : before + kept.shape[1]] = kept
     return part
