@@ -404,6 +404,16 @@ def test_the_probability_is_the_one_that_the_network_gives(run_dir, capsys, tmp_
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_loss_that_is_no_probability_is_not_called_one(tmp_path, capsys):
+    """The neocognitron's is 0 or 1."""
+    out = tmp_path / "sheet.svg"
+    assert cli.main(["look", "neocognitron", "--out", str(out), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["probability"] is said["least_probability"] is None
+    assert "exp(-loss) behind 4x4 grey pixels" in out.read_text()
+    assert "probability" not in out.read_text()
+
+
 def test_a_network_is_looked_at_untrained(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path))  # with digits alone
