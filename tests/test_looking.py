@@ -452,7 +452,7 @@ def test_a_run_without_weights_is_refused(copied, capsys):
     [
         ("lenet-5", "unknown network 'lenet-5' (did you mean lenet5?)"),
         ("no/such", "not a run directory"),
-        ("vgg-a-lrn-imagenet", "unknown network"),
+        ("vgg-a-lrn-imagenet", "is an experiment, not a network; its network is vgg-a-lrn"),
     ],
 )
 def test_neither_a_run_nor_a_network(seer, said, capsys):
