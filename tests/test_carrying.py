@@ -6,6 +6,7 @@ Run as a program (`python test_carrying.py FOLDER`), it does what the test of th
 import dataclasses
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -258,6 +259,13 @@ def test_a_run_that_lacks_its_source_says_how_to_make_it(tmp_path, options, comm
         run(NEW, tmp_path, **options)
     assert str(raised.value).endswith("make it with: " + command.format(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_can_be_typed_for_a_folder_with_a_space_in_its_name(tmp_path):
+    with pytest.raises(DataError) as raised:
+        run(NEW, tmp_path / "my runs")
+    command = str(raised.value).partition("make it with: ")[2]
+    assert shlex.split(command)[-2:] == ["--out", str(tmp_path / "my runs")]
 
 
 def test_in_the_usual_folder_the_command_needs_no_more(tmp_path, monkeypatch):

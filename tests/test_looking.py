@@ -328,6 +328,14 @@ def test_the_layer_by_default_is_the_deepest_that_sees_two_thirds():
         assert deconvolution.layer_of(model_of(name), None) == expected
 
 
+def test_a_network_within_a_network_is_a_layer_with_maps():
+    block = keras.Sequential([keras.Input((8, 8, 1)), LAYERS.Conv2D(2, 3, name="c")], name="block")
+    images = keras.Input((8, 8, 1))
+    model = keras.Model(images, LAYERS.Flatten()(block(images)))
+    assert deconvolution.layer_of(model, None) == "block"
+    assert anatomy.fields(model)["block"] == anatomy.fields(model)["block/c"]
+
+
 def test_a_layer_that_makes_no_maps_is_refused_with_those_that_do():
     with pytest.raises(UsageError, match=r"unknown layer 'conv3' .did you mean conv"):
         deconvolution.layer_of(tiny(), "conv3")
