@@ -162,12 +162,23 @@ def test_additions_and_batch_normalisation_on_the_way_back():
 
 def test_where_the_way_back_is_the_same_for_every_image():
     """Switches tell images apart, and so does the slope of tanh."""
-    assert not deconvolution.blind(deconvolution.up_to(tiny(), "relu2"))
-    assert deconvolution.blind(deconvolution.up_to(tiny(), "conv1"))
-    assert deconvolution.blind(residual())
-    images = keras.Input((4, 4, 1))
+    two = some_images(2)
+    assert not deconvolution.blind(deconvolution.up_to(tiny(), "relu2"), two)
+    assert deconvolution.blind(deconvolution.up_to(tiny(), "conv1"), two)
+    assert deconvolution.blind(residual(), two[:, :6, :6])
+    images = keras.Input((8, 8, 2))
     x = LAYERS.Conv2D(2, 3, activation="tanh")(images)
-    assert not deconvolution.blind(keras.Model(images, x))
+    assert not deconvolution.blind(keras.Model(images, x), two)
+
+
+def test_where_nothing_answers_there_is_no_way_back_to_be_the_same():
+    """As of the neocognitron, whose cells do not answer to noise."""
+    images, two = keras.Input((8, 8, 2)), some_images(2)
+    x = LAYERS.Conv2D(2, 3, kernel_initializer="ones")(images)
+    model = keras.Model(images, LAYERS.ReLU(threshold=20.0)(x))
+    assert not np.any(model(two, training=False))
+    assert not deconvolution.blind(model, two)
+    assert not deconvolution.blind(model, 10 * two)
 
 
 def on_another_backend():

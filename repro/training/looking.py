@@ -153,7 +153,7 @@ def look(
         own=list(zip(most, values.tolist(), signals, strict=True)),
         excited=excited,
         guided=guided,
-        blind=not guided and deconvolution.blind(part),
+        blind=not guided and deconvolution.blind(part, given(slice(0, 2))),
         looked_at=best.looked_at,
         of_images=count,
     )
