@@ -170,7 +170,8 @@ def alexnet(
     maps: how many each convolution makes. towers: on how many GPUs; with two, the second, fourth
     and fifth convolution see the maps of their own GPU only. bias: where the biases of these three
     and of the full hidden layers begin (section 5: 1), the others at 0. lrn: whether responses are
-    normalised (section 3.3). side: that of the images, 227 for those of ImageNet. Raises UsageError for an unknown pooling or number of towers.
+    normalised (section 3.3). side: that of the images, 227 for those of ImageNet. Raises
+    UsageError for an unknown pooling or number of towers.
     """
     if pooling not in POOLINGS:
         raise unknown("pooling", pooling, POOLINGS)
