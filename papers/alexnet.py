@@ -602,8 +602,6 @@ IMAGENETTE = Experiment(
     note="A stand-in, to see that all is wired: the paper has no number for it.",
 )
 
-# ------------------------------------------------------------------------------- the ensembles
-
 ENSEMBLES = (Ensemble("five AlexNets", (ALEXNET_IMAGENET.name,) * 5, "10-crop", FIVE),)
 
 # ------------------------------------------------------------------------------- the claims
