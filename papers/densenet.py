@@ -338,7 +338,7 @@ IMAGENETTE_RECIPE = replace(
     augmentation=Chain(
         (InceptionCrop(128, interpolations=("bicubic",)), *IMAGENET_RECIPE.augmentation.steps[1:])
     ),
-    batch=32,
+    batch=16,
     short_factor=30,
     short_ramp=100,
 )
@@ -390,8 +390,8 @@ RESNET_DIFFERS = (
 )
 IMAGENETTE_DIFFERS = (
     "Ten classes instead of a thousand, crops of 128 pixels instead of 224, in tests out of 146 "
-    "instead of 256, and batches of 32 instead of 256.",
-    "90 passes over 9,469 photographs are 26,632 updates instead of 450,410.",
+    "instead of 256, and batches of 16 instead of 256.",
+    "90 passes over 9,469 photographs are 53,263 updates instead of 450,410.",
 )
 IMAGENETTE_CHOSEN = (
     "At short scale, a thirtieth of the passes, the rate rises to its value over the first 100 "
