@@ -417,7 +417,7 @@ IMAGENETTE_RECIPE = replace(
     preprocessing=(Square(143), PerPixelMean(scale=1.0)),
     augmentation=Chain((RandomCrop(127), PCAColour(white=255.0))),
     batch=32,
-    short_factor=10,
+    short_factor=5,
 )
 
 # ------------------------------------------------------------------------------- the experiments
