@@ -59,6 +59,10 @@ def momentum(decay: str) -> str:
 
 SHUFFLED = shuffled("the paper does not say how it makes up its batches")
 RESCALED = "Photographs are rescaled bilinearly; the paper does not say how it rescales them."
+COLOUR_SHIFT = (
+    "The colour shift is that of Krizhevsky et al. 2012, in units of white; the paper refers to "
+    "them, who give no unit."
+)
 ALL_DECAYED = "Weight decay applies to all weights and biases; the paper does not say to which."
 MOMENTUM = momentum("0.0001")
 MOVING_AVERAGES = (
@@ -75,6 +79,8 @@ HE_BY_FAN_IN = (
     "Weights, those of the last layer too, are drawn by the fan-in form of the initialisation that "
     "the paper refers to; the paper does not say by which form."
 )
+HIDDEN_LABELS = "the labels of the test images are not public"
+NO_SVHN = "SVHN is not read here"
 SCORED_ONCE = "Each test image is scored once, as it is; the paper does not say how it tests."
 SCALED_DROPOUT = (
     "Dropout divides what it keeps by the share that it keeps, in training; the paper does not say "

@@ -7,9 +7,10 @@ again, so that layers can be narrow and a network needs few weights for its accu
 Held against the paper here: the networks of Table 2 on CIFAR-10 (5.24 % test error on augmented
 images with 40 layers and k = 12; 4.51 % with 0.8 million weights, DenseNet-BC of 100 layers and
 k = 12; 3.46 % with DenseNet-BC of 190 layers and k = 40) and on CIFAR-100 (24.42, 22.27 and 17.18 %
-with the same three). Their numbers on SVHN, and the networks of Tables 1 and 3 on ImageNet (25.02 %
-top-1 with 121 layers and one crop), are here too, but not how those are trained and tested.
-DenseNet-161 is from the authors' repository. With the blocks that Table 1 gives it, DenseNet-264
+with the same three). On ImageNet, top-1 with one crop (Table 3): 25.02 % with 121 layers, 22.15 %
+with 264. That needs ImageNet, and has not been run; DenseNet-121 on Imagenette, ten of its classes,
+shows that all is wired. The numbers on SVHN are here too, but no experiment for them. DenseNet-161
+is from the authors' repository. With the blocks that Table 1 gives it, DenseNet-264
 has 265 layers with weights; each of the others has as many as its name says.
 
 Kept as they are for the gradients, the inputs of all layers take memory that grows with the square
@@ -23,10 +24,12 @@ in a quarter more time; 2.8 and 1.1 GB for DenseNet-BC of 100 layers and k = 12;
 
 from dataclasses import replace
 
+from papers import resnet
 from papers.common import (
     HE_BY_FAN_IN,
     MOMENTUM,
     MOVING_AVERAGES,
+    NO_SVHN,
     SCALED_DROPOUT,
     SHUFFLED,
     STATISTICS_OF_A_BATCH,
@@ -34,7 +37,8 @@ from papers.common import (
     short_band,
     top1_and_top5,
 )
-from repro.data.augmentation import CropAndFlip
+from repro.data.augmentation import Chain, CropAndFlip, PCAColour
+from repro.data.crops import InceptionCrop, PhotometricDistortions, Square
 from repro.data.preprocessing import ChannelMeanAndDeviation
 from repro.errors import UsageError
 from repro.lazy import keras, layers
@@ -56,7 +60,9 @@ ERRORS = {
 LOWEST = "the network with the lowest validation error"
 TABLE_2 = {
     network: {
-        data: Reported("test_error", value, "Table 2, SVHN (not checked)", chosen=LOWEST)
+        data: Reported(
+            "test_error", value, "Table 2, SVHN (not checked)", chosen=LOWEST, why_not=NO_SVHN
+        )
         if data == "SVHN"
         else Reported("test_error", value, f"Table 2, {data}")
         for data, value in errors.items()
@@ -229,6 +235,58 @@ OF_CIFAR = {
     if column in TABLE_2[name]
 }
 
+
+def imagenet(
+    blocks: tuple[int, ...],
+    growth_rate: int,
+    classes: int = 1000,
+    side: int = 224,
+    recompute: bool = False,
+):
+    """The networks of Table 1, all DenseNet-BC: 224x224x3 in, blocks from 56x56 to 7x7, logits.
+
+    side: that of the images; the paper's is 224. recompute: for less memory, see `built`.
+    """
+    images = keras.Input((side, side, 3))
+    # Table 1 has each convolution after its normalisation and relu; the first has them after it, as
+    # in the authors' code.
+    x = convolution(images, "conv1", 2 * growth_rate, 7, stride=2)
+    x = normalised(x, "conv1")
+    # Nothing is below zero after a relu, so a border of zeros changes no maximum.
+    x = keras.layers.ZeroPadding2D(1, name="max_pool_pad")(x)
+    x = keras.layers.MaxPooling2D(3, strides=2, name="max_pool")(x)
+    x = dense_blocks(x, blocks, growth_rate, True, 0.0, classes)
+    name = "-".join(map(str, ("densenet", *blocks, f"k{growth_rate}")))
+    return built(images, x, name, recompute)
+
+
+# Table 1, but for the last: blocks, growth rate.
+OF_TABLE_1 = {
+    "densenet121": ((6, 12, 24, 16), 32),
+    "densenet169": ((6, 12, 32, 32), 32),
+    "densenet201": ((6, 12, 48, 32), 32),
+    "densenet264": ((6, 12, 64, 48), 32),
+    "densenet161": ((6, 12, 36, 24), 48),
+}
+
+OF_IMAGENET = tuple(
+    Network(
+        name,
+        imagenet,
+        options={"blocks": blocks, "growth_rate": growth_rate, "recompute": True},
+        limits={**LIMITS, "side": (32, 224)},
+        published={"parameters": 20_000_000} if name == "densenet201" else {},
+        source="section 4.4 (in millions)" if name == "densenet201" else "",
+    )
+    for name, (blocks, growth_rate) in OF_TABLE_1.items()
+)
+# DenseNet-121 for ten classes, on images of 128x128.
+SMALL = replace(
+    OF_IMAGENET[0],
+    name="densenet121-128",
+    options={**OF_IMAGENET[0].options, "classes": 10, "side": 128},
+)
+
 # ------------------------------------------------------------------------------- the recipes
 
 # Section 4.2: 300 passes in batches of 64, the rate 0.1 divided by 10 after a half and three
@@ -253,25 +311,91 @@ AUGMENTED_RECIPE = Recipe(
 )
 PLAIN_RECIPE = replace(AUGMENTED_RECIPE, augmentation=None)
 
+# Section 4.2: 90 passes in batches of 256, the rate 0.1 divided by 10 after 30 and 60 of them; the
+# augmentation of Facebook's ResNets in Torch. That its amounts are these is recalled, not checked.
+IMAGENET_RECIPE = replace(
+    AUGMENTED_RECIPE,
+    data=Data("imagenet", test="validation"),
+    preprocessing=(Square(256, "bicubic"), ChannelMeanAndDeviation()),
+    augmentation=Chain(
+        (
+            InceptionCrop(224, interpolations=("bicubic",)),
+            PhotometricDistortions(brightness=0.4, contrast=0.4, saturation=0.4),
+            PCAColour(white=255.0),
+        )
+    ),
+    optimizer=replace(AUGMENTED_RECIPE.optimizer, falls=Divided(by=10, at=(30, 60))),
+    passes=90,
+    batch=256,
+    short_factor=10,
+    tested_every=1,
+)
+# Imagenette's photographs are small: 146 is to 128 as 256 is to 224.
+IMAGENETTE_RECIPE = replace(
+    IMAGENET_RECIPE,
+    data=Data("imagenette", test="validation"),
+    preprocessing=(Square(146, "bicubic"), ChannelMeanAndDeviation()),
+    augmentation=Chain(
+        (InceptionCrop(128, interpolations=("bicubic",)), *IMAGENET_RECIPE.augmentation.steps[1:])
+    ),
+    batch=16,
+    short_factor=30,
+    short_ramp=100,
+)
+
 # ------------------------------------------------------------------------------- the experiments
 
-DENSENET_CHOSEN = (
+RECIPE_CHOSEN = (
     HE_BY_FAN_IN + " Its authors' code takes the fan-out form, and for the last layer the uniform "
     "one of its library.",
     UNBIASED + " Those of the authors' code have none.",
     MOVING_AVERAGES,
     STATISTICS_OF_A_BATCH + " The paper does not say on how many GPUs it trained.",
-    "Transitions have a relu after their normalisation, and normalisation and relu follow the last "
-    "block before it is pooled, as in the authors' code; the paper names the normalisation of the "
-    "transitions alone.",
     "Weight decay applies to all weights, those of batch normalisation and the biases too; the "
     "paper does not say to which.",
     MOMENTUM + " The authors' code multiplies the whole step.",
     SHUFFLED,
 )
+DENSENET_CHOSEN = (
+    *RECIPE_CHOSEN,
+    "Transitions have a relu after their normalisation, and normalisation and relu follow the last "
+    "block before it is pooled, as in the authors' code; the paper names the normalisation of the "
+    "transitions alone.",
+)
 SHIFTED_CHOSEN = (
     "Images are shifted by up to 4 pixels both ways, and what is uncovered is zero after "
     "normalisation; the paper says mirroring and shifting, not by how much.",
+)
+
+IMAGENET_CHOSEN = (
+    "A crop covers 8 to 100 % of the photograph's area, evenly, its sides in a ratio from 3:4 to "
+    "4:3 of which the logarithm is uniform; what does not fit is drawn anew, up to ten times, and "
+    "then the largest square is taken. The paper refers to Facebook's ResNets in Torch for this; "
+    "their numbers are recalled, not checked.",
+    "Brightness, contrast and saturation vary by up to 0.4, in random order, each time cut off at "
+    "black and at white; then comes the colour shift of Krizhevsky et al. 2012, of deviation 0.1, "
+    "in units of white, along the components of these photographs. That Facebook's program does so "
+    "is recalled, not checked, and the paper gives no amounts.",
+    "Photographs are rescaled bicubically, in tests too, which is recalled of Facebook's program; "
+    "the paper does not say how it rescales them.",
+    "From each colour its mean is subtracted, and it is divided by its deviation, both over the "
+    "middle squares of the training photographs; the paper does not say how it normalises them.",
+    "The views of a test image, one or ten, are cut out of the middle square of the photograph, "
+    "its shorter side 256 pixels long; the paper says that a crop has 224 pixels.",
+)
+RESNET_DIFFERS = (
+    "Where a stage begins, the first 1x1 convolution of the block has the stride, as in the "
+    "networks that He et al. published; in Facebook's, which the paper compares with, the 3x3 has "
+    "it.",
+)
+IMAGENETTE_DIFFERS = (
+    "Ten classes instead of a thousand, crops of 128 pixels instead of 224, in tests out of 146 "
+    "instead of 256, and batches of 16 instead of 256.",
+    "90 passes over 9,469 photographs are 53,263 updates instead of 450,410.",
+)
+IMAGENETTE_CHOSEN = (
+    "At short scale, a thirtieth of the passes, the rate rises to its value over the first 100 "
+    "updates.",
 )
 
 # Measured here at short scale (28.83 and 29.69 %).
@@ -298,7 +422,44 @@ def on_cifar(printed: str, column: str) -> Experiment:
     )
 
 
-EXPERIMENTS = tuple(on_cifar(*place) for place in OF_CIFAR)
+ON_CIFAR = tuple(on_cifar(*place) for place in OF_CIFAR)
+
+
+def on_imagenet(network: Network) -> Experiment:
+    """A row of Table 3, or the network of the authors' repository, by the recipe of section 4.2."""
+    return Experiment(
+        name=f"{network.name}-imagenet",
+        title=f"{network.name.replace('densenet', 'DenseNet-')} on ImageNet",
+        network=network,
+        recipe=IMAGENET_RECIPE,
+        protocols=("single-view", "10-crop"),
+        reported=TABLE_3[network.name],
+        chosen=(*DENSENET_CHOSEN, *IMAGENET_CHOSEN),
+        note="Needs ImageNet, and GPUs; densenet121-imagenette runs without ImageNet.",
+    )
+
+
+ON_IMAGENET = {network.name: on_imagenet(network) for network in OF_IMAGENET}
+RESNET_101 = replace(
+    ON_IMAGENET["densenet201"],
+    name="resnet101-imagenet-torch",
+    title="ResNet-101 on ImageNet, trained as the DenseNets are",
+    network=resnet.ON_IMAGENET["resnet101"].network,
+    reported=(),
+    differs=RESNET_DIFFERS,
+    chosen=(*RECIPE_CHOSEN, *IMAGENET_CHOSEN),
+    note="What section 4.4 compares DenseNet-201 with; needs ImageNet, and GPUs.",
+)
+IMAGENETTE = Experiment(
+    name="densenet121-imagenette",
+    title="DenseNet-121 on Imagenette, ten classes of ImageNet in small",
+    network=SMALL,
+    recipe=IMAGENETTE_RECIPE,
+    protocols=("single-view", "10-crop"),
+    differs=IMAGENETTE_DIFFERS,
+    chosen=(*DENSENET_CHOSEN, *IMAGENET_CHOSEN, *IMAGENETTE_CHOSEN),
+    note="A stand-in, to see that all is wired: the paper has no number for it.",
+)
 
 # ------------------------------------------------------------------------------- the claims
 
@@ -334,53 +495,20 @@ CLAIMS = (
         source="section 4.3, Table 2",
         needs=("resnet110-cifar10", "densenet-bc100-k12-cifar10"),
     ),
-)
-
-# ------------------------------------------------------------------------------- only counted
-
-# The networks for ImageNet. How the paper trains and tests them is not described here yet.
-
-
-def imagenet(
-    blocks: tuple[int, ...], growth_rate: int, classes: int = 1000, recompute: bool = False
-):
-    """The networks of Table 1, all DenseNet-BC: 224x224x3 in, blocks from 56x56 to 7x7, logits.
-
-    recompute: for less memory, see `built`.
-    """
-    images = keras.Input((224, 224, 3))
-    # Table 1 has each convolution after its normalisation and relu; the first has them after it, as
-    # in the authors' code.
-    x = convolution(images, "conv1", 2 * growth_rate, 7, stride=2)
-    x = normalised(x, "conv1")
-    # Nothing is below zero after a relu, so a border of zeros changes no maximum.
-    x = keras.layers.ZeroPadding2D(1, name="max_pool_pad")(x)
-    x = keras.layers.MaxPooling2D(3, strides=2, name="max_pool")(x)
-    x = dense_blocks(x, blocks, growth_rate, True, 0.0, classes)
-    name = "-".join(map(str, ("densenet", *blocks, f"k{growth_rate}")))
-    return built(images, x, name, recompute)
-
-
-# Table 1, but for the last: blocks, growth rate.
-OF_TABLE_1 = {
-    "densenet121": ((6, 12, 24, 16), 32),
-    "densenet169": ((6, 12, 32, 32), 32),
-    "densenet201": ((6, 12, 48, 32), 32),
-    "densenet264": ((6, 12, 64, 48), 32),
-    "densenet161": ((6, 12, 36, 24), 48),
-}
-
-OF_IMAGENET = tuple(
-    Network(
-        name,
-        imagenet,
-        options={"blocks": blocks, "growth_rate": growth_rate, "recompute": True},
-        limits=LIMITS,
-        published={"parameters": 20_000_000} if name == "densenet201" else {},
-        source="section 4.4 (in millions)" if name == "densenet201" else "",
-        reported=TABLE_3[name],
-    )
-    for name, (blocks, growth_rate) in OF_TABLE_1.items()
+    Claim(
+        name="densenet-imagenet-depth",
+        statement="On ImageNet the error falls with depth, from 121 to 169 to 201 to 264 layers.",
+        source="section 4.4, Table 3",
+        needs=tuple(f"densenet{depth}-imagenet" for depth in (121, 169, 201, 264)),
+    ),
+    Claim(
+        name="densenet-imagenet-parameters",
+        statement="On ImageNet, DenseNet-201 of 20 million weights does no worse than ResNet-101 "
+        "of 45 million by more than half a point.",
+        source="section 4.4 (about equal; the half is chosen here)",
+        needs=(RESNET_101.name, "densenet201-imagenet"),
+        margin=-0.5,
+    ),
 )
 
 # ------------------------------------------------------------------------------- the paper
@@ -390,7 +518,7 @@ PAPER = Paper(
     title="Densely Connected Convolutional Networks",
     authors="G. Huang, Z. Liu, L. van der Maaten, K. Q. Weinberger",
     published="arXiv:1608.06993, 2016",
-    experiments=EXPERIMENTS,
-    networks=(*OF_CIFAR.values(), *OF_IMAGENET),
+    experiments=(*ON_CIFAR, *ON_IMAGENET.values(), RESNET_101, IMAGENETTE),
+    networks=(*OF_CIFAR.values(), *OF_IMAGENET, SMALL),
     claims=CLAIMS,
 )

@@ -48,6 +48,28 @@ def figure_9(error: float) -> tuple[Reported]:
     return (Reported("test_error", error, "section III.C, Figure 9"),)
 
 
+UNDETERMINED = "what the paper says of LeNet-4 does not determine the network"
+OF_OTHER_KIND = "another kind of classifier, which is not here"
+OTHERS = tuple(
+    Reported("test_error", error, "section III.C, Figure 9", chosen=what, why_not=why_not)
+    for what, error, why_not in (
+        ("LeNet-4", 1.1, UNDETERMINED),
+        ("LeNet-4, nearest neighbours in place of the last layer", 1.1, UNDETERMINED),
+        ("LeNet-4, local learning in place of the last layer", 1.1, UNDETERMINED),
+        ("boosted LeNet-4, with distortions", 0.7, UNDETERMINED),
+        ("linear, deskewed", 8.4, "deskewed digits are not here"),
+        ("pairwise linear", 7.6, OF_OTHER_KIND),
+        ("nearest neighbours", 5.0, OF_OTHER_KIND),
+        ("nearest neighbours, deskewed", 2.4, OF_OTHER_KIND),
+        ("40 principal components and a quadratic classifier", 3.3, OF_OTHER_KIND),
+        ("1000 radial basis functions and a linear classifier", 3.6, OF_OTHER_KIND),
+        ("tangent distance, on 16x16 pixels", 1.1, OF_OTHER_KIND),
+        ("support vectors, polynomial of degree 4", 1.1, OF_OTHER_KIND),
+        ("virtual support vectors, polynomial of degree 9, with distortions", 0.8, OF_OTHER_KIND),
+    )
+)
+
+
 # ------------------------------------------------------------------------------- the networks
 
 # Table I: the input maps of S2 that each of the 16 maps of C3 sees.
@@ -617,4 +639,5 @@ PAPER = Paper(
     ),
     networks=(LENET5, LENET5_MODERN, LENET1, LINEAR, MLP_300, MLP_300_100),
     claims=CLAIMS,
+    reported=OTHERS,
 )

@@ -12,28 +12,11 @@ from typing import Any, ClassVar
 from repro.carried import Carried
 from repro.errors import UsageError, accept, unknown
 from repro.limits import Limited, number
-from repro.statements import Claim, Figure
+from repro.statements import Claim, Ensemble, Figure, Reported
 
 SCALES = ("smoke", "short", "paper")
 PRECISIONS = ("float32", "mixed_bfloat16")
 DECAYED = ("all", "kernels")
-
-
-@dataclass(frozen=True)
-class Reported:
-    """A number that the paper printed.
-
-    `value` and `std` are in per cent. `std` is the paper's own spread over `runs` runs where it
-    gives one; `chosen` says how the number was chosen where it is not a plain single run.
-    """
-
-    metric: str
-    value: float
-    source: str
-    protocol: str = "single-view"
-    std: float | None = None
-    runs: int | None = None
-    chosen: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +40,7 @@ class Network:
 
     `published` holds the anatomy that the paper prints or that follows exactly from its tables
     (`parameters`, `connections`, `multiply_adds`); `source` says where it stands. `reported` are
-    the paper's results with this network of which no experiment is described yet. `choices` holds
+    the paper's results with this network that no experiment stands for. `choices` holds
     the values that options which are words may take, `limits` the least and the largest value of
     options which are numbers.
     """
@@ -349,8 +332,8 @@ class Experiment(Limited):
 class Paper:
     """A paper: its citation, networks, experiments (the first is the headline), claims, figures.
 
-    `published`: where and when ("NIPS 2012"). `reported`: results of several networks together
-    (ensembles), without an experiment yet.
+    `published`: where and when ("NIPS 2012"). `reported`: results of what is no network here, or of
+    several together, that no experiment and no ensemble of `ensembles` stands for.
     """
 
     name: str
@@ -362,6 +345,7 @@ class Paper:
     claims: tuple[Claim, ...] = ()
     figures: tuple[Figure, ...] = ()
     reported: tuple[Reported, ...] = ()
+    ensembles: tuple[Ensemble, ...] = ()
 
     @property
     def citation(self) -> str:

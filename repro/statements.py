@@ -1,8 +1,45 @@
-"""What a paper says of several experiments together: its claims, and figures to be drawn again."""
+"""What a paper says: its numbers, and of several experiments together its claims and figures."""
 
 from dataclasses import dataclass
 
 from repro.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A number that the paper printed.
+
+    `value` and `std` are in per cent. `std` is the paper's own spread over `runs` runs where it
+    gives one; `chosen` says how the number was chosen where it is not a plain single run. `why_not`
+    says of a number without an experiment why it has none: what is missing here.
+    """
+
+    metric: str
+    value: float
+    source: str
+    protocol: str = "single-view"
+    std: float | None = None
+    runs: int | None = None
+    chosen: str = ""
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Several trained networks tested together: the mean of their softmax, by `protocol`.
+
+    members: the experiment of each run; one that is named again stands for another seed.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    protocol: str
+    reported: tuple[Reported, ...]
+
+    @property
+    def command(self) -> str:
+        """What tests the runs of its members, which come in the place of each RUN."""
+        return f"repro evaluate {'RUN ' * len(self.members)}--protocol {self.protocol}"
 
 
 @dataclass(frozen=True)

@@ -37,19 +37,23 @@ def test_tables_1_and_2():
         (validation, "10-crop", TOP5, 18.2),
     ]
     assert [(r.value, r.metric, r.protocol) for r in alexnet.OTHERS] == [
-        (38.1, TOP1, "ensemble, 10-crop"),
-        (16.4, TOP5, "ensemble, 10-crop"),
-        (16.4, TOP5, "ensemble, 10-crop"),
+        (16.4, TOP5, "10-crop"),
         (39.0, TOP1, "10-crop"),
         (16.6, TOP5, "10-crop"),
-        (36.7, TOP1, "ensemble, 10-crop"),
-        (15.4, TOP5, "ensemble, 10-crop"),
-        (15.3, TOP5, "ensemble, 10-crop"),
+        (36.7, TOP1, "10-crop"),
+        (15.4, TOP5, "10-crop"),
+        (15.3, TOP5, "10-crop"),
         (67.4, TOP1, "protocol not given"),
         (40.9, TOP5, "protocol not given"),
     ]
     of_test_images = [r.value for r in alexnet.OTHERS if "2012 test images" in r.source]
     assert of_test_images == [16.4, 15.3]
+    (five,) = alexnet.PAPER.ensembles
+    assert five.members == ("alexnet-imagenet",) * 5
+    assert numbers(five.reported) == [
+        (validation, "10-crop", TOP1, 38.1),
+        (validation, "10-crop", TOP5, 16.4),
+    ]
 
 
 def test_the_numbers_for_cifar_10():
@@ -150,3 +154,17 @@ def test_the_recipe_of_sections_2_4_and_5():
     for experiment in EXPERIMENTS.values():
         if experiment.name.endswith("imagenet"):
             assert experiment.recipe == recipe
+
+
+def test_the_stand_in_is_alexnet_in_small():
+    """Caffe's replication begins the biases at 0.1."""
+    one, whole = EXPERIMENTS["alexnet-imagenette"], EXPERIMENTS["alexnet-imagenet"]
+    small = {**one.network.options}
+    assert (small.pop("classes"), small.pop("side"), small.pop("bias")) == (10, 127, 0.1)
+    assert small == {k: v for k, v in whole.network.options.items() if k != "bias"}
+    assert "10-crop" in one.protocols and one.recipe.batch >= 16
+    assert not one.reported and "stand-in" in one.note
+    crop, colour = one.recipe.augmentation.steps
+    assert (crop.side, one.recipe.preprocessing[0].side) == (127, round(256 * 127 / 227))
+    assert colour == whole.recipe.augmentation.steps[1]
+    assert one.recipe.data.dataset == "imagenette"

@@ -62,6 +62,16 @@ COUNTS = {
     "alexnet-one-gpu": (59_798_312, 391_514_384),
     "alexnet-without-lrn": (60_965_224, 724_406_816),
     "alexnet-non-overlapping": (60_965_224, 724_406_816),
+    # On images of 127x127, ten classes: maps of 30, 14, 6 and 2 pixels a side.
+    "alexnet-127": (
+        60_965_224 - 8_192 * 4_096 - 4_097 * 990,
+        900 * 34_848
+        + 196 * 307_200
+        + 36 * (884_736 + 663_552 + 442_368)
+        + 1_024 * 4_096
+        + 4_096**2
+        + 40_960,
+    ),
     "alexnet-local": (1_116_490, 18_517_248),
     "alexnet-local-lrn": (1_116_490, 18_517_248),
     "alexnet-four-layers-relu": (1_901_386, 32_919_552),
@@ -145,6 +155,11 @@ COUNTS = {
     "resnet50": (25_557_032, 3_857_973_248),
     "resnet101": (44_549_160, 7_570_194_432),
     "resnet152": (60_192_808, 11_282_415_616),
+    # On images of 128x128, 10 classes: where maps have 7, 14, 28 ... pixels a side, 4, 8, 16 ...
+    "resnet18-a-128": (
+        11_515_688 - 513 * 990,
+        (1_794_805_760 - 512_000) * 16 // 49 + 5_120,
+    ),
     # He et al. 2016, Figures 2 and 4. The order within a unit changes no count, but that the
     # projections to 64, 128 and 256 maps are normalised or not.
     "preresnet56": (853_018, 125_485_696),
@@ -209,6 +224,11 @@ COUNTS = {
     "densenet201": (20_013_928, 4_291_365_888),
     "densenet264": (33_337_704, 5_751_653_376),
     "densenet161": (28_681_000, 7_727_907_072),
+    # On images of 128x128, 10 classes, as of ResNet-18 above.
+    "densenet121-128": (
+        7_978_856 - 1_025 * 990,
+        (2_834_161_664 - 1_024_000) * 16 // 49 + 10_240,
+    ),
 }
 OF_IMAGENET = (
     *(
@@ -230,6 +250,8 @@ OUTPUTS = {
     **{name: (None, 1000) for name in COUNTS if name.startswith(OF_IMAGENET)},
     "alexnet": (None, 1000),
     "vgg-a-128": (None, 10),
+    "resnet18-a-128": (None, 10),
+    "densenet121-128": (None, 10),
     "zfnet-a-128": (None, 10),
     **{name: (None, 100) for name in COUNTS if name.endswith("-100-classes")},
     "nin-cifar100": (None, 100),

@@ -33,8 +33,8 @@ OF_NORMALISATIONS = {
 
 
 def of_ten_classes(name):
-    """The network of Table 2 that has all layers of this one but the last."""
-    return name.removesuffix("-100-classes")
+    """The network of Table 1 or 2 that has all layers of this one but the last."""
+    return name.removesuffix("-100-classes").removesuffix("-128")
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -220,6 +220,14 @@ def test_what_the_paper_reports(name):
     assert {r.metric: r.value for r in EXPERIMENTS[name].reported} == REPORTED[name]
 
 
+def test_the_other_classifiers_of_figure_9():
+    """PAPERS: those that no experiment stands for, from the highest error down."""
+    found = sorted((r.value for r in lenet5.PAPER.reported), reverse=True)
+    assert found == [8.4, 7.6, 5.0, 3.6, 3.3, 2.4, *[1.1] * 5, 0.8, 0.7]
+    of_lenet4 = sorted(r.value for r in lenet5.PAPER.reported if "LeNet-4" in r.chosen)
+    assert of_lenet4 == [0.7, 1.1, 1.1, 1.1]
+
+
 def test_no_experiment_is_left_out_here():
     assert set(REPORTED) == set(EXPERIMENTS)
 

@@ -15,7 +15,7 @@ from repro.errors import RunError
 from repro.judging import spread, verdict
 from repro.records import reading
 from repro.report import bench_page, cost, glance, pages, spread_figure, writing
-from repro.spec import Band, Claim, Figure, Network, Paper, Reported
+from repro.spec import Band, Claim, Ensemble, Figure, Network, Paper, Reported
 
 RESULTS = Path(__file__).parents[1] / "results"
 TOY = experiment("toy", chosen=("The penalty is scaled by 1/40.",))
@@ -466,29 +466,51 @@ def test_what_a_probe_measured_stands_beside_the_errors(tmp_path):
     assert line["layer_response"] == "0.4567"
 
 
-def test_numbers_without_an_experiment_are_listed_as_not_run(tmp_path):
+def test_numbers_without_an_experiment_are_listed_with_the_reason(tmp_path):
     numbers = (
         Reported("test_error", 25.03, "Table 2", "10-crop"),
         Reported("test_top5_error", 7.76, "Table 3", "multi-scale"),
     )
-    elsewhere = (Reported("test_error", 12.0, "Table 4, another dataset"),)
+    elsewhere = (Reported("test_error", 12.0, "Table 4", why_not="SVHN is not read here"),)
     trained = dataclasses.replace(TOY.network, reported=elsewhere)
     networks = (trained, Network("large", dict, reported=numbers), Network("other", dict))
-    several = (Reported("test_top5_error", 3.57, "Table 5", "ensemble"),)
+    several = (Reported("test_top5_error", 3.57, "Table 5", chosen="six", why_not="hidden labels"),)
     paper = Paper("toys", "Toys", "Someone", "1998", (TOY,), networks, reported=several)
     text = page_of(paper, tmp_path)
     lines = text[text.index("## Numbers without an experiment") :].split("\n\n")[1].splitlines()
     assert lines[2:] == [
-        f"| {TOY.network.name} | test error | 12.0 (Table 4, another dataset) | not run |",
-        "| large | test error, 10-crop | 25.03 (Table 2) | not run |",
-        "| large | test top5 error, multi-scale | 7.76 (Table 3) | not run |",
-        "| several | test top5 error, ensemble | 3.57 (Table 5) | not run |",
+        f"| {TOY.network.name} | test error | 12.0 (Table 4) | SVHN is not read here |",
+        "| large | test error, 10-crop | 25.03 (Table 2) | – |",
+        "| large | test top5 error, multi-scale | 7.76 (Table 3) | – |",
+        "| – | test top5 error | 3.57 (Table 5; six) | hidden labels |",
     ]
     assert table_row(text, "toy")[-4] == "not run"
     place = "toys.md#numbers-without-an-experiment"
     rows = verdict.table([], paper.experiments, spread.NOTHING)
     front = pages.front_page([paper], [], rows, ([], spread.NOTHING), tmp_path, speed=False)
     assert f"numbers without an experiment: [toys.md]({place})" in front
+
+
+def test_ensembles_are_listed_with_what_measures_them(tmp_path):
+    numbers = (
+        Reported("test_error", 38.1, "Table 2", "10-crop"),
+        Reported("test_top5_error", 16.4, "Table 2", "10-crop"),
+    )
+    ensemble = Ensemble("three toys", ("toy", "other", "toy"), "10-crop", numbers)
+    paper = Paper("toys", "Toys", "Someone", "1998", (TOY, OTHER), (), ensembles=(ensemble,))
+    text = page_of(paper, tmp_path)
+    lines = text[text.index("## Ensembles") :].split("\n\n")[1].splitlines()
+    assert [line.strip("|").split(" | ")[1:] for line in lines[2:]] == [
+        [
+            "2 × toy, 1 × other",
+            f"{metric}, 10-crop",
+            f"{value} (Table 2)",
+            "not run",
+            "`repro evaluate RUN RUN RUN --protocol 10-crop` ",
+        ]
+        for metric, value in (("test error", 38.1), ("test top5 error", 16.4))
+    ]
+    assert "## Ensembles" not in page_of(PAPER, tmp_path)
 
 
 def test_the_papers_own_spread_is_printed(tmp_path):

@@ -115,6 +115,26 @@ def test_reported_numbers_are_errors_in_per_cent():
             assert 0 < number.value < 100, experiment.name
 
 
+def test_ensembles_are_of_experiments_that_there_are():
+    for paper in catalog.papers():
+        for ensemble in paper.ensembles:
+            assert len(ensemble.members) >= 2, ensemble.name
+            for name in ensemble.members:
+                assert ensemble.protocol in catalog.experiment(name).protocols, ensemble.name
+            for number in ensemble.reported:
+                assert number.metric in ("test_error", "test_top5_error"), ensemble.name
+                assert number.protocol == ensemble.protocol, ensemble.name
+
+
+@pytest.mark.parametrize("name", ["lenet5", "alexnet", "nin", "resnet", "densenet"])
+def test_every_number_without_an_experiment_says_why(name):
+    paper = catalog.paper(name)
+    listed = [number for network in paper.networks for number in network.reported]
+    assert all(number.why_not for number in (*listed, *paper.reported))
+    held = [e.reported for e in (*paper.experiments, *paper.ensembles)]
+    assert not any(number.why_not for numbers in held for number in numbers)
+
+
 def test_claims_compare_experiments_that_there_are():
     for claim in catalog.claims():
         assert len(claim.needs) >= 2, claim.name

@@ -21,7 +21,14 @@ from repro.report import (
 )
 from repro.report.images_table import images_table
 from repro.report.paper_figures import figure_file
-from repro.report.tables import claims_table, not_run_here, runs_table, short_table, verdict_table
+from repro.report.tables import (
+    claims_table,
+    ensembles_table,
+    not_run_here,
+    runs_table,
+    short_table,
+    verdict_table,
+)
 from repro.report.words import by_chance, count_of, counts
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -158,6 +165,7 @@ def paper_page(
         "paper.md",
         paper=paper,
         verdicts=verdict_table(main, cost=(records, paper.experiments)) if main else "",
+        ensembles=ensembles_table(paper),
         not_run_here=not_run_here(paper),
         variations=verdict_table(varied, group=True) if varied else "",
         claims=claims_table(paper, records) if paper.claims else "",

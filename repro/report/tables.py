@@ -1,5 +1,6 @@
 """The tables of the pages of results/."""
 
+from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
@@ -63,15 +64,31 @@ def verdict_table(rows: list[VerdictRow], group: bool = False, cost: tuple | Non
 
 
 def not_run_here(paper: spec.Paper) -> str:
-    """The paper's numbers of networks, and of several together, that no experiment stands for."""
-    header = ["network", "metric", "paper", "verdict"]
+    """The paper's numbers that no experiment stands for, and why there is none."""
+    header = ["network", "metric", "paper", "why not"]
     numbers = [(network.name, number) for network in paper.networks for number in network.reported]
-    numbers += [("several", number) for number in paper.reported]
-    lines = []
-    for name, number in numbers:
-        printed = paper_number(number.value, number.std, number.source, number.chosen)
-        lines.append([name, metric_name(number.metric, number.protocol), printed, verdict.NOT_RUN])
+    numbers += [("–", number) for number in paper.reported]
+    lines = [[name, *_printed(number), number.why_not or "–"] for name, number in numbers]
     return markdown(header, lines, numeric=set()) if lines else ""
+
+
+def ensembles_table(paper: spec.Paper) -> str:
+    """The paper's numbers of several networks together, and what measures them."""
+    header = ["ensemble", "runs of", "metric", "paper", "verdict", "command"]
+    lines = []
+    for ensemble in paper.ensembles:
+        counted = Counter(ensemble.members).items()
+        members = ", ".join(f"{count} × {name}" for name, count in counted)
+        for number in ensemble.reported:
+            lines.append([ensemble.name, members, *_printed(number), verdict.NOT_RUN])
+            lines[-1].append(f"`{ensemble.command}`")
+    return markdown(header, lines, numeric=set()) if lines else ""
+
+
+def _printed(number: spec.Reported) -> list[str]:
+    """The metric, and what the paper prints of it."""
+    printed = paper_number(number.value, number.std, number.source, number.chosen)
+    return [metric_name(number.metric, number.protocol), printed]
 
 
 def claims_table(paper: spec.Paper, records: Sequence[dict]) -> str:
