@@ -165,6 +165,8 @@ ELSEWHERE = {**HALF, ".lock": "", ".writer": "another-machine"}
         ("dots-1.0.0.preparing-abcd1234", 60, HALF, False),
         ("dots-1.0.0.preparing-abcd1234", 4000, HALF, True),
         ("zca-0123456789abcdef.abcd1234", 4000, {"zca-0123456789abcdef.npz": ""}, True),
+        ("colours-0123456789abcdef.abcd1234", 4000, {"colours-0123456789abcdef.npz": ""}, True),
+        ("mean-0123456789abcdef.abcd1234", 4000, {"mean-0123456789abcdef.npz": ""}, True),
         # About to be locked, or killed in between.
         ("dots-1.0.0.preparing-abcd1234", 0, {".lock": ""}, False),
         ("dots-1.0.0.preparing-abcd1234", 60, {".lock": ""}, True),

@@ -7,7 +7,7 @@ import pytest
 from by_hand import bilinear
 from PIL import Image, ImageEnhance
 
-from repro.data import crops, photographs, preprocessing
+from repro.data import crops, decoding, photographs, preprocessing
 from repro.data.augmentation import Chain
 from repro.data.batches import Batches
 from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
@@ -462,6 +462,29 @@ def test_colours_are_learnt_from_photographs_before_they_are_cut(album):
     mean, covariance = preprocessing.colour_statistics(files)
     np.testing.assert_allclose(mean, pixels.mean(axis=0))
     np.testing.assert_allclose(covariance, np.cov(pixels.T, bias=True))
+
+
+def test_what_was_learnt_of_photographs_is_kept_and_of_others_learnt_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path))
+    files = kept([encoded(photograph(20, 30, seed=n)) for n in range(4)])
+    others = kept([encoded(photograph(20, 30, seed=n)) for n in range(1, 5)])
+    mean = np.mean([photograph(20, 30, seed=n) for n in range(4)], axis=(0, 1, 2))
+    for _ in range(2):
+        (centre,) = preprocessing.fit((ChannelMean(scale=1.0),), files)
+        np.testing.assert_allclose(centre.mean, mean)
+        monkeypatch.setattr(decoding, "decode", None)  # the second time nothing is decoded
+    assert [file.name.split("-")[0] for file in tmp_path.glob("*.npz")] == ["colours"]
+    for more in (others, files.part(0, 3), files.part(1, 4)):
+        assert more.key != files.key
+        with pytest.raises(DataError):  # they would have to be decoded
+            preprocessing.fit((ChannelMean(scale=1.0),), more)
+    with pytest.raises(DataError):  # the same photographs, but squares of them
+        preprocessing.fit((Square(8), ChannelMean(scale=1.0)), files)
+    next(tmp_path.glob("*.npz")).write_bytes(b"half a file")
+    monkeypatch.undo()
+    monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path))
+    (centre,) = preprocessing.fit((ChannelMean(scale=1.0),), files)
+    np.testing.assert_allclose(centre.mean, mean)
 
 
 @pytest.fixture(scope="module")

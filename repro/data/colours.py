@@ -2,38 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from repro.data import learnt
 from repro.lazy import numpy as np
 
-# Images handled at a time where all of them would not fit into memory in float64: rows of an array,
-# and photographs, which are larger.
-ROWS, FEW = 1000, 64
+ROWS = (
+    1000  # images of an array that are handled at a time: all would not fit into memory in float64
+)
 
 
 def colour_statistics(images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The mean [C] and the covariance [C, C] of the colours of all pixels, in float64.
 
-    images: an array [N, H, W, C], or a sequence of N images [H, W, C] of any sizes.
+    images: an array [N, H, W, C], a sequence of N images [H, W, C] of any sizes, or photographs;
+    what is learnt of those is kept.
     """
-    count, total, products = 0, 0.0, 0.0
-    for block in blocks(images):
+
+    def moments(block: np.ndarray) -> tuple:
         pixels = block.reshape(-1, block.shape[-1])
-        count += len(pixels)
-        total += pixels.sum(axis=0)
-        products += pixels.T @ pixels
-    mean = total / count
-    return mean, products / count - np.outer(mean, mean)
+        return len(pixels), pixels.sum(axis=0), pixels.T @ pixels
+
+    def learn() -> learnt.Arrays:
+        count, total, products = 0, 0.0, 0.0
+        for part in _each(images, moments):
+            count, total, products = count + part[0], total + part[1], products + part[2]
+        mean = total / count
+        return {"mean": mean, "covariance": products / count - np.outer(mean, mean)}
+
+    kept = _kept("colours", images, {"mean": (3,), "covariance": (3, 3)}, learn)
+    return kept["mean"], kept["covariance"]
 
 
-def blocks(images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """Some images at a time in float64, [n, ...]; of a list of any sizes one after the other."""
-    together = ROWS if isinstance(images, np.ndarray) else FEW
-    for start in range(0, len(images), together):
-        some = images[start : start + together]
-        for block in [some] if isinstance(some, np.ndarray) else [image[None] for image in some]:
-            yield np.asarray(block, np.float64)
+def mean_image(images: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean at each place, float64 [H, W, C], of images of one size."""
+
+    def learn() -> learnt.Arrays:
+        total = sum(_each(images, lambda block: np.sum(block, axis=0)))
+        return {"mean": total / len(images)}
+
+    return _kept("mean", images, {"mean": None}, learn)["mean"]
+
+
+def rows_of(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Some rows at a time in float64."""
+    for start in range(0, len(array), ROWS):
+        yield np.asarray(array[start : start + ROWS], np.float64)
+
+
+def _each(images: Sequence[np.ndarray], measure: Callable[[np.ndarray], Any]) -> Iterator:
+    """What `measure` gives of blocks [n, H, W, C] in float64 that are all images together."""
+    if hasattr(images, "measured"):
+        return images.measured(measure)
+    if isinstance(images, np.ndarray):
+        return map(measure, rows_of(images))
+    return (measure(np.asarray(image[None], np.float64)) for image in images)
+
+
+def _kept(
+    name: str, images: Any, shapes: dict, learn: Callable[[], learnt.Arrays]
+) -> learnt.Arrays:
+    key = getattr(images, "key", None)
+    return learnt.kept(f"{name}-{key}", shapes, np.float64, learn) if key else learn()
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,17 +9,14 @@ A step whose result at each place depends on the number there alone has `by_leve
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from repro.data.colours import ROWS, Centred, blocks, colour_statistics
-from repro.data.folders import prepared_root
-from repro.data.workplace import workplace
-from repro.errors import ReproError, UsageError
+from repro.data import learnt
+from repro.data.colours import ROWS, Centred, colour_statistics, mean_image, rows_of
+from repro.errors import UsageError
 from repro.lazy import numpy as np
 from repro.limits import Limited, number
 
@@ -82,8 +79,7 @@ class PerPixelMean(Limited):
     scale: float = number(0, 1e6, above=True, default=255.0)
 
     def fit(self, images: Sequence[np.ndarray]) -> Centred:
-        total = sum(np.sum(block, axis=0) for block in blocks(images))
-        return Centred(total / len(images), self.scale)
+        return Centred(mean_image(images), self.scale)
 
 
 @dataclass(frozen=True)
@@ -160,13 +156,13 @@ class ZCAWhitening(Limited):
 
     def fit(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         vectors = np.ascontiguousarray(images, np.float32).reshape(len(images), -1)
-        file = self._file(vectors)
-        learnt = _read_kept(file, vectors.shape[1]) if file else None
-        if learnt is None:
-            learnt = self._learn(vectors)
-            if file:
-                _keep(file, *learnt)
-        mean, matrix = learnt
+        digest = hashlib.sha256(f"{vectors.shape} {self.regularisation!r}".encode())
+        digest.update(vectors)
+        length = vectors.shape[1]
+        shapes = {"mean": (length,), "matrix": (length, length)}
+        name = f"zca-{digest.hexdigest()[:16]}"
+        kept = learnt.kept(name, shapes, np.float32, lambda: self._learn(vectors))
+        mean, matrix = kept["mean"], kept["matrix"]
 
         def whiten(images: np.ndarray) -> np.ndarray:
             white = np.empty(images.shape, np.float32)
@@ -179,47 +175,20 @@ class ZCAWhitening(Limited):
 
         return whiten
 
-    def _learn(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _learn(self, vectors: np.ndarray) -> learnt.Arrays:
         """The mean [D] and the matrix [D, D] of the training vectors [N, D], in float32.
 
         Computed in float64, of which only some of the vectors are held at a time.
         """
         mean = np.mean(vectors, axis=0, dtype=np.float64)
         covariance = np.zeros((len(mean), len(mean)))
-        for block in blocks(vectors):
+        for block in rows_of(vectors):
             centred = block - mean
             covariance += centred.T @ centred
         values, axes = np.linalg.eigh(covariance / len(vectors))
         values = np.maximum(values, 0)  # none is negative but by rounding
         matrix = (axes / np.sqrt(values + self.regularisation)) @ axes.T
-        return mean.astype(np.float32), matrix.astype(np.float32)
-
-    def _file(self, vectors: np.ndarray) -> Path | None:
-        """Where what was learnt is kept; None where no folder can be used."""
-        digest = hashlib.sha256(f"{vectors.shape} {self.regularisation!r}".encode())
-        digest.update(vectors)
-        try:
-            return prepared_root() / f"zca-{digest.hexdigest()[:16]}.npz"
-        except ReproError:
-            return None
-
-
-def _read_kept(file: Path, length: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """The mean [length] and the matrix [length, length], or None where the file has no such."""
-    try:
-        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as kept:
-            mean, matrix = kept["mean"], kept["matrix"]
-    except Exception:  # of many types, from a damaged file
-        return None
-    shapes_fit = (mean.shape, matrix.shape) == ((length,), (length, length))
-    return (mean, matrix) if shapes_fit and mean.dtype == matrix.dtype == np.float32 else None
-
-
-def _keep(file: Path, mean: np.ndarray, matrix: np.ndarray) -> None:
-    """Writes aside and renames, so that a file under the final name is always whole."""
-    with contextlib.suppress(OSError), workplace(file.with_suffix("")) as aside:
-        np.savez(aside / file.name, mean=mean, matrix=matrix)
-        (aside / file.name).replace(file)
+        return {"mean": mean.astype(np.float32), "matrix": matrix.astype(np.float32)}
 
 
 @dataclass(frozen=True)

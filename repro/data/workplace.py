@@ -19,7 +19,9 @@ from repro.locks import Held, locked
 
 LOCK, WRITER = ".lock", ".writer"
 # Written by this version, and of whitening by those before it.
-_NAMES = re.compile(r"([a-z0-9]+-[0-9.]+\.preparing-|zca-[0-9a-f]{16}\.(preparing-)?)[a-z0-9_]{8}")
+_NAMES = re.compile(
+    r"([a-z0-9]+-[0-9.]+\.preparing-|(zca|colours|mean)-[0-9a-f]{16}\.(preparing-)?)[a-z0-9_]{8}"
+)
 _MARKS = re.compile(r"\.writer|\.lock(\.held)?")
 _FILES = re.compile(rf"[a-z0-9.-]+\.np[yz]|facts\.json|{_MARKS.pattern}")
 # How long a folder is left alone: one that may be about to be locked, one that names no machine

@@ -1,0 +1,50 @@
+"""What was learnt from training images, kept in the prepared folder, so that it is learnt once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from repro.data.folders import prepared_root
+from repro.data.workplace import workplace
+from repro.errors import ReproError
+from repro.lazy import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+
+def kept(
+    name: str, shapes: Mapping[str, tuple], dtype: type, learn: Callable[[], Arrays]
+) -> Arrays:
+    """What `learn` returns, arrays of these shapes (None: of any) by name; read where it is kept already.
+
+    name: of the file, without its ending; says from which images it was learnt, and how. It is
+    learnt again where the file cannot be read, and not kept where it cannot be written.
+    """
+    try:
+        file = prepared_root() / f"{name}.npz"
+    except ReproError:  # no folder can be used
+        return learn()
+    arrays = _read(file, shapes, dtype)
+    if arrays is None:
+        arrays = learn()
+        _keep(file, arrays)
+    return arrays
+
+
+def _read(file: Path, shapes: Mapping[str, tuple], dtype: type) -> Arrays | None:
+    try:
+        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as found:
+            arrays = {name: found[name] for name in shapes}
+    except Exception:  # of many types, from a damaged file
+        return None
+    same = all(shape in (None, arrays[name].shape) for name, shape in shapes.items())
+    return arrays if same and all(a.dtype == dtype for a in arrays.values()) else None
+
+
+def _keep(file: Path, arrays: Arrays) -> None:
+    """Writes aside and renames, so that a file under the final name is always whole."""
+    with contextlib.suppress(OSError), workplace(file.with_suffix("")) as aside:
+        np.savez(aside / file.name, **arrays)
+        (aside / file.name).replace(file)
