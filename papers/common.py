@@ -58,7 +58,10 @@ def momentum(decay: str) -> str:
 
 
 SHUFFLED = shuffled("the paper does not say how it makes up its batches")
-RESCALED = "Photographs are rescaled bilinearly; the paper does not say how it rescales them."
+RESCALED = (
+    "Photographs are rescaled bilinearly; of those more than twice as large as needed, pixels are "
+    "first averaged by twos; the paper does not say how it rescales them."
+)
 COLOUR_SHIFT = (
     "The colour shift is that of Krizhevsky et al. 2012, in units of white; the paper refers to "
     "them, who give no unit."

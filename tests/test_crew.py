@@ -18,7 +18,7 @@ from repro.data.batches import AHEAD, Batches
 from repro.data.colours import Centred
 from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
 from repro.data.photographs import Photographs
-from repro.errors import DataError, RunError
+from repro.errors import DataError, RunError, UsageError
 
 LABELS = np.arange(6, dtype=np.int32)
 MEAN = Centred(np.array([120.0, 110.0, 100.0]), 2.0)
@@ -157,3 +157,21 @@ def test_a_crew_has_a_process_for_each_core(monkeypatch):
     made = batches()
     np.testing.assert_array_equal(streamed(made, 0, 2, 2)[0][0], batches().chunk(0, 2)[0])
     assert len(made._crew._all) == 3
+
+
+@pytest.mark.parametrize("hosts", [2, 4])
+def test_the_parts_of_all_hosts_are_the_batch(hosts):
+    """Six examples in batches of four: most updates lie on the border of a pass."""
+    wanted = batches().chunk(1, 5)
+    parts = []
+    for host in range(hosts):
+        one = batches()
+        options = {"augmentation": one._maker.augmentation, "host": host, "hosts": hosts}
+        parts.append(Batches(TRAIN[1], LABELS, 4, 3, **options))
+    chunks = [part.chunk(1, 5) for part in parts]
+    for k in range(2):
+        np.testing.assert_array_equal(np.concatenate([c[k] for c in chunks], axis=1), wanted[k])
+    found = streamed(parts[1], 1, 6, 2)
+    np.testing.assert_array_equal(np.concatenate([c[0] for c in found]), chunks[1][0])
+    with pytest.raises(UsageError, match="batch 4 on host 0 of 3: accepted are equal parts"):
+        Batches(TRAIN[1], LABELS, 4, 3, hosts=3)

@@ -54,6 +54,8 @@ class Batches:
     augmentation: one of `repro.data.augmentation`, or None; `fill` is the background value that it
     puts where a moved image leaves a gap.
     placed: chunks say where images lie instead of holding them; see `repro.data.resident`.
+    host, hosts: of several machines that train together, each makes its own part of every update:
+        the host-th of `hosts` equal ones, from 0.
 
     `size` is the number of examples in one pass, augmented copies included; `shape` that of one,
     `chunk_shape` that of what a chunk holds of one.
@@ -69,6 +71,8 @@ class Batches:
         augmentation: Any = None,
         fill: float = 0.0,
         placed: bool = False,
+        host: int = 0,
+        hosts: int = 1,
     ):
         if len(images) != len(labels) or len(images) == 0:
             raise UsageError(f"{len(images)} images and {len(labels)} labels make no training set")
@@ -78,7 +82,9 @@ class Batches:
             raise UsageError(f"seed {seed}: accepted is a whole number from 0 to {LARGEST_SEED:,}")
         self._images, self._maker = images, Maker(images, augmentation, seed, fill)
         self._labels = np.asarray(labels, np.int32)
-        self._batch = batch
+        if batch % hosts or not 0 <= host < hosts:
+            raise UsageError(f"batch {batch} on host {host} of {hosts}: accepted are equal parts")
+        self._batch, self._share, self._host = batch, batch // hosts, host
         self._seed = seed
         self._crew: Crew | None = None
         self.size = augmentation.size(len(images)) if augmentation else len(images)
@@ -92,11 +98,12 @@ class Batches:
     def chunk(self, first_update: int, updates: int) -> tuple[np.ndarray, np.ndarray]:
         """What updates `first_update`, `first_update + 1`, ... see: a function of its arguments.
 
-        Returns images float32 [updates, batch, ...] and labels int32 [updates, batch]. If `placed`,
+        Returns images float32 [updates, batch, ...] and labels int32 [updates, batch], of several
+        hosts this one's part. If `placed`,
         in the place of images int32 [updates, batch, 4]: the number of each in the set, how far
         down and to the right its crop begins, and whether it is mirrored.
         """
-        images = np.empty((updates * self._batch, *self.chunk_shape), self._type)
+        images = np.empty((updates * self._share, *self.chunk_shape), self._type)
         labels = np.empty(len(images), np.int32)
         for rows, index, pass_number in self._parts(first_update, updates):
             images[rows] = self._make(index, pass_number)
@@ -105,18 +112,23 @@ class Batches:
 
     def _parts(self, first_update: int, updates: int) -> Iterator[tuple[slice, np.ndarray, int]]:
         """What a chunk sees of each pass: its rows in the chunk, its examples, the pass."""
-        position, done = first_update * self._batch, 0
-        end = position + updates * self._batch
-        while position < end:
-            pass_number, offset = divmod(position, self.size)
-            count = min(end - position, self.size - offset)
-            index = self._order(pass_number)[offset : offset + count]
-            yield slice(done, done + count), index, pass_number
-            position += count
-            done += count
+        updates = range(first_update, first_update + updates)
+        stretches = [(u * self._batch + self._host * self._share, self._share) for u in updates]
+        if self._share == self._batch:
+            stretches = [(first_update * self._batch, len(updates) * self._batch)]
+        done = 0
+        for position, length in stretches:
+            end = position + length
+            while position < end:
+                pass_number, offset = divmod(position, self.size)
+                count = min(end - position, self.size - offset)
+                index = self._order(pass_number)[offset : offset + count]
+                yield slice(done, done + count), index, pass_number
+                position += count
+                done += count
 
     def _by_update(self, values: np.ndarray, updates: int) -> np.ndarray:
-        return values.reshape(updates, self._batch, *values.shape[1:])
+        return values.reshape(updates, self._share, *values.shape[1:])
 
     def stream(
         self, first: int, last: int, chunk_updates: int
@@ -151,14 +163,14 @@ class Batches:
     def _by_crew(
         self, chunks: list[tuple[int, int]], chunk_updates: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        room = chunk_updates * self._batch
+        room = chunk_updates * self._share
         if self._crew is None or len(self._crew.images) < SLOTS * room:
             self._crew = Crew(self._maker, self.shape, SLOTS * room)
         crew, waiting = self._crew, enumerate(chunks)
 
         def begin(number: int, chunk: tuple[int, int]) -> tuple:
             place, turns = (number % SLOTS) * room, []
-            labels = np.empty(chunk[1] * self._batch, np.int32)
+            labels = np.empty(chunk[1] * self._share, np.int32)
             for rows, index, pass_number in self._parts(*chunk):
                 labels[rows] = self._labels[index % len(self._labels)]
                 for start in range(0, len(index), OF_A_TASK):

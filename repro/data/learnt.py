@@ -17,10 +17,11 @@ Arrays = dict[str, np.ndarray]
 def kept(
     name: str, shapes: Mapping[str, tuple], dtype: type, learn: Callable[[], Arrays]
 ) -> Arrays:
-    """What `learn` returns, arrays of these shapes (None: of any) by name; read where it is kept already.
+    """What `learn` returns, arrays by name; read where that is kept already.
 
-    name: of the file, without its ending; says from which images it was learnt, and how. It is
-    learnt again where the file cannot be read, and not kept where it cannot be written.
+    name: of the file, without its ending; says from which images it was learnt, and how. shapes:
+    those of the arrays, None for any. It is learnt again where the file cannot be read, and not
+    kept where it cannot be written.
     """
     try:
         file = prepared_root() / f"{name}.npz"
