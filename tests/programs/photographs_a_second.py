@@ -75,9 +75,7 @@ def dataloader(encoded: Path, ends: np.ndarray, crop: str, side: int, smallest: 
 
     def scaled(image):
         image = rescaled(image, int(torch.randint(smallest, largest + 1, (1,))))
-        return transforms.functional.crop(
-            image, *transforms.RandomCrop.get_params(image, (side, side))
-        )
+        return transforms.RandomCrop(side)(image)
 
     made = transforms.Compose(
         [
@@ -146,7 +144,7 @@ def turn(name: str, folder: str, size: str, crop: str, seconds: float) -> None:
         next(batches)
     began, made = time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
-        made += np.size(next(batches)[1])
+        made += np.size(np.asarray(next(batches)[1]))
     print(made / (time.perf_counter() - began))
 
 
