@@ -6,6 +6,7 @@ Every error carries the exit code of the command line; 0 is success, 1 a verdict
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMED, NAMED_OF_MANY = 50, 10
 NOT_FINITE = "the loss is not finite"  # how the reason of a run that diverged begins
 
 
@@ -51,8 +52,16 @@ def unknown(what: str, name: str, accepted: Iterable[str], listed_by: str = "") 
     accepted = list(accepted)
     nearest = difflib.get_close_matches(name, accepted, n=1, cutoff=0.5)
     hint = f" (did you mean {nearest[0]}?)" if nearest else ""
-    names = f" are those of: {listed_by}" if listed_by else f": {', '.join(accepted)}"
+    names = f" are those of: {listed_by}" if listed_by else f": {_named(name, accepted)}"
     return UsageError(f"unknown {what} '{name}'{hint}; accepted{names}")
+
+
+def _named(name: str, accepted: list[str]) -> str:
+    """All of them; of more than anybody wants to read, the nearest to `name`."""
+    if len(accepted) <= MOST_NAMED:
+        return ", ".join(accepted)
+    nearest = difflib.get_close_matches(name, accepted, n=NAMED_OF_MANY, cutoff=0.0)
+    return f"{', '.join(nearest)} and {len(accepted) - len(nearest)} more"
 
 
 def accept(what: str, value: str, accepted: Iterable[str]) -> None:

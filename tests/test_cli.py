@@ -857,3 +857,10 @@ def test_help_is_seen_whatever_the_width_is_set_to(width):
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | width)
     assert (done.returncode, done.stderr) == (0, "")
     assert "verdict" in done.stdout and "Measured against reported." in done.stdout
+
+
+def test_of_many_names_an_error_gives_the_nearest(capsys):
+    assert cli.main(["anatomy", "resnett20"]) == 2
+    told = capsys.readouterr().err
+    assert "did you mean resnet20?" in told and len(told) < 250
+    assert re.search(r"accepted: resnet20, .* and \d+ more$", told.strip())
