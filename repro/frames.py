@@ -143,6 +143,7 @@ def run(
     strategy: str = "auto",
     precision: str = "float32",
     out: str = RUNS,
+    start_from: str | None = None,
 ) -> "pd.DataFrame":
     """Trains, tests, logs and judges, as `repro run` does; the results, by seed and protocol.
 
@@ -164,7 +165,8 @@ def run(
     from repro.terminal import say
 
     changes = tuple(f"{key}={value}" for key, value in (overrides or {}).items())
-    options = train.Options(scale, changes, strategy, precision, str(out))
+    start = str(start_from) if start_from else None
+    options = train.Options(scale, changes, strategy, precision, str(out), start_from=start)
     outcomes = train.train(train.resolved(as_written, options), chosen, options)
     finished = [outcome for outcome in outcomes if outcome.result]
     if finished:
