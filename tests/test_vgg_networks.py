@@ -9,7 +9,6 @@ from by_hand import outputs_of, with_random_biases
 from graphs import counted, model_of, unweighted
 
 from papers import vgg
-from repro.errors import UsageError
 
 NETWORKS = {n.name: n for n in vgg.NETWORKS}
 
@@ -175,6 +174,14 @@ def test_as_published_weights_have_variance_0_01_and_biases_are_zero(configurati
             assert np.mean(np.abs(draw) > 0.2) == pytest.approx(0.0455, abs=0.004), layer
 
 
+def test_weights_of_the_tables_have_a_deviation_of_0_01():
+    keras.utils.set_random_seed(1)
+    model = unweighted(vgg.vgg, configuration="D", initialisation="deviation")
+    for layer, draw, biases in beginnings(model):
+        assert abs(draw.std() - 0.01) < 4 * 0.01 / np.sqrt(draw.size), layer
+        assert not biases.any()
+
+
 def test_weights_after_glorot_are_uniform_by_fan_in_and_fan_out():
     """Glorot and Bengio 2010, equation 16."""
     keras.utils.set_random_seed(1)
@@ -191,38 +198,6 @@ def test_each_layer_draws_its_own_weights():
     same_shape = [draws[f"conv{s}_{n}"] for s in (4, 5) for n in (2, 3, 4)]
     for i, draw in enumerate(same_shape):
         assert not any(np.array_equal(draw, other) for other in same_shape[i + 1 :])
-
-
-# ---------------------------------------------------------------- deeper networks begin with A
-
-FIRST_FOUR_AND_LAST_THREE = ["conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8"]
-
-
-def test_what_a_deeper_network_copies_from_a(a, monkeypatch):
-    """Section 3.1: the first four convolutions and the three full layers; the rest is drawn."""
-    of_a = [layer.name for layer in a.layers if layer.weights]
-    assert of_a[:4] + of_a[-3:] == FIRST_FOUR_AND_LAST_THREE
-    monkeypatch.setattr(vgg, "drawn", lambda initialisation: keras.initializers.Zeros())
-    deeper = vgg.vgg("B")
-    assert vgg.from_a(deeper, a) is deeper
-    for layer in deeper.layers:
-        copied = layer.name in FIRST_FOUR_AND_LAST_THREE
-        theirs = a.get_layer(layer.name).get_weights() if copied else ()
-        for i, found in enumerate(layer.get_weights()):
-            assert found.any() == copied, layer.name
-            assert not copied or np.array_equal(found, theirs[i]), layer.name
-
-
-@pytest.mark.parametrize("name", ["vgg-a-lrn", "vgg-b", "vgg-c", "vgg-d", "vgg-e"])
-def test_every_network_of_3x3_has_room_for_what_comes_from_a(name):
-    for layer in FIRST_FOUR_AND_LAST_THREE:
-        shapes = [[w.shape for w in model_of(n).get_layer(layer).weights] for n in ("vgg-a", name)]
-        assert shapes[0] == shapes[1]
-
-
-def test_the_shallow_network_cannot_begin_with_a(a):
-    with pytest.raises(UsageError, match=r"vgg-b-shallow cannot begin .* of A: conv1_1 differs"):
-        vgg.from_a(model_of("vgg-b-shallow"), a)
 
 
 # ---------------------------------------------------------------- densely over an image

@@ -59,9 +59,7 @@ def _by_todays_recipe(run: Mapping[str, Any]) -> bool:
     return settings.digest_of_run(run, source) == settings.digest(source, run["scale"])
 
 
-def _newest(
-    experiment: spec.Experiment, wanted: Mapping[str, Any], out: str | PathLike
-) -> Journal:
+def _newest(experiment: spec.Experiment, wanted: Mapping[str, Any], out: str | PathLike) -> Journal:
     found = []
     for folder in sorted(Path(out, wanted["experiment"]).glob("*")):
         try:
