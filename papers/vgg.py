@@ -357,6 +357,7 @@ NO_A_DIFFERS = (
 FROM_A_CHOSEN = (
     "The first four convolutions of A begin those of the same stage and place; the paper does not "
     "say where in a deeper network it puts them.",
+    "Each run begins with a run of A of its own seed, so that the spread over seeds holds A's too.",
 )
 LRN_BEGINNING_CHOSEN = (
     "Weights are drawn as those of A; the paper does not say whether this network began with "

@@ -148,7 +148,8 @@ def run(
     """Trains, tests, logs and judges, as `repro run` does; the results, by seed and protocol.
 
     seeds: how many, from 0 on, or which: `[3, 4]`. overrides: what `--set` takes, such as
-    `{"recipe.optimizer.rate": 0.05}`. The other options are those of the command. Each seed is
+    `{"recipe.optimizer.rate": 0.05}`. start_from: the folder of the run to begin with, for one seed
+    of an experiment that begins with one. The other options are those of the command. Each seed is
     trained in a process of its own; progress is told on standard error.
 
     Columns are those of `records`, and `run_dir`. Raises UsageError for an unknown name or value,
