@@ -58,6 +58,17 @@ def experiment(name: str) -> Experiment:
     return _named("experiment", name, experiments(), "repro list")
 
 
+def sources(of: Experiment, scale: str = "paper") -> list[tuple[str, str]]:
+    """The experiments and scales of the runs that must be there before one of `of`.
+
+    In the order in which they are made: the first begins with weights that are drawn.
+    """
+    if not (begins := of.begins):
+        return []
+    source, at = experiment(begins.source), begins.scale_for(scale)
+    return [*sources(source, at), (source.name, at)]
+
+
 def networks() -> tuple[Network, ...]:
     """All networks of all papers."""
     return tuple(n for p in papers() for n in p.networks)

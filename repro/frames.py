@@ -143,11 +143,13 @@ def run(
     strategy: str = "auto",
     precision: str = "float32",
     out: str = RUNS,
+    start_from: str | None = None,
 ) -> "pd.DataFrame":
     """Trains, tests, logs and judges, as `repro run` does; the results, by seed and protocol.
 
     seeds: how many, from 0 on, or which: `[3, 4]`. overrides: what `--set` takes, such as
-    `{"recipe.optimizer.rate": 0.05}`. The other options are those of the command. Each seed is
+    `{"recipe.optimizer.rate": 0.05}`. start_from: the folder of the run to begin with, for one seed
+    of an experiment that begins with one. The other options are those of the command. Each seed is
     trained in a process of its own; progress is told on standard error.
 
     Columns are those of `records`, and `run_dir`. Raises UsageError for an unknown name or value,
@@ -164,7 +166,8 @@ def run(
     from repro.terminal import say
 
     changes = tuple(f"{key}={value}" for key, value in (overrides or {}).items())
-    options = train.Options(scale, changes, strategy, precision, str(out))
+    start = str(start_from) if start_from else None
+    options = train.Options(scale, changes, strategy, precision, str(out), start_from=start)
     outcomes = train.train(train.resolved(as_written, options), chosen, options)
     finished = [outcome for outcome in outcomes if outcome.result]
     if finished:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from repro import catalog, spec
+from repro.carried import SAME
 from repro.errors import UsageError, unknown
 from repro.jsonable import as_json, fields_of
 from repro.limits import Limits, Refused
@@ -101,9 +102,19 @@ def _digest(plain: Mapping[str, Any], experiment: Experiment, scale: str, source
         recipe["optimizer"] = _by_stretches(recipe)
     if not recipe["data"].get("per_class"):  # as runs have it that are older than the field
         recipe["data"].pop("per_class", None)
-    begins = [plain["begins"], source] if plain.get("begins") else []
+    begins = [_begins(plain["begins"], scale), source] if plain.get("begins") else []
     text = json.dumps([[name, options], recipe, *begins], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _begins(plain: Mapping[str, Any], scale: str) -> dict[str, Any]:
+    """What training begins with, as runs have it that are older than the choice of layers."""
+    begins = dict(plain)
+    if begins["scale"] == SAME:
+        begins["scale"] = scale
+    if not begins.get("layers"):
+        begins.pop("layers", None)
+    return begins
 
 
 def _complete(plain: Any, classes: Mapping[str, type]) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from repro.carried import Carried
+from repro.carried import SAME, Carried
 from repro.errors import UsageError, accept, unknown
 from repro.limits import Limited, number
 from repro.statements import Claim, Ensemble, Figure, Reported
@@ -314,7 +314,7 @@ class Experiment(Limited):
     def __post_init__(self):
         super().__post_init__()
         if self.begins:
-            accept("begins.scale", self.begins.scale, SCALES)
+            accept("begins.scale", self.begins.scale, (SAME, *SCALES))
             if not isinstance(self.recipe.optimizer, SGD):
                 raise UsageError(f"{self.name}: begins goes with SGD, which can leave layers alone")
         for name in ("protocols", "reported", "bands", "differs", "chosen", "probes"):

@@ -4,6 +4,7 @@ Run as a program (`python test_carrying.py FOLDER`), it does what the test of th
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 import shlex
@@ -32,7 +33,7 @@ from repro.records import documents, logged, reading
 from repro.records.journal import Journal
 from repro.records.shape import Damaged
 from repro.report import pages
-from repro.running import verifying
+from repro.running import train, verifying
 from repro.spec import SGD, Carried, Claim, Data, Experiment, Network, Paper, Recipe
 from repro.training import carrying, checkpoint, runner, trainee
 
@@ -280,13 +281,220 @@ def test_a_smoke_run_begins_with_a_smoke_run(tmp_path):
     assert second.run()["begins"]["id"] == first.run()["id"]
 
 
+# ---------------------------------------------------------------------------- named
+
+
+def test_a_run_that_is_named_is_begun_with_as_if_it_were_found(source, new, tmp_path):
+    named = run(NEW, tmp_path, start_from=source.path)
+    assert timeless(named) == timeless(new) and same(last_state(named), last_state(new))
+    assert named.run()["begins"] == new.run()["begins"]
+    assert named.run()["digest"] == new.run()["digest"]
+    assert named.run()["start_from"] == str(source.path) and "start_from" not in new.run()
+    assert f"--start-from {source.path}" in named.run()["command"]
+    ours, theirs = (groups.group_of(journal.run(), NEW) for journal in (named, new))
+    assert ours == theirs and ours.plain
+
+
+def test_an_older_run_can_be_named(out, source):
+    first = out / "toy-source" / source.path.name
+    second = run(SOURCE, out, scale="short")
+    request = {"scale": "paper", "seed": SEED, "precision": "float32"}
+    named = carrying.find(NEW, {**request, "start_from": str(first)}, out)
+    assert named.path == first != second.path
+
+
+def by_hand(model) -> str:
+    """SHA-256 of each weight: where it belongs, its type and shape, then its bytes."""
+    made = hashlib.sha256()
+    for name, values in weights(model).items():
+        kinds = [weight.name for weight in model.get_layer(name).weights]
+        for kind, value in zip(kinds, values, strict=True):
+            assert value.dtype == np.float32
+            made.update(f"{name}/{kind} float32 {value.shape}\n".encode() + value.tobytes())
+    return made.hexdigest()
+
+
+def test_what_it_began_with_is_recorded_with_the_digest_of_the_weights(source, new, tmp_path):
+    told = by_hand(runner.trained(source.path))
+    assert source.result()["weights"] == told == new.run()["begins"]["weights"]
+    assert new.result()["weights"] == by_hand(runner.trained(new.path)) != told
+    assert logged.tags(new.run())["begins.weights"] == told
+    reading.collect(new.path.parents[1], tmp_path)
+    kept = {r["run"]["id"]: r for r in reading.records(tmp_path)}
+    assert kept[new.run()["id"]]["run"]["begins"]["weights"] == told
+    assert kept[source.run()["id"]]["result"]["weights"] == told
+
+
+ANOTHER = dataclasses.replace(SOURCE, name="toy-other")
+OTHER_RECIPE = dataclasses.replace(SOURCE, recipe=dataclasses.replace(SOURCE_RECIPE, batch=64))
+WANTED = "toy-new begins with a run of toy-source at short scale with seed 3 in float32"
+
+
+def left(folder, experiment=SOURCE, seed=SEED, scale="short", ended=True, **changes):
+    """A run directory without weights."""
+    made = record(experiment, seed, 50.0, scale=scale, **changes)
+    return seal_run(folder, {**made, **({} if ended else {"result": None})})
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda folder: left(folder, ANOTHER), f"is of experiment toy-other; {WANTED}"),
+        (
+            lambda folder: left(folder, seed=4, scale="paper"),
+            f"is of scale paper, seed 4; {WANTED}",
+        ),
+        (
+            lambda folder: left(folder, precision="mixed_bfloat16"),
+            f"is of precision mixed_bfloat16; {WANTED}",
+        ),
+        (
+            lambda folder: left(folder, overrides=["network.classes=11"]),
+            f"was trained with --set network.classes=11; {WANTED} by today's recipe, which comes "
+            "from: repro run toy-source --scale short --seed 3",
+        ),
+        (
+            lambda folder: left(folder, OTHER_RECIPE),
+            f"was trained by a former recipe ({settings.digest(OTHER_RECIPE, 'short')}); {WANTED}",
+        ),
+        (lambda folder: left(folder, ended=False), "the run has not finished; do: repro resume "),
+        (lambda folder: folder, "not a run directory (no run.json); accepted is runs/"),
+    ],
+)
+def test_a_run_that_is_named_and_does_not_fit_is_refused(make, said, tmp_path, monkeypatch, capsys):
+    """In one line, before data are made ready."""
+    monkeypatch.setattr(train, "prepare", lambda dataset: pytest.fail("data were made ready"))
+    folder = make(tmp_path / "named")
+    words = ["run", "toy-new", "--seed", "3", "--start-from", str(folder)]
+    assert cli.main([*words, "--out", str(tmp_path / "runs")]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert str(folder) in line and said in line
+
+
+def test_an_experiment_whose_weights_are_drawn_begins_with_no_run(source, tmp_path, capsys):
+    """Otherwise its runs would be counted with those that began as the recipe says."""
+    words = ["run", "toy-source", "--out", str(tmp_path), "--start-from", str(source.path)]
+    assert cli.main(words) == 2
+    assert "toy-source begins with weights that are drawn" in capsys.readouterr().err
+
+
+def test_one_run_is_not_begun_with_by_several_seeds(source, tmp_path, capsys):
+    words = ["run", "toy-new", "--seeds", "2", "--out", str(tmp_path)]
+    assert cli.main([*words, "--start-from", str(source.path)]) == 2
+    assert "each begins with a run of its own seed" in capsys.readouterr().err
+
+
+def newest(run_dir: Path) -> Path:
+    return checkpoint.newest(run_dir / "checkpoints")
+
+
+def flip(run_dir: Path):
+    content = bytearray(newest(run_dir).read_bytes())
+    content[len(content) // 2] ^= 1
+    newest(run_dir).write_bytes(content)
+
+
+def exchange(run_dir: Path):
+    """Other weights, in a checkpoint that is whole."""
+    values, progress = checkpoint.load(newest(run_dir))
+    checkpoint.save(
+        run_dir / "checkpoints", progress["update"], [-values[0], *values[1:]], progress
+    )
+
+
+def foreign(run_dir: Path):
+    """The checkpoint of another run."""
+    values, progress = checkpoint.load(newest(run_dir))
+    progress["run"]["id"] = 32 * "0"
+    checkpoint.save(run_dir / "checkpoints", progress["update"], values, progress)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (flip, "the checkpoint is damaged (its digest does not match)"),
+        (exchange, "its weights have changed since they were tested (digest "),
+        (foreign, "is of another run (id 0000"),
+        (lambda run_dir: newest(run_dir).unlink(), "its last checkpoint is gone, update-"),
+        (lambda run_dir: shutil.rmtree(run_dir / "checkpoints"), "has no checkpoint left"),
+    ],
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_weights_that_are_damaged_or_changed_are_not_begun_with(out, source, damage, said, named):
+    run_dir = out / "toy-source" / source.path.name
+    damage(run_dir)
+    with pytest.raises(DataError) as raised:
+        run(NEW, out, **({"start_from": run_dir} if named else {}))
+    text = str(raised.value)
+    assert said in text and str(run_dir) in text and "\n" not in text
+    assert text.endswith("begin with another run: repro run toy-source --scale short --seed 3")
+    assert not (out / NEW.name).exists()
+
+
+# ---------------------------------------------------------------------------- which layers
+
+
+def test_layers_that_are_named_are_carried_and_the_others_are_drawn(source):
+    some = Carried("toy-source", "short", trained=("*",), layers=("conv1*",))
+    experiment = dataclasses.replace(NEW, begins=some)
+    model = built(experiment)
+    drawn, ended = weights(model), weights(runner.trained(source.path))
+    assert carrying.carry(source, some, model)["drawn"] == ["conv2", "conv2_bn", "fc"]
+    begun = weights(model)
+    for name in begun:
+        assert same(begun[name], (ended if name in FROZEN else drawn)[name]), name
+    assert len(model.trainable_weights) == 1 + 2 + 2 + 2 + 2  # all: what is carried too
+
+
+@pytest.mark.parametrize(
+    ("trained", "named", "said"),
+    [
+        (("*",), ("conv1", "fc"), "does not hold fc, which begins with it, as this network has it"),
+        (("*",), ("conv9",), "unknown layer in begins.layers 'conv9'.*accepted: conv1, conv1_bn"),
+        (("fc",), ("conv1",), "leave out conv1_bn, conv2, conv2_bn: accepted are layers"),
+    ],
+)
+def test_layers_that_cannot_be_carried_are_refused(out, trained, named, said):
+    begins = dataclasses.replace(NEW.begins, trained=trained, layers=named)
+    with pytest.raises(UsageError, match=said):
+        run(dataclasses.replace(NEW, begins=begins), out)
+    assert not (out / NEW.name).exists()
+
+
+def test_a_source_of_the_same_scale(tmp_path):
+    begins = dataclasses.replace(NEW.begins, scale="same")
+    for scale in ("smoke", "short", "paper"):
+        assert begins.scale_for(scale) == scale
+        assert NEW.begins.scale_for(scale) == ("smoke" if scale == "smoke" else "short")
+    alike = dataclasses.replace(NEW, begins=begins)
+    assert settings.digest(alike, "short") == settings.digest(NEW, "short")
+    assert settings.digest(alike, "paper") != settings.digest(NEW, "paper")
+    with pytest.raises(DataError, match="make it with: repro run toy-source --scale paper --seed"):
+        run(alike, tmp_path)
+
+
+def test_what_it_begins_with_in_words():
+    seven = Carried("vgg-a-imagenet", "same", ("*",), ("conv1_1", "fc7", "fc8"))
+    assert seven.sentence == (
+        "Training begins with the weights of conv1_1, fc7 and fc8 of a run of vgg-a-imagenet of "
+        "the same scale and seed, to train all layers."
+    )
+    everything = Carried("vgg-d-imagenet", "paper", ("*",), ("*",))
+    assert everything.words == (
+        "the weights of a run of vgg-d-imagenet at paper scale with the same seed, to train all "
+        "layers"
+    )
+
+
 # ---------------------------------------------------------------------------- resumed
 
 
-@pytest.mark.parametrize("update", [0, 17])
-def test_a_run_is_resumed_without_its_source_to_the_same_bits(out, new, update):
+@pytest.mark.parametrize(("update", "named"), [(0, False), (17, False), (17, True)])
+def test_a_run_is_resumed_without_its_source_to_the_same_bits(out, new, update, named):
+    (run_dir,) = (out / "toy-source").iterdir()
+    how = {"start_from": run_dir} if named else {}
     with pytest.raises(Interrupted):
-        run(NEW, out, observers=[stopping_at(update, "progress" if update else "start")])
+        run(NEW, out, observers=[stopping_at(update, "progress" if update else "start")], **how)
     shutil.rmtree(out / "toy-source")
     (run_dir,) = (out / "toy-new").iterdir()
     assert (checkpoint.states(run_dir / "checkpoints")) and not (run_dir / "result.json").exists()
@@ -331,6 +539,11 @@ def test_what_training_begins_with_is_part_of_what_is_trained():
 
 
 def test_runs_from_before_there_were_such_fields_are_of_the_same_recipe():
+    begun = json.loads(json.dumps(settings.as_plain(NEW)))
+    assert begun["begins"].pop("layers") == []
+    of_source = {"experiment": SOURCE.name, "scale": "short", "resolved": settings.as_plain(SOURCE)}
+    old = {"resolved": begun, "scale": "paper", "begins": of_source}
+    assert settings.digest_of_run(old, NEW) == settings.digest(NEW)
     told = json.loads(json.dumps(settings.as_plain(SOURCE)))
     assert told.pop("begins") is None and told["recipe"]["data"].pop("per_class") == 0
     old = {"resolved": told, "scale": "short"}
@@ -355,8 +568,11 @@ def test_show_says_what_it_begins_with(capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert f"begins with {NEW.begins.words}" in said and "per_class=32" in said
     assert NEW.begins.words.endswith("with the same seed, to train conv2* and fc alone")
+    assert "make first repro run toy-source --scale short --seed 0" in said
     assert cli.main(["show", "toy-new", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)["begins"]
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["make_first"] == ["repro run toy-source --scale short --seed 0"]
+    told = shown["begins"]
     assert told["source"] == "toy-source" and told["trained"] == ["conv2*", "fc"]
 
 

@@ -1,5 +1,6 @@
 """Names, and what every experiment must say about itself."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -39,13 +40,19 @@ def test_what_lecun_1998_reports():
     assert [r.value for r in running] == [0.35]
 
 
+def layered(network):
+    """The network, but for how its weights are drawn."""
+    options = {k: v for k, v in network.options.items() if k != "initialisation"}
+    return dataclasses.replace(network, options=options)
+
+
 @pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=EXPERIMENTS)
 def test_experiment_is_complete(experiment):
     assert experiment.title and experiment.protocols
     assert experiment.deviations, "an experiment without any deviation has not been looked at"
     assert all(number.source for number in experiment.reported)
     assert experiment.reported or experiment.note, "without a number it must say why"
-    assert experiment.network in catalog.networks()
+    assert layered(experiment.network) in map(layered, catalog.networks())
     assert catalog.experiment(experiment.name) is experiment
 
 

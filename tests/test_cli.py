@@ -696,7 +696,7 @@ def test_the_name_of_a_paper_stands_for_its_headline(capsys):
 def test_a_number_by_another_protocol_says_so(capsys):
     assert cli.main(["list", "--paper", "vgg"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert "27 (dense, not judged)" in lines["vgg-d-imagenet"]  # Simonyan 2014, Table 3
+    assert "27 (dense-256)" in lines["vgg-d-imagenet"]  # Simonyan 2014, Table 3
     assert "none" in lines["vgg-a-imagenette"]
     assert cli.main(["list", "--paper", "alexnet"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}

@@ -1,5 +1,7 @@
 """VGG (Simonyan and Zisserman 2014): what the paper says of its networks."""
 
+import types
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from graphs import counted, model_of, unweighted
 
 from papers import vgg
 from repro.errors import UsageError
+from repro.training import carrying
 
 NETWORKS = {n.name: n for n in vgg.NETWORKS}
 
@@ -175,6 +178,14 @@ def test_as_published_weights_have_variance_0_01_and_biases_are_zero(configurati
             assert np.mean(np.abs(draw) > 0.2) == pytest.approx(0.0455, abs=0.004), layer
 
 
+def test_weights_of_the_tables_have_a_deviation_of_0_01():
+    keras.utils.set_random_seed(1)
+    model = unweighted(vgg.vgg, configuration="D", initialisation="deviation")
+    for layer, draw, biases in beginnings(model):
+        assert abs(draw.std() - 0.01) < 4 * 0.01 / np.sqrt(draw.size), layer
+        assert not biases.any()
+
+
 def test_weights_after_glorot_are_uniform_by_fan_in_and_fan_out():
     """Glorot and Bengio 2010, equation 16."""
     keras.utils.set_random_seed(1)
@@ -196,21 +207,55 @@ def test_each_layer_draws_its_own_weights():
 # ---------------------------------------------------------------- deeper networks begin with A
 
 FIRST_FOUR_AND_LAST_THREE = ["conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8"]
+FROM_A = next(e for e in vgg.PAPER.experiments if e.name == "vgg-b-imagenet").begins
 
 
-def test_what_a_deeper_network_copies_from_a(a, monkeypatch):
+class Finished:
+    """A run of A, of images of 32x32 and ten classes, as far as `carry` asks."""
+
+    path = "runs/vgg-a-imagenet/paper-seed0"
+    of = types.SimpleNamespace(protocols=("single-view",))
+
+    def run(self):
+        told = {"id": 32 * "0", "experiment": "vgg-a-imagenet", "scale": "paper", "seed": 0}
+        return {**told, "digest": 12 * "0", "precision": "float32", "resolved": {}}
+
+    def result(self):
+        return {"metrics": {"single-view": {"test_error": 29.6}}}
+
+
+@pytest.fixture
+def small_a(monkeypatch):
+    """A small A; it is the network of the run that is begun with."""
+    keras.utils.set_random_seed(1)
+    small = with_random_biases(vgg.vgg("A", classes=10, side=32))
+    monkeypatch.setattr(carrying.facts, "experiment_of", lambda journal: Finished.of)
+    monkeypatch.setattr(carrying.keeping, "tested", lambda journal, experiment: (small, 1))
+    return small
+
+
+def test_what_a_deeper_network_copies_from_a(small_a, monkeypatch):
     """Section 3.1: the first four convolutions and the three full layers; the rest is drawn."""
-    of_a = [layer.name for layer in a.layers if layer.weights]
+    of_a = [layer.name for layer in small_a.layers if layer.weights]
     assert of_a[:4] + of_a[-3:] == FIRST_FOUR_AND_LAST_THREE
     monkeypatch.setattr(vgg, "drawn", lambda initialisation: keras.initializers.Zeros())
-    deeper = vgg.vgg("B")
-    assert vgg.from_a(deeper, a) is deeper
+    deeper = vgg.vgg("B", classes=10, side=32)
+    told = carrying.carry(Finished(), FROM_A, deeper)
+    # In A there are layers of these names and shapes too, which are not taken.
+    assert {"conv4_1", "conv4_2", "conv5_1", "conv5_2"} <= set(told["drawn"])
     for layer in deeper.layers:
         copied = layer.name in FIRST_FOUR_AND_LAST_THREE
-        theirs = a.get_layer(layer.name).get_weights() if copied else ()
+        assert (layer.name in told["drawn"]) == (bool(layer.weights) and not copied)
+        theirs = small_a.get_layer(layer.name).get_weights() if copied else ()
         for i, found in enumerate(layer.get_weights()):
             assert found.any() == copied, layer.name
             assert not copied or np.array_equal(found, theirs[i]), layer.name
+
+
+def test_the_shallow_network_cannot_begin_with_a(small_a):
+    shallow = vgg.vgg("shallow", classes=10, side=32)
+    with pytest.raises(UsageError, match=r"does not hold conv1_1, conv2_1, .* which begins with"):
+        carrying.carry(Finished(), FROM_A, shallow)
 
 
 @pytest.mark.parametrize("name", ["vgg-a-lrn", "vgg-b", "vgg-c", "vgg-d", "vgg-e"])
@@ -218,11 +263,6 @@ def test_every_network_of_3x3_has_room_for_what_comes_from_a(name):
     for layer in FIRST_FOUR_AND_LAST_THREE:
         shapes = [[w.shape for w in model_of(n).get_layer(layer).weights] for n in ("vgg-a", name)]
         assert shapes[0] == shapes[1]
-
-
-def test_the_shallow_network_cannot_begin_with_a(a):
-    with pytest.raises(UsageError, match=r"vgg-b-shallow cannot begin .* of A: conv1_1 differs"):
-        vgg.from_a(model_of("vgg-b-shallow"), a)
 
 
 # ---------------------------------------------------------------- densely over an image

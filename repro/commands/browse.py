@@ -66,7 +66,7 @@ def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = F
     """The whole experiment: network, recipe, reported numbers, deviations, cost."""
     from repro import terminal
     from repro.commands import texts
-    from repro.records import here
+    from repro.records import here, provenance
     from repro.report import cost
 
     as_written = options.experiment(experiment)
@@ -75,12 +75,18 @@ def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = F
     cost.examples(resolved.recipe.data)  # reject an unknown split before anything is read
     records = here.gather()
     takes = cost.cost(resolved, records, changed=resolved != as_written)
+    usual = {"seed": 0, "strategy": "auto", "precision": "float32", "overrides": []}
+    first = [
+        provenance.command({"experiment": name, "scale": scale, **usual})
+        for name, scale in catalog.sources(resolved)
+    ]
     if json:
         return terminal.print_json(
             {
                 **settings.as_plain(resolved),
                 "paper": paper.name,
                 "digest": settings.digest(resolved),
+                "make_first": first,
                 "cost": takes,
                 "settable": settings.settable(resolved),
             }
@@ -94,7 +100,7 @@ def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = F
             ("paper", paper.citation),
             ("network", f"{network.name}({built_with})"),
             *[(f"recipe.{k}", texts.value(v)) for k, v in texts.said(resolved.recipe)],
-            *([("begins with", resolved.begins.words)] if resolved.begins else []),
+            *([("begins with", resolved.begins.words), ("make first", first)] if first else []),
             ("protocols", ", ".join(resolved.protocols)),
             ("seeds", f"{resolved.seeds} make a verdict"),
             *([("probes", ", ".join(resolved.probes))] if resolved.probes else []),

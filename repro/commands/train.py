@@ -46,6 +46,14 @@ def run(
     strategy: Strategy = "auto",
     precision: Precision = "float32",
     jobs: Jobs = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN_DIR",
+            help="The run whose weights training begins with, of experiments that begin with one. "
+            "Default: the newest below --out that fits.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR")] = Path(RUNS),
     json: Json = False,
 ):
@@ -58,7 +66,10 @@ def run(
     from repro import terminal
     from repro.running import train
 
-    wanted = train.Options(scale, tuple(overrides or ()), strategy, precision, str(out), jobs)
+    start = str(start_from) if start_from else None
+    wanted = train.Options(
+        scale, tuple(overrides or ()), strategy, precision, str(out), jobs, start
+    )
     resolved = train.resolved(as_written, wanted)
     if not json:
         terminal.say(f"{as_written.name}, {scale} scale: {as_written.title}")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from repro import spec
+from repro.carried import SAME, source_scale
 from repro.jsonable import as_json
 from repro.records import images
 from repro.records.shape import (
@@ -55,7 +56,10 @@ RESOLVED = document(
         "reported": listed(REPORTED),
         "protocols": listed(text),
         "begins": optional(
-            document({"source": name, "scale": one_of(spec.SCALES), "trained": listed(text)})
+            document(
+                {"source": name, "scale": one_of((SAME, *spec.SCALES)), "trained": listed(text)},
+                {"layers": listed(text)},
+            )
         ),
     },
 )
@@ -71,7 +75,7 @@ BEGINS = document(
         "test_error": number,
         "drawn": listed(text),
     },
-    {"begins": mapping(anything)},
+    {"begins": mapping(anything), "weights": hexadecimal(64)},
 )
 DATA = document(
     {"dataset": text, "digest": text},
@@ -118,6 +122,7 @@ RUN = document(
         "initial_weights": text,
         "threads": optional(whole()),
         "command": text,
+        "start_from": text,
         "machine": document({}, {"processor": text, "cores": whole()}),
         "commit": optional(hexadecimal(4, 64)),
         "dirty": optional(truth),
@@ -146,7 +151,12 @@ RESULT = document(
         "updates": whole(),
         "finished": moment,
     },
-    {"resumed": whole(), "test_subset": optional(whole(1)), "images": mapping(images.check)},
+    {
+        "resumed": whole(),
+        "test_subset": optional(whole(1)),
+        "images": mapping(images.check),
+        "weights": hexadecimal(64),
+    },
 )
 FAILURE = document({"reason": text}, {"update": whole(), "at": moment})
 LOGGED = document({"mlflow_run_id": text}, {"mlflow_experiment_id": text, "uri": text})
@@ -214,7 +224,7 @@ def hold_to_source(run: Mapping[str, Any]) -> None:
         raise Damaged("does not say which run it began with" if asked else "began with another run")
     if not asked:
         return
-    scale = "smoke" if run["scale"] == "smoke" else asked["scale"]
+    scale = source_scale(asked["scale"], run["scale"])
     wanted = {"experiment": asked["source"], "scale": scale, "seed": run["seed"]}
     if told := {key: began[key] for key in wanted if began[key] != wanted[key]}:
         raise Damaged(f"began with a run of another {' and '.join(told)} than it says")

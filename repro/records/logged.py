@@ -19,7 +19,7 @@ def run_name(run: Mapping[str, Any]) -> str:
 def tags(run: Mapping[str, Any]) -> dict[str, str]:
     """Short ones for the columns of the run table, and where the run comes from."""
     resolved = run["resolved"]
-    deviations = resolved.get("deviations") or []
+    deviations, began = resolved.get("deviations") or [], run.get("begins") or {}
     named = {
         RUN_ID: run["id"],
         "paper": run["paper"],
@@ -33,7 +33,8 @@ def tags(run: Mapping[str, Any]) -> dict[str, str]:
         "replicas": run.get("replicas"),
         "overrides": " ".join(run.get("overrides") or []),
         "digest": run.get("digest"),
-        "begins": (run.get("begins") or {}).get("id"),
+        "begins": began.get("id"),
+        "begins.weights": began.get("weights"),
         "commit": run.get("commit"),
         "dirty": run.get("dirty"),
         "deviations": "\n".join(map(str, deviations)),

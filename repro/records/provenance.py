@@ -26,6 +26,8 @@ def command(request: dict) -> str:
     for key, usual in (("strategy", "auto"), ("precision", "float32")):
         if request[key] != usual:
             words += [f"--{key}", request[key]]
+    if request.get("start_from"):
+        words += ["--start-from", request["start_from"]]
     return shlex.join([*words, *(x for text in request["overrides"] for x in ("--set", text))])
 
 

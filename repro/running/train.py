@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from repro import backends, catalog, settings, spec
 from repro.backends import distribution
@@ -21,7 +22,10 @@ BUG = "(a bug; please report it)"
 
 @dataclass(frozen=True)
 class Options:
-    """What holds for all seeds of a command. jobs: how many go side by side; see `crew_for`."""
+    """What holds for all seeds of a command. jobs: how many go side by side; see `crew_for`.
+
+    start_from: the run to begin with, of an experiment that begins with one, and for one seed.
+    """
 
     scale: str = "paper"
     overrides: tuple[str, ...] = ()
@@ -29,6 +33,7 @@ class Options:
     precision: str = "float32"
     out: str = "runs"
     jobs: int | None = None
+    start_from: str | None = None
 
 
 def resolved(experiment: spec.Experiment, options: Options) -> spec.Experiment:
@@ -73,17 +78,34 @@ def train(
 ) -> list[Outcome]:
     """Trains the seeds, side by side where that is faster; see `in_processes`.
 
-    experiment: with the overrides of `options` applied.
+    experiment: with the overrides of `options` applied. Raises UsageError and DataError where the
+    run to begin with is named, and cannot be that.
     """
-    prepare(experiment.recipe.data.dataset)
     asked = {"do": "train", "experiment": experiment.name, **asdict(options)}
     del asked["jobs"]
+    if options.start_from:
+        _hold_to_start(experiment, seeds, asked)
+    prepare(experiment.recipe.data.dataset)
     crew = crew_for(experiment, options.jobs) if len(seeds) > 1 else Crew(1)
 
     def command(seed: int) -> list[str]:
         return children.command({**asked, "seed": seed})
 
     return in_processes(seeds, crew, command, finished)
+
+
+def _hold_to_start(
+    experiment: spec.Experiment, seeds: Sequence[int], asked: Mapping[str, Any]
+) -> None:
+    """Raises UsageError and DataError before data are made ready, which may take hours."""
+    if len(seeds) > 1:
+        raise UsageError(
+            f"--start-from {asked['start_from']}: goes with one seed, since each begins with a run "
+            "of its own seed; without it these are looked for below --out"
+        )
+    from repro.training import carrying
+
+    carrying.find(experiment, {**asked, "seed": seeds[0]}, asked["out"])
 
 
 def resume(run_dir: str, seed: int, finished: Finished | None = None) -> list[Outcome]:

@@ -1,7 +1,10 @@
 """A run's state in its checkpoints: written, taken up again, or taken for its weights alone."""
 
+import hashlib
 import time
 from typing import Any
+
+import numpy as np
 
 from repro import backends, spec
 from repro.backends import distribution
@@ -88,6 +91,21 @@ def tested(journal: Journal, experiment: spec.Experiment) -> tuple[Any, int]:
     model = build(experiment, run["precision"], run["seed"], devices)
     averaging = bool(getattr(recipe.optimizer, "averaging", 0.0))
     return model, load_weights(journal, model, averaging)
+
+
+def digest(model: Any) -> str:
+    """Names the weights of a network: its layers' in their order, with names and shapes (SHA-256).
+
+    The state of what draws at random is no part of it.
+    """
+    made = hashlib.sha256()
+    for layer in model.layers:
+        for weight in layer.weights:
+            value = np.ascontiguousarray(backends.as_numpy(weight))
+            named = f"{layer.name}/{weight.name} {value.dtype} {value.shape}\n"
+            made.update(named.encode())
+            made.update(value.view(np.uint8))
+    return made.hexdigest()
 
 
 def load_weights(journal: Journal, model: Any, averaging: bool) -> int:

@@ -27,6 +27,7 @@ def run(
     strategy: str = "auto",
     precision: str = "float32",
     out: str | os.PathLike = "runs",
+    start_from: str | os.PathLike | None = None,
     observers: Sequence[Observer] = (),
     leave_within: float | None = None,
 ) -> dict:
@@ -35,10 +36,12 @@ def run(
     observers: are told what happens (`repro.training.events`). leave_within: seconds after SIGINT
     or SIGTERM, after which the process ends wherever it is; None for never.
 
-    Where the experiment begins with the weights of another run, that has to lie below `out`.
+    start_from: the run whose weights training begins with, where the experiment begins with those
+    of a run; otherwise the newest below `out` that fits.
 
-    Raises UsageError for a bad value, DataError for data and for a run that is missing, RunError
-    for a run that diverged or could not be written, Interrupted when it was asked to stop.
+    Raises UsageError for a bad value, DataError for data, and for a run to begin with, that is
+    missing or damaged, RunError for a run that diverged or could not be written, Interrupted when
+    it was asked to stop.
     """
     request = {
         "experiment": experiment.name,
@@ -47,10 +50,13 @@ def run(
         "overrides": list(overrides),
         "strategy": strategy,
         "precision": precision,
+        **({"start_from": str(start_from)} if start_from else {}),
     }
     experiment = settings.override(experiment, overrides)
     check(experiment, request)
     source = carrying.find(experiment, request, out)
+    if source:
+        carrying.hold_readable(source)
     with _stoppable(leave_within, "nothing was trained yet") as stop:
         with stop.at_once():
             training = Training(experiment, request, observers, stop)

@@ -46,9 +46,15 @@ def _hold(model: Any, begins: spec.Carried) -> Any:
     for layer in model.layers:
         layer.trainable = begins.trains(layer.name)
     names = [layer.name for layer in model.layers if layer.weights]
-    for pattern in begins.trained:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            raise unknown("layer in begins.trained", pattern, names)
+    for field in ("trained", "layers"):
+        for pattern in getattr(begins, field):
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise unknown(f"layer in begins.{field}", pattern, names)
+    if left := [name for name in names if not (begins.takes(name) or begins.trains(name))]:
+        raise UsageError(
+            f"begins.layers and begins.trained leave out {', '.join(left)}: accepted are layers "
+            "that are carried over, trained, or both"
+        )
     return model
 
 

@@ -23,7 +23,7 @@ from repro.errors import NOT_FINITE, Interrupted, RunError
 from repro.records.images import order_of, packed
 from repro.records.journal import Journal
 from repro.records.provenance import now
-from repro.training import carrying, facts, failures, probes, smoke
+from repro.training import carrying, facts, failures, keeping, probes, smoke
 from repro.training.evaluation import Scores
 from repro.training.events import Observer
 from repro.training.keeping import Keeper
@@ -237,6 +237,7 @@ class Training:
         with self.trainee.tested_weights(self.inputs), self.stop.at_once():
             measured = self.scoring.probed()
             scores = {name: self.scoring.final(name) for name in self.experiment.protocols}
+            weights = keeping.digest(self.trainee.model)
         more = {"running_error": passes[-1]["running_error"], **probes.means(measured)}
         subset = self.scoring.subset
         result = {
@@ -249,6 +250,7 @@ class Training:
             "updates": self.state.update,
             "resumed": self.keeper.resumed,
             "finished": now(),
+            "weights": weights,
             "images": {name: self._images(scored) for name, scored in scores.items()},
         }
         try:
