@@ -206,7 +206,11 @@ def _data(row: dict[str, Any]) -> tuple[bool | None, str]:
     if row.get("problem"):
         return False, row["problem"]
     if state == "missing":
-        return None, f"missing; get it with: repro data prepare {name}"
+        there = f" ({row['archives']})" if row.get("archives") else ""
+        return None, f"missing{there}; get it with: repro data prepare {name}"
+    if state == "partly prepared":
+        rest = f"in {where}; go on with: repro data prepare {name}"
+        return None, f"{datasets.standing(name)}, {rest}"
     if state == "prepared":
         problems = datasets.glance(name)
         if problems:

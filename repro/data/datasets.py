@@ -18,20 +18,29 @@ from pathlib import Path
 
 import numpy as np
 
-from repro.data import sources, workplace
+from repro.data import archives, growing, sources, workplace
 from repro.data.access import exists, read_text
+from repro.data.archives import Archives
 from repro.data.digests import array_digests, content_fault
 from repro.data.folders import PREPARED, prepared_root
 from repro.data.photographs import Photographs
 from repro.data.places import (
     archive_folder,
-    lacking_archives,
+    described,
     official_files,
     prepared_folder,
     tfds_folder,
 )
 from repro.data.sets import DATASETS, Dataset, Progress, Split
-from repro.data.store import RECORD, damaged, parse_record, read_prepared, read_record
+from repro.data.sources import TfdsPhotographs
+from repro.data.store import (
+    RECORD,
+    damaged,
+    file_name,
+    parse_record,
+    read_prepared,
+    read_record,
+)
 from repro.data.writing import write_arrays, write_photographs
 from repro.errors import DataError, ReproError, UsageError, unknown
 
@@ -130,9 +139,10 @@ def available() -> list[dict]:
     """Every dataset with its state, without reading it; never raises.
 
     Keys: name, version, title, state, path (or None), examples per split (those that are here, once
-    it is prepared), official (the examples of the whole set), problem (what is wrong with it and
-    what to do, or None). The state is "prepared", "in TFDS_DATA_DIR", "archives in TFDS_DATA_DIR",
-    "comes with scikit-learn", "drawn here", "missing", or "unreadable".
+    it is prepared, or in part), official (the examples of the whole set), problem (what is wrong
+    with it and what to do, or None), archives (which are there and which lack, or ""). The state is
+    "prepared", "partly prepared", "in TFDS_DATA_DIR", "archives in TFDS_DATA_DIR", "comes with
+    scikit-learn", "drawn here", "missing", or "unreadable".
     """
     return [_row(dataset) for dataset in DATASETS.values()]
 
@@ -148,23 +158,27 @@ def ready(name: str) -> bool:
     return _row(dataset)["state"] == "prepared"
 
 
-def prepare(name: str, progress: Progress | None = None) -> Path | None:
+def prepare(
+    name: str, progress: Progress | None = None, verifying: Progress | None = None
+) -> Path | None:
     """Gets the dataset ready and returns its folder (None where there is nothing to prepare).
 
     Does nothing where that has been done. Otherwise reads the set from `$TFDS_DATA_DIR`, without
-    the network; only where it is not there, downloads it, or makes it of the archives that were put
-    there (with a progress bar of its own). Then `progress(done, total)` is called with the number
-    of examples read. Several processes may prepare at once: the first that ends wins. What killed
-    preparations left is removed.
+    the network; only where it is not there, downloads it (with a progress bar of its own). A set
+    with archives is read from these where they are all there: `verifying(done, total)` is called
+    with bytes while they are held to their digests. Then `progress(done, total)` is called with the
+    number of examples read. Several processes may prepare at once: the first that ends wins. What
+    killed preparations left is removed. A set with archives is large: one process prepares it, and
+    goes on from what is good where one before was stopped.
 
     Raises DataError for data that is missing, damaged or not the dataset; RunError where the
-    prepared folder cannot be written.
+    prepared folder cannot be written or another process prepares the set; Interrupted.
     """
     dataset = _dataset(name)
     if dataset.source in sources.AT_HAND:
         return None
     sweep()
-    return _ready(dataset, progress)
+    return _ready(dataset, progress, verifying)
 
 
 def sweep() -> list[Path]:
@@ -212,20 +226,29 @@ def _dataset(name: str) -> Dataset:
     return DATASETS[name]
 
 
-def _ready(dataset: Dataset, progress: Progress | None = None) -> Path:
+def _ready(
+    dataset: Dataset, progress: Progress | None = None, verifying: Progress | None = None
+) -> Path:
     """The prepared folder, prepared now where that has not been done."""
     folder = prepared_folder(dataset)
-    if not exists(folder, PREPARED):
-        builder = sources.tfds_builder(dataset)
-        if dataset.shape is None:
-            write_photographs(dataset, builder, folder, progress)
-        else:
-            splits = sources.read_tfds(dataset, builder, progress)
-            for split, whole in splits.items():
-                if fault := content_fault(dataset, split, whole, tfds_folder(dataset)):
-                    raise DataError(f"{fault}; {official_files(dataset)}")
-            write_arrays(dataset, splits, folder)
+    if exists(folder, PREPARED):
+        return folder
+    if dataset.shape is None:
+        write_photographs(dataset, _photographs(dataset, verifying), folder, progress)
+        return folder
+    splits = sources.read_tfds(dataset, sources.tfds_builder(dataset), progress)
+    for split, whole in splits.items():
+        if fault := content_fault(dataset, split, whole, tfds_folder(dataset)):
+            raise DataError(f"{fault}; {official_files(dataset)}")
+    write_arrays(dataset, splits, folder)
     return folder
+
+
+def _photographs(dataset: Dataset, verifying: Progress | None) -> Archives | TfdsPhotographs:
+    """The archives where they are all there; they are told as lacking where TFDS has no set."""
+    if dataset.archives and (archives.complete(dataset) or not described(dataset)):
+        return Archives(dataset, verifying)
+    return TfdsPhotographs(dataset)
 
 
 # Far more digits than any split has examples.
@@ -270,12 +293,17 @@ def _examples(dataset: Dataset) -> Mapping[str, int]:
 
 
 def _row(dataset: Dataset) -> dict:
+    there = ""
     try:
         state, path, problem = _state(dataset)
         examples = _examples(dataset)
         if state == "in TFDS_DATA_DIR":
             held = sources.held(dataset)
             examples, problem = held.examples or examples, held.problem
+        if state == "partly prepared":
+            examples = {split: growing.counted(path, split) for split in dataset.examples}
+        if state == "missing" and dataset.archives:
+            problem, there = "; ".join(archives.faults(dataset)) or None, archives.here(dataset)
     except ReproError as error:
         state, path, problem, examples = "unreadable", None, str(error), dataset.examples
     return {
@@ -287,6 +315,7 @@ def _row(dataset: Dataset) -> dict:
         "examples": dict(examples),
         "official": dict(dataset.examples),
         "problem": problem,
+        "archives": there,
     }
 
 
@@ -302,10 +331,12 @@ def _state(dataset: Dataset) -> tuple[str, Path | None, str | None]:
         except DataError as error:
             return "prepared", folder, str(error)
         return "prepared", folder, None
-    if sources.described(dataset):
-        return "in TFDS_DATA_DIR", tfds_folder(dataset), None
-    if dataset.archives and not lacking_archives(dataset):
+    if exists(workplace.unfinished(folder), PREPARED):
+        return "partly prepared", workplace.unfinished(folder), None
+    if archives.complete(dataset):
         return "archives in TFDS_DATA_DIR", archive_folder(), None
+    if described(dataset):
+        return "in TFDS_DATA_DIR", tfds_folder(dataset), None
     return "missing", None, None
 
 
@@ -319,10 +350,7 @@ def _problems(dataset: Dataset, progress: Progress | None, glance: bool) -> list
             return []
         folder = prepared_folder(dataset)
         if not exists(folder, PREPARED):
-            row = _row(dataset)
-            where = f" (it is in {row['path']})" if row["path"] else ""
-            todo = f"{dataset.name} is not prepared{where}; do: repro data prepare {dataset.name}"
-            return [row["problem"] or todo]
+            return [_unprepared(_row(dataset))]
         examples = read_record(dataset, folder).examples
     except ReproError as error:
         return [str(error)]
@@ -340,6 +368,17 @@ def _problems(dataset: Dataset, progress: Progress | None, glance: bool) -> list
         done += number
         tell(number)
     return list(dict.fromkeys(problems))
+
+
+def _unprepared(row: dict) -> str:
+    """What is wrong with a set that is not prepared, and what to do."""
+    if row["problem"]:
+        return row["problem"]
+    todo = f"do: repro data prepare {row['name']}"
+    if row["state"] == "partly prepared":
+        return f"{row['name']} is not whole: {standing(row['name'])}, in {row['path']}; {todo}"
+    where = f"it is in {row['path']}" if row["path"] else row["archives"]
+    return f"{row['name']} is not prepared{f' ({where})' if where else ''}; {todo}"
 
 
 def _of_split(dataset: Dataset, folder: Path, split: str, tell, glance: bool) -> list[str]:
@@ -363,12 +402,13 @@ def _of_split(dataset: Dataset, folder: Path, split: str, tell, glance: bool) ->
         raise damaged(dataset, folder, fault)
     if not faults:
         return []
-    names = "; ".join(f"photograph {number} {why}" for number, why in faults[:NAMED])
+    some = [(n, file_name(dataset, folder, split, n), why) for n, why in faults[:NAMED]]
+    names = "; ".join(f"photograph {n} {f'({name}) ' if name else ''}{why}" for n, name, why in some)
     more = " ..." if len(faults) > NAMED else ""
     problem = (
         f"{len(faults):,} of the {len(whole.labels):,} photographs of {split} in {folder} cannot "
         f"be decoded ({names}{more}), and came so"
     )
-    if sources.described(dataset):  # from there they would come so again
+    if described(dataset):  # from there they would come so again
         problem += f"; move {tfds_folder(dataset)} away, or put the official files there"
     return [str(damaged(dataset, folder, problem))]
