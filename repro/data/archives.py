@@ -42,7 +42,8 @@ def faults(dataset: Dataset) -> list[str]:
     for archive in dataset.archives.values():
         path = archive_folder() / archive.name
         if exists(path, TFDS) and (size := path.stat().st_size) != archive.bytes:
-            lines.append(f"{path} has {size:,} of {archive.bytes:,} bytes; put the whole file there")
+            what = f"{size:,} bytes, the official file {archive.bytes:,}"
+            lines.append(f"{path} has {what}: put the whole file there")
     return lines
 
 
@@ -70,16 +71,17 @@ class Archives:
     """
 
     def __init__(self, dataset: Dataset, verifying: Progress | None = None):
+        problems = faults(dataset)
         if lacking := lacking_archives(dataset):
-            there = f" ({here(dataset)})" if len(lacking) < len(dataset.archives) else ""
+            more = "".join(f"; {problem}" for problem in problems)
             raise DataError(
-                f"{dataset.name} is missing{there}, and needs a licence: register at "
-                f"image-net.org, put {' and '.join(lacking)} into {archive_folder()}, then do: "
-                f"repro data prepare {dataset.name}; experiments on imagenette, ten of its "
-                "classes, need none of this"
+                f"{dataset.name} is missing, and needs a licence: register at image-net.org, put "
+                f"{' and '.join(lacking)} into {archive_folder()}, then do: repro data prepare "
+                f"{dataset.name}{more}; experiments on imagenette, ten of its classes, need none "
+                "of this"
             )
-        if problems := faults(dataset):
-            raise DataError(" and ".join(problems))
+        if problems:
+            raise DataError("; ".join(problems))
         if dataset.labels and _labels(dataset) is None:
             raise DataError(_no_labels(dataset))
         self._dataset, self._verifying = dataset, verifying
@@ -220,9 +222,7 @@ class _Digested(io.RawIOBase):
         return part
 
 
-def _read_through(
-    path: Path, split: str, tell: Callable[[int], None]
-) -> dict[str, np.ndarray]:
+def _read_through(path: Path, split: str, tell: Callable[[int], None]) -> dict[str, np.ndarray]:
     """Reads an archive once: its digest, and where its photographs lie, in the order of the set.
 
     Raises DataError.

@@ -12,42 +12,23 @@ others are held to their number of examples, to the number in each class, and to
 
 import hashlib
 import re
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from repro.data import archives, growing, sources, workplace
-from repro.data.access import exists, read_text
+from repro.data import archives, checking, presence, sources, workplace
+from repro.data.access import exists
 from repro.data.archives import Archives
 from repro.data.digests import array_digests, content_fault
 from repro.data.folders import PREPARED, prepared_root
 from repro.data.photographs import Photographs
-from repro.data.places import (
-    archive_folder,
-    described,
-    official_files,
-    prepared_folder,
-    tfds_folder,
-)
+from repro.data.places import described, official_files, prepared_folder, tfds_folder
 from repro.data.sets import DATASETS, Dataset, Progress, Split
 from repro.data.sources import TfdsPhotographs
-from repro.data.store import (
-    RECORD,
-    damaged,
-    file_name,
-    parse_record,
-    read_prepared,
-    read_record,
-)
+from repro.data.store import read_prepared, read_record
 from repro.data.writing import write_arrays, write_photographs
-from repro.errors import DataError, ReproError, UsageError, unknown
-
-# Up to how many bytes of photographs a glance reads.
-GLANCED = 2**30
-# How many photographs that cannot be decoded are named.
-NAMED = 3
+from repro.errors import DataError, UsageError, unknown
 
 
 def load(name: str, split: str, per_class: int = 0) -> Split:
@@ -130,7 +111,7 @@ def facts(name: str) -> dict:
         "version": dataset.version,
         "title": dataset.title,
         "classes": dataset.classes,
-        "examples": dict(_examples(dataset)),
+        "examples": dict(presence.examples(dataset)),
         "digest": hashlib.sha256(text.encode()).hexdigest(),
     }
 
@@ -144,7 +125,7 @@ def available() -> list[dict]:
     "prepared", "partly prepared", "in TFDS_DATA_DIR", "archives in TFDS_DATA_DIR", "comes with
     scikit-learn", "drawn here", "missing", or "unreadable".
     """
-    return [_row(dataset) for dataset in DATASETS.values()]
+    return [presence.row(dataset) for dataset in DATASETS.values()]
 
 
 def ready(name: str) -> bool:
@@ -155,7 +136,7 @@ def ready(name: str) -> bool:
     dataset = _dataset(name)
     if dataset.source in sources.AT_HAND:
         return dataset.source != "scikit-learn" or find_spec("sklearn") is not None
-    return _row(dataset)["state"] == "prepared"
+    return presence.row(dataset)["state"] == "prepared"
 
 
 def prepare(
@@ -196,7 +177,7 @@ def check(name: str, progress: Progress | None = None) -> list[str]:
     with the number of examples. Prepares and downloads nothing. That some splits may be here in
     part is no fault, but `standing` says so. Raises UsageError for an unknown dataset.
     """
-    return _problems(_dataset(name), progress, glance=False)
+    return checking.problems(_dataset(name), progress, glance=False)
 
 
 def glance(name: str) -> list[str]:
@@ -204,17 +185,12 @@ def glance(name: str) -> list[str]:
 
     Of more than a GiB of those only sizes and labels are verified.
     """
-    return _problems(_dataset(name), None, glance=True)
+    return checking.problems(_dataset(name), None, glance=True)
 
 
 def standing(name: str) -> str:
     """How much of a dataset without problems is here: "ok: ..." or "partial: ..."."""
-    row = _row(_dataset(name))
-    examples, official = row["examples"], row["official"]
-    if examples == official:
-        return "ok: all of " + " and ".join(f"{n:,} {split}" for split, n in examples.items())
-    numbers = [f"{split} {n:,} of {official[split]:,}" for split, n in examples.items()]
-    return f"partial: {', '.join(numbers)}"
+    return presence.amount(presence.row(_dataset(name)))
 
 
 # ---------------------------------------------------------------------------- one dataset
@@ -260,7 +236,7 @@ def _parse(dataset: Dataset, split: str) -> tuple[str, slice]:
     name, bracket, rest = split.partition("[")
     if name not in dataset.examples:
         raise unknown(f"split of {dataset.name}", name[:80], dataset.examples)
-    total, official = _examples(dataset)[name], dataset.examples[name]
+    total, official = presence.examples(dataset)[name], dataset.examples[name]
     if not bracket:
         return name, slice(0, total)
     shown = split if len(split) <= 80 else f"{split[:77]}..."
@@ -278,137 +254,3 @@ def _parse(dataset: Dataset, split: str) -> tuple[str, slice]:
     if start >= stop:
         raise UsageError(f"split '{shown}' holds no examples; accepted are A below B")
     return name, slice(start, stop)
-
-
-def _examples(dataset: Dataset) -> Mapping[str, int]:
-    """Examples per split: those that are prepared, or else the official ones."""
-    if dataset.partial:
-        try:
-            text = read_text(prepared_folder(dataset) / RECORD, PREPARED)
-        except ReproError:
-            text = None  # told where the data is read
-        if record := parse_record(dataset, text):
-            return record.examples
-    return dataset.examples
-
-
-def _row(dataset: Dataset) -> dict:
-    there = ""
-    try:
-        state, path, problem = _state(dataset)
-        examples = _examples(dataset)
-        if state == "in TFDS_DATA_DIR":
-            held = sources.held(dataset)
-            examples, problem = held.examples or examples, held.problem
-        if state == "partly prepared":
-            examples = {split: growing.counted(path, split) for split in dataset.examples}
-        if state == "missing" and dataset.archives:
-            problem, there = "; ".join(archives.faults(dataset)) or None, archives.here(dataset)
-    except ReproError as error:
-        state, path, problem, examples = "unreadable", None, str(error), dataset.examples
-    return {
-        "name": dataset.name,
-        "version": dataset.version,
-        "title": dataset.title,
-        "state": state,
-        "path": str(path) if path else None,
-        "examples": dict(examples),
-        "official": dict(dataset.examples),
-        "problem": problem,
-        "archives": there,
-    }
-
-
-def _state(dataset: Dataset) -> tuple[str, Path | None, str | None]:
-    """The state, where it lies, and what is wrong with it."""
-    if dataset.source in sources.AT_HAND:
-        comes = dataset.source == "scikit-learn"
-        return "comes with scikit-learn" if comes else dataset.source, None, None
-    folder = prepared_folder(dataset)
-    if exists(folder, PREPARED):
-        try:
-            read_record(dataset, folder)
-        except DataError as error:
-            return "prepared", folder, str(error)
-        return "prepared", folder, None
-    if exists(workplace.unfinished(folder), PREPARED):
-        return "partly prepared", workplace.unfinished(folder), None
-    if archives.complete(dataset):
-        return "archives in TFDS_DATA_DIR", archive_folder(), None
-    if described(dataset):
-        return "in TFDS_DATA_DIR", tfds_folder(dataset), None
-    return "missing", None, None
-
-
-# ---------------------------------------------------------------------------- what is wrong
-
-
-def _problems(dataset: Dataset, progress: Progress | None, glance: bool) -> list[str]:
-    try:
-        if made := sources.AT_HAND.get(dataset.source):
-            made(dataset)
-            return []
-        folder = prepared_folder(dataset)
-        if not exists(folder, PREPARED):
-            return [_unprepared(_row(dataset))]
-        examples = read_record(dataset, folder).examples
-    except ReproError as error:
-        return [str(error)]
-    problems, done, total = [], 0, sum(examples.values())
-    for split, number in examples.items():
-
-        def tell(seen: int, before: int = done) -> None:
-            if progress:
-                progress(before + seen, total)
-
-        try:
-            problems += _of_split(dataset, folder, split, tell, glance)
-        except DataError as error:
-            problems.append(str(error))
-        done += number
-        tell(number)
-    return list(dict.fromkeys(problems))
-
-
-def _unprepared(row: dict) -> str:
-    """What is wrong with a set that is not prepared, and what to do."""
-    if row["problem"]:
-        return row["problem"]
-    todo = f"do: repro data prepare {row['name']}"
-    if row["state"] == "partly prepared":
-        return f"{row['name']} is not whole: {standing(row['name'])}, in {row['path']}; {todo}"
-    where = f"it is in {row['path']}" if row["path"] else row["archives"]
-    return f"{row['name']} is not prepared{f' ({where})' if where else ''}; {todo}"
-
-
-def _of_split(dataset: Dataset, folder: Path, split: str, tell, glance: bool) -> list[str]:
-    """The photographs of a prepared split that cannot be decoded. Raises DataError for the rest."""
-    record = read_record(dataset, folder)
-    if dataset.shape is not None:
-        whole = read_prepared(dataset, folder, split, digests=True)
-        if fault := content_fault(dataset, split, whole, folder):
-            raise damaged(dataset, folder, fault)
-        return []
-    array = record.arrays[f"{split}-encoded"]
-    if glance and record.decoded:
-        read_prepared(dataset, folder, split, digests=array.bytes <= GLANCED)
-        return []
-    whole = read_prepared(dataset, folder, split)
-    digest, faults = whole.images.examine(tell)
-    if digest != array.sha256:
-        file = folder / f"{split}-encoded.npy"
-        raise damaged(dataset, folder, f"{file} was altered since it was prepared")
-    if fault := content_fault(dataset, split, whole, folder):
-        raise damaged(dataset, folder, fault)
-    if not faults:
-        return []
-    some = [(n, file_name(dataset, folder, split, n), why) for n, why in faults[:NAMED]]
-    names = "; ".join(f"photograph {n} {f'({name}) ' if name else ''}{why}" for n, name, why in some)
-    more = " ..." if len(faults) > NAMED else ""
-    problem = (
-        f"{len(faults):,} of the {len(whole.labels):,} photographs of {split} in {folder} cannot "
-        f"be decoded ({names}{more}), and came so"
-    )
-    if described(dataset):  # from there they would come so again
-        problem += f"; move {tfds_folder(dataset)} away, or put the official files there"
-    return [str(damaged(dataset, folder, problem))]

@@ -56,14 +56,20 @@ def unfinished(final: Path) -> Path:
 
 @contextmanager
 def kept(final: Path) -> Iterator[Path]:
-    """The folder `unfinished(final)` to write to, made or taken up; it stays if it is not renamed.
+    """The folder `unfinished(final)` to write to, made or taken up; what is in it stays.
 
     Raises Held where another process writes to it, OSError where it cannot be made.
     """
     folder = unfinished(final)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
     with locked(folder, LOCK):
-        yield folder
+        try:
+            yield folder
+        finally:
+            with contextlib.suppress(OSError):  # it has another name now
+                if all(_MARKS.fullmatch(file.name) for file in folder.iterdir()):
+                    shutil.rmtree(folder)
 
 
 def publish(folder: Path, final: Path) -> None:

@@ -168,8 +168,8 @@ def _written_aside(dataset: Dataset, folder: Path, needed: int) -> Iterator[Path
     """
     keep = bool(dataset.archives)
     try:
-        _make_room(dataset, folder, needed)
         with (kept if keep else workplace)(folder) as aside:
+            _make_room(dataset, folder, aside, needed)
             yield aside
             publish(aside, folder)
     except Held as error:
@@ -188,11 +188,10 @@ def _written_aside(dataset: Dataset, folder: Path, needed: int) -> Iterator[Path
         raise
 
 
-def _make_room(dataset: Dataset, folder: Path, needed: int) -> None:
-    """Raises RunError where the disk lacks room, before anything is written."""
-    there = sum(f.stat().st_size for f in unfinished(folder).glob("*") if f.is_file())
-    above = next(path for path in folder.absolute().parents if path.is_dir())
-    free, more = shutil.disk_usage(above).free, needed - there
+def _make_room(dataset: Dataset, folder: Path, aside: Path, needed: int) -> None:
+    """Raises RunError where the disk lacks room for what is not there yet."""
+    more = needed - sum(file.stat().st_size for file in aside.iterdir())
+    free = shutil.disk_usage(aside).free
     if free < more:
         raise RunError(
             f"{dataset.name} takes {more / 2**30:,.1f} GiB more in {folder.parent}, where "
