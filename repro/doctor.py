@@ -229,10 +229,13 @@ def _data(row: dict[str, Any]) -> tuple[bool | None, str]:
 def _leftovers() -> tuple[bool | None, str]:
     from repro.data import datasets
 
-    swept = datasets.sweep()
-    if swept:
-        return None, f"removed what killed preparations left: {', '.join(map(str, swept))}"
-    return True, "none of killed preparations"
+    told = []
+    if swept := datasets.sweep():
+        told.append(f"removed what killed preparations left: {', '.join(map(str, swept))}")
+    if others := datasets.left_by_tfds():
+        these = ", ".join(map(str, others))
+        told.append(f"delete what TensorFlow Datasets left, unless it is at work: {these}")
+    return (None, "; ".join(told)) if told else (True, "none of killed preparations")
 
 
 def _records(out: str | Path) -> tuple[bool | None, str]:

@@ -29,7 +29,7 @@ from repro.data.sets import Dataset, Progress
 from repro.errors import DataError
 
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
-BLOCK = 2**20
+BLOCK = 2**15  # of more, tarfile copies what is left at each step
 SOME = 256  # photographs that are held at a time
 
 

@@ -170,6 +170,15 @@ def sweep() -> list[Path]:
     return workplace.sweep(prepared_root())
 
 
+def left_by_tfds() -> list[Path]:
+    """What TensorFlow Datasets leaves where it is killed, and has there while it works.
+
+    Raises UsageError where its folder cannot be one.
+    """
+    folders = (tfds_folder(dataset) for dataset in DATASETS.values() if dataset.source == "tfds")
+    return sorted(p for f in folders for p in f.parent.glob(f"incomplete.*_{f.name}"))
+
+
 def check(name: str, progress: Progress | None = None) -> list[str]:
     """Everything that is wrong with the dataset as it is here, one line each; [] if all is well.
 
