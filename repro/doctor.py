@@ -206,7 +206,11 @@ def _data(row: dict[str, Any]) -> tuple[bool | None, str]:
     if row.get("problem"):
         return False, row["problem"]
     if state == "missing":
-        return None, f"missing; get it with: repro data prepare {name}"
+        there = f" ({row['archives']})" if row.get("archives") else ""
+        return None, f"missing{there}; get it with: repro data prepare {name}"
+    if state == "partly prepared":
+        rest = f"in {where}; go on with: repro data prepare {name}"
+        return None, f"{datasets.standing(name)}, {rest}"
     if state == "prepared":
         problems = datasets.glance(name)
         if problems:
@@ -225,10 +229,13 @@ def _data(row: dict[str, Any]) -> tuple[bool | None, str]:
 def _leftovers() -> tuple[bool | None, str]:
     from repro.data import datasets
 
-    swept = datasets.sweep()
-    if swept:
-        return None, f"removed what killed preparations left: {', '.join(map(str, swept))}"
-    return True, "none of killed preparations"
+    told = []
+    if swept := datasets.sweep():
+        told.append(f"removed what killed preparations left: {', '.join(map(str, swept))}")
+    if others := datasets.left_by_tfds():
+        these = ", ".join(map(str, others))
+        told.append(f"delete what TensorFlow Datasets left, unless it is at work: {these}")
+    return (None, "; ".join(told)) if told else (True, "none of killed preparations")
 
 
 def _records(out: str | Path) -> tuple[bool | None, str]:

@@ -214,6 +214,8 @@ class Counter:
             if self._bar.disable:
                 say(self._description)
         self._bar.update(self._task, completed=done, total=total)
+        if done >= total:  # so that another bar may begin
+            self._bar.stop()
 
     def __enter__(self):
         return self

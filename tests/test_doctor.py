@@ -180,6 +180,17 @@ def test_what_a_killed_preparation_left_is_removed(surroundings):
 
 
 @pytest.mark.parametrize(
+    "name", ["mnist/incomplete.AB12CD_3.0.1", "imagenet2012/incomplete.X_5.1.0"]
+)
+def test_what_a_killed_tfds_left_is_told_and_kept(surroundings, name):
+    left = surroundings / "tfds" / name
+    left.mkdir(parents=True)
+    detail = by_name(doctor.report())["leftovers"]["detail"]
+    assert f"delete what TensorFlow Datasets left, unless it is at work: {left}" in detail
+    assert left.exists()
+
+
+@pytest.mark.parametrize(
     ("system", "processor", "ok"),
     [
         ("Linux", "x86_64", True),

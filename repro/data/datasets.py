@@ -12,33 +12,23 @@ others are held to their number of examples, to the number in each class, and to
 
 import hashlib
 import re
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from repro.data import sources, workplace
-from repro.data.access import exists, read_text
+from repro.data import archives, checking, presence, sources, workplace
+from repro.data.access import exists
+from repro.data.archives import Archives
 from repro.data.digests import array_digests, content_fault
 from repro.data.folders import PREPARED, prepared_root
 from repro.data.photographs import Photographs
-from repro.data.places import (
-    archive_folder,
-    lacking_archives,
-    official_files,
-    prepared_folder,
-    tfds_folder,
-)
+from repro.data.places import described, official_files, prepared_folder, tfds_folder
 from repro.data.sets import DATASETS, Dataset, Progress, Split
-from repro.data.store import RECORD, damaged, parse_record, read_prepared, read_record
+from repro.data.sources import TfdsPhotographs
+from repro.data.store import read_prepared, read_record
 from repro.data.writing import write_arrays, write_photographs
-from repro.errors import DataError, ReproError, UsageError, unknown
-
-# Up to how many bytes of photographs a glance reads.
-GLANCED = 2**30
-# How many photographs that cannot be decoded are named.
-NAMED = 3
+from repro.errors import DataError, UsageError, unknown
 
 
 def load(name: str, split: str, per_class: int = 0) -> Split:
@@ -124,7 +114,7 @@ def facts(name: str) -> dict:
         "version": dataset.version,
         "title": dataset.title,
         "classes": dataset.classes,
-        "examples": dict(_examples(dataset)),
+        "examples": dict(presence.examples(dataset)),
         "digest": hashlib.sha256(text.encode()).hexdigest(),
     }
 
@@ -133,11 +123,12 @@ def available() -> list[dict]:
     """Every dataset with its state, without reading it; never raises.
 
     Keys: name, version, title, state, path (or None), examples per split (those that are here, once
-    it is prepared), official (the examples of the whole set), problem (what is wrong with it and
-    what to do, or None). The state is "prepared", "in TFDS_DATA_DIR", "archives in TFDS_DATA_DIR",
-    "comes with scikit-learn", "drawn here", "missing", or "unreadable".
+    it is prepared, or in part), official (the examples of the whole set), problem (what is wrong
+    with it and what to do, or None), archives (which are there and which lack, or ""). The state is
+    "prepared", "partly prepared", "in TFDS_DATA_DIR", "archives in TFDS_DATA_DIR", "comes with
+    scikit-learn", "drawn here", "missing", or "unreadable".
     """
-    return [_row(dataset) for dataset in DATASETS.values()]
+    return [presence.row(dataset) for dataset in DATASETS.values()]
 
 
 def ready(name: str) -> bool:
@@ -148,26 +139,30 @@ def ready(name: str) -> bool:
     dataset = _dataset(name)
     if dataset.source in sources.AT_HAND:
         return dataset.source != "scikit-learn" or find_spec("sklearn") is not None
-    return _row(dataset)["state"] == "prepared"
+    return presence.row(dataset)["state"] == "prepared"
 
 
-def prepare(name: str, progress: Progress | None = None) -> Path | None:
+def prepare(
+    name: str, progress: Progress | None = None, verifying: Progress | None = None
+) -> Path | None:
     """Gets the dataset ready and returns its folder (None where there is nothing to prepare).
 
     Does nothing where that has been done. Otherwise reads the set from `$TFDS_DATA_DIR`, without
-    the network; only where it is not there, downloads it, or makes it of the archives that were put
-    there (with a progress bar of its own). Then `progress(done, total)` is called with the number
-    of examples read. Several processes may prepare at once: the first that ends wins. What killed
-    preparations left is removed.
+    the network; only where it is not there, downloads it (with a progress bar of its own). A set
+    with archives is read from these where they are all there: `verifying(done, total)` is called
+    with bytes while they are held to their digests. Then `progress(done, total)` is called with the
+    number of examples read. Several processes may prepare at once: the first that ends wins. What
+    killed preparations left is removed. A set with archives is large: one process prepares it, and
+    goes on from what is good where one before was stopped.
 
     Raises DataError for data that is missing, damaged or not the dataset; RunError where the
-    prepared folder cannot be written.
+    prepared folder cannot be written or another process prepares the set; Interrupted.
     """
     dataset = _dataset(name)
     if dataset.source in sources.AT_HAND:
         return None
     sweep()
-    return _ready(dataset, progress)
+    return _ready(dataset, progress, verifying)
 
 
 def sweep() -> list[Path]:
@@ -178,6 +173,15 @@ def sweep() -> list[Path]:
     return workplace.sweep(prepared_root())
 
 
+def left_by_tfds() -> list[Path]:
+    """What TensorFlow Datasets leaves where it is killed, and has there while it works.
+
+    Raises UsageError where its folder cannot be one.
+    """
+    folders = (tfds_folder(dataset) for dataset in DATASETS.values() if dataset.source == "tfds")
+    return sorted(p for f in folders for p in f.parent.glob(f"incomplete.*_{f.name}"))
+
+
 def check(name: str, progress: Progress | None = None) -> list[str]:
     """Everything that is wrong with the dataset as it is here, one line each; [] if all is well.
 
@@ -185,7 +189,7 @@ def check(name: str, progress: Progress | None = None) -> list[str]:
     with the number of examples. Prepares and downloads nothing. That some splits may be here in
     part is no fault, but `standing` says so. Raises UsageError for an unknown dataset.
     """
-    return _problems(_dataset(name), progress, glance=False)
+    return checking.problems(_dataset(name), progress, glance=False)
 
 
 def glance(name: str) -> list[str]:
@@ -193,17 +197,12 @@ def glance(name: str) -> list[str]:
 
     Of more than a GiB of those only sizes and labels are verified.
     """
-    return _problems(_dataset(name), None, glance=True)
+    return checking.problems(_dataset(name), None, glance=True)
 
 
 def standing(name: str) -> str:
     """How much of a dataset without problems is here: "ok: ..." or "partial: ..."."""
-    row = _row(_dataset(name))
-    examples, official = row["examples"], row["official"]
-    if examples == official:
-        return "ok: all of " + " and ".join(f"{n:,} {split}" for split, n in examples.items())
-    numbers = [f"{split} {n:,} of {official[split]:,}" for split, n in examples.items()]
-    return f"partial: {', '.join(numbers)}"
+    return presence.amount(presence.row(_dataset(name)))
 
 
 # ---------------------------------------------------------------------------- one dataset
@@ -215,20 +214,29 @@ def _dataset(name: str) -> Dataset:
     return DATASETS[name]
 
 
-def _ready(dataset: Dataset, progress: Progress | None = None) -> Path:
+def _ready(
+    dataset: Dataset, progress: Progress | None = None, verifying: Progress | None = None
+) -> Path:
     """The prepared folder, prepared now where that has not been done."""
     folder = prepared_folder(dataset)
-    if not exists(folder, PREPARED):
-        builder = sources.tfds_builder(dataset)
-        if dataset.shape is None:
-            write_photographs(dataset, builder, folder, progress)
-        else:
-            splits = sources.read_tfds(dataset, builder, progress)
-            for split, whole in splits.items():
-                if fault := content_fault(dataset, split, whole, tfds_folder(dataset)):
-                    raise DataError(f"{fault}; {official_files(dataset)}")
-            write_arrays(dataset, splits, folder)
+    if exists(folder, PREPARED):
+        return folder
+    if dataset.shape is None:
+        write_photographs(dataset, _photographs(dataset, verifying), folder, progress)
+        return folder
+    splits = sources.read_tfds(dataset, sources.tfds_builder(dataset), progress)
+    for split, whole in splits.items():
+        if fault := content_fault(dataset, split, whole, tfds_folder(dataset)):
+            raise DataError(f"{fault}; {official_files(dataset)}")
+    write_arrays(dataset, splits, folder)
     return folder
+
+
+def _photographs(dataset: Dataset, verifying: Progress | None) -> Archives | TfdsPhotographs:
+    """The archives where they are all there; they are told as lacking where TFDS has no set."""
+    if dataset.archives and (archives.complete(dataset) or not described(dataset)):
+        return Archives(dataset, verifying)
+    return TfdsPhotographs(dataset)
 
 
 # Far more digits than any split has examples.
@@ -240,7 +248,7 @@ def _parse(dataset: Dataset, split: str) -> tuple[str, slice]:
     name, bracket, rest = split.partition("[")
     if name not in dataset.examples:
         raise unknown(f"split of {dataset.name}", name[:80], dataset.examples)
-    total, official = _examples(dataset)[name], dataset.examples[name]
+    total, official = presence.examples(dataset)[name], dataset.examples[name]
     if not bracket:
         return name, slice(0, total)
     shown = split if len(split) <= 80 else f"{split[:77]}..."
@@ -258,120 +266,3 @@ def _parse(dataset: Dataset, split: str) -> tuple[str, slice]:
     if start >= stop:
         raise UsageError(f"split '{shown}' holds no examples; accepted are A below B")
     return name, slice(start, stop)
-
-
-def _examples(dataset: Dataset) -> Mapping[str, int]:
-    """Examples per split: those that are prepared, or else the official ones."""
-    if dataset.partial:
-        try:
-            text = read_text(prepared_folder(dataset) / RECORD, PREPARED)
-        except ReproError:
-            text = None  # told where the data is read
-        if record := parse_record(dataset, text):
-            return record.examples
-    return dataset.examples
-
-
-def _row(dataset: Dataset) -> dict:
-    try:
-        state, path, problem = _state(dataset)
-        examples = _examples(dataset)
-        if state == "in TFDS_DATA_DIR":
-            held = sources.held(dataset)
-            examples, problem = held.examples or examples, held.problem
-    except ReproError as error:
-        state, path, problem, examples = "unreadable", None, str(error), dataset.examples
-    return {
-        "name": dataset.name,
-        "version": dataset.version,
-        "title": dataset.title,
-        "state": state,
-        "path": str(path) if path else None,
-        "examples": dict(examples),
-        "official": dict(dataset.examples),
-        "problem": problem,
-    }
-
-
-def _state(dataset: Dataset) -> tuple[str, Path | None, str | None]:
-    """The state, where it lies, and what is wrong with it."""
-    if dataset.source in sources.AT_HAND:
-        comes = dataset.source == "scikit-learn"
-        return "comes with scikit-learn" if comes else dataset.source, None, None
-    folder = prepared_folder(dataset)
-    if exists(folder, PREPARED):
-        try:
-            read_record(dataset, folder)
-        except DataError as error:
-            return "prepared", folder, str(error)
-        return "prepared", folder, None
-    if sources.described(dataset):
-        return "in TFDS_DATA_DIR", tfds_folder(dataset), None
-    if dataset.archives and not lacking_archives(dataset):
-        return "archives in TFDS_DATA_DIR", archive_folder(), None
-    return "missing", None, None
-
-
-# ---------------------------------------------------------------------------- what is wrong
-
-
-def _problems(dataset: Dataset, progress: Progress | None, glance: bool) -> list[str]:
-    try:
-        if made := sources.AT_HAND.get(dataset.source):
-            made(dataset)
-            return []
-        folder = prepared_folder(dataset)
-        if not exists(folder, PREPARED):
-            row = _row(dataset)
-            where = f" (it is in {row['path']})" if row["path"] else ""
-            todo = f"{dataset.name} is not prepared{where}; do: repro data prepare {dataset.name}"
-            return [row["problem"] or todo]
-        examples = read_record(dataset, folder).examples
-    except ReproError as error:
-        return [str(error)]
-    problems, done, total = [], 0, sum(examples.values())
-    for split, number in examples.items():
-
-        def tell(seen: int, before: int = done) -> None:
-            if progress:
-                progress(before + seen, total)
-
-        try:
-            problems += _of_split(dataset, folder, split, tell, glance)
-        except DataError as error:
-            problems.append(str(error))
-        done += number
-        tell(number)
-    return list(dict.fromkeys(problems))
-
-
-def _of_split(dataset: Dataset, folder: Path, split: str, tell, glance: bool) -> list[str]:
-    """The photographs of a prepared split that cannot be decoded. Raises DataError for the rest."""
-    record = read_record(dataset, folder)
-    if dataset.shape is not None:
-        whole = read_prepared(dataset, folder, split, digests=True)
-        if fault := content_fault(dataset, split, whole, folder):
-            raise damaged(dataset, folder, fault)
-        return []
-    array = record.arrays[f"{split}-encoded"]
-    if glance and record.decoded:
-        read_prepared(dataset, folder, split, digests=array.bytes <= GLANCED)
-        return []
-    whole = read_prepared(dataset, folder, split)
-    digest, faults = whole.images.examine(tell)
-    if digest != array.sha256:
-        file = folder / f"{split}-encoded.npy"
-        raise damaged(dataset, folder, f"{file} was altered since it was prepared")
-    if fault := content_fault(dataset, split, whole, folder):
-        raise damaged(dataset, folder, fault)
-    if not faults:
-        return []
-    names = "; ".join(f"photograph {number} {why}" for number, why in faults[:NAMED])
-    more = " ..." if len(faults) > NAMED else ""
-    problem = (
-        f"{len(faults):,} of the {len(whole.labels):,} photographs of {split} in {folder} cannot "
-        f"be decoded ({names}{more}), and came so"
-    )
-    if sources.described(dataset):  # from there they would come so again
-        problem += f"; move {tfds_folder(dataset)} away, or put the official files there"
-    return [str(damaged(dataset, folder, problem))]

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from repro.data.folders import prepared_root, tfds_root
+from repro.data.access import exists
+from repro.data.folders import TFDS, prepared_root, tfds_root
 from repro.data.sets import Dataset
 
 
@@ -19,8 +20,13 @@ def tfds_name(dataset: Dataset) -> str:
     return dataset.tfds or dataset.name
 
 
+def described(dataset: Dataset) -> bool:
+    """Whether TFDS has the dataset. Raises DataError where that cannot be seen."""
+    return exists(tfds_folder(dataset) / "dataset_info.json", TFDS)
+
+
 def archive_folder() -> Path:
-    """Where TFDS looks for what people must fetch themselves."""
+    """Where people put what they must fetch themselves; TFDS looks for it there too."""
     return tfds_root() / "downloads" / "manual"
 
 
@@ -33,4 +39,6 @@ def official_files(dataset: Dataset) -> str:
 
 
 def lacking_archives(dataset: Dataset) -> list[str]:
-    return [name for name in dataset.archives if not (archive_folder() / name).is_file()]
+    """Raises DataError where that cannot be seen."""
+    names = [archive.name for archive in dataset.archives.values()]
+    return [name for name in names if not exists(archive_folder() / name, TFDS)]

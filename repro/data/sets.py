@@ -20,6 +20,18 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Archive:
+    """A tar of photographs that people must fetch themselves, by its size and its SHA-256.
+
+    It holds photographs, or a tar of photographs for each class, named by the class.
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A dataset that the harness knows.
 
@@ -28,8 +40,9 @@ class Dataset:
     without an entry is held to its number of `examples`, and to the least and most of a class that
     `per_class` gives; one that `partial` names may hold fewer.
     source: "tfds" (`tfds`, or else `name`, at `version` there), "scikit-learn" (comes with that
-    package) or "drawn here" (`repro.data.strokes`). archives: the files that TFDS makes the set of
-    where a licence forbids to download it.
+    package) or "drawn here" (`repro.data.strokes`). archives: of each split, where a licence
+    forbids to download it. labels: the SHA-256 of the classes of the photographs in archives
+    without classes, in the order of their names, a line for each.
     names: of the classes, in their order; after them, what an image is called that a network takes
     for none of them.
     """
@@ -45,7 +58,8 @@ class Dataset:
     tfds: str | None = None
     partial: tuple[str, ...] = ()
     per_class: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    archives: tuple[str, ...] = ()
+    archives: Mapping[str, Archive] = field(default_factory=dict)
+    labels: str = ""
     names: tuple[str, ...] = ()
 
     def class_name(self, number: int) -> str:
@@ -171,7 +185,22 @@ DATASETS = {
             examples={"train": 1_281_167, "validation": 50_000},
             content={},
             per_class={"train": (732, 1300), "validation": (50, 50)},
-            archives=("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"),
+            # TensorFlow Datasets, datasets/imagenet2012/checksums.tsv, and torchvision's
+            # prototype of ImageNet say the same of both.
+            archives={
+                "train": Archive(
+                    "ILSVRC2012_img_train.tar",
+                    147_897_477_120,
+                    "b08200a27a8e34218a0e58fde36b0fe8f73bc377f4acea2d91602057c3ca45bb",
+                ),
+                "validation": Archive(
+                    "ILSVRC2012_img_val.tar",
+                    6_744_924_160,
+                    "c7e06a6c0baccf06d8dbeb6577d71efff84673a5dbdd50633ab44f8ea0456ae0",
+                ),
+            },
+            # Of TensorFlow Datasets' file datasets/imagenet2012/validation_labels.txt.
+            labels="313fc3f23c864dde9183c9a368809065765dd1b657a6904fded44e3e46d34604",
         ),
     )
 }

@@ -1,5 +1,6 @@
 """Where data comes from: TensorFlow Datasets, scikit-learn, this program, the network."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +16,7 @@ from repro.data.digests import content_fault, miscounted
 from repro.data.downloads import first_line
 from repro.data.folders import TFDS, tfds_root
 from repro.data.places import (
-    archive_folder,
-    lacking_archives,
+    described,
     official_files,
     prepared_folder,
     tfds_folder,
@@ -66,11 +66,6 @@ class Held:
 
     examples: dict[str, int]
     problem: str | None = None
-
-
-def described(dataset: Dataset) -> bool:
-    """Whether TFDS has the dataset. Raises DataError where that cannot be seen."""
-    return exists(tfds_folder(dataset) / "dataset_info.json", TFDS)
 
 
 def held(dataset: Dataset) -> Held:
@@ -181,10 +176,65 @@ def read_tfds(dataset: Dataset, builder: Any, progress: Progress | None) -> dict
     return splits
 
 
+class TfdsPhotographs:
+    """The photographs of a dataset as TFDS keeps them. Raises DataError where it does not.
+
+    counts: photographs of each split. bytes: of all files, which is a little more.
+    """
+
+    def __init__(self, dataset: Dataset):
+        self._dataset, self._folder = dataset, tfds_folder(dataset)
+        self._builder = tfds_builder(dataset)
+        splits = self._builder.info.splits
+        self.counts = {name: splits[name].num_examples for name in dataset.examples}
+        for name in miscounted(dataset, self.counts):
+            raise DataError(
+                f"{name} in {self._folder} is not {dataset.title}: it holds "
+                f"{self.counts[name]:,} of {dataset.examples[name]:,} examples; "
+                f"{official_files(dataset)}"
+            )
+        self.bytes = _bytes(self._folder)
+
+    def where(self, split: str) -> Path:
+        return self._folder
+
+    def origin(self, split: str) -> str:
+        return "TensorFlow Datasets"
+
+    def look(self, aside: Path) -> None:
+        """Nothing is to be found before."""
+
+    def batches(
+        self, split: str, first: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Photographs from number `first` on, some at a time: files, labels, names of files.
+
+        Raises DataError.
+        """
+        part = f"{split}[{first}:]" if first else split
+        for batch in tfds_batches(self._builder, part, self._folder, encoded=True):
+            names = batch.get("file_name", [b""] * len(batch["label"]))
+            yield batch["image"], batch["label"], names
+
+    def doubt(self, aside: Path, split: str) -> str:
+        """What to do about a photograph that is broken."""
+        return official_files(self._dataset)
+
+
+def _bytes(folder: Path) -> int:
+    """What the files of a folder take."""
+    with contextlib.suppress(OSError):  # told where they are read
+        return sum(path.stat().st_size for path in folder.iterdir())
+    return 0
+
+
 def tfds_batches(
     builder: Any, name: str, folder: Path, encoded: bool = False
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The examples of a split, some at a time; `encoded` ones are files, and fewer at a time."""
+    """The examples of a split, some at a time; `encoded` ones are files, and fewer at a time.
+
+    name: of the split, perhaps with a slice, as in `train[100:]`.
+    """
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -197,7 +247,7 @@ def tfds_batches(
         examples = builder.as_dataset(split=name, shuffle_files=False, read_config=order, **options)
         yield from tfds.as_numpy(examples)
     except (tf.errors.OpError, ValueError, OSError) as error:
-        info = builder.info.splits[name]
+        info = builder.info.splits[name.partition("[")[0]]
         for file, count in zip(info.filepaths, info.shard_lengths, strict=True):
             _verify_records(Path(file), count)
         raise DataError(f"{name} in {folder} cannot be read: {first_line(error)}") from error
@@ -232,37 +282,18 @@ def _verify_records(file: Path, count: int) -> None:
 
 
 def _download(dataset: Dataset) -> None:
-    """Lets TFDS build its set of the official files, which it fetches where that is allowed.
-
-    It draws its own progress bars.
-    """
-    if lacking := lacking_archives(dataset):
-        raise DataError(
-            f"{dataset.name} is missing, and needs a licence: register at image-net.org, put "
-            f"{' and '.join(lacking)} into {archive_folder()}, then do: repro data prepare "
-            f"{dataset.name}; experiments on imagenette, ten of its classes, need none of this"
-        )
+    """Lets TFDS fetch the official files and build its set; it draws its own progress bars."""
     import tensorflow_datasets as tfds
 
-    settings = tfds.download.DownloadConfig(
-        try_download_gcs=False, manual_dir=archive_folder() if dataset.archives else None
-    )
+    settings = tfds.download.DownloadConfig(try_download_gcs=False)
     try:
         builder = tfds.builder(
             f"{tfds_name(dataset)}:{dataset.version}", data_dir=str(tfds_root()), try_gcs=False
         )
-        if not dataset.archives:
-            downloads.reach(next(iter(builder.url_infos)))
+        downloads.reach(next(iter(builder.url_infos)))
         builder.download_and_prepare(download_config=settings)
     except Exception as error:  # network, disk, checksum: each has its own type
-        reason = downloads.reason(error)
-        if dataset.archives:
-            reason = reason or f"{first_line(error)}; put the whole files there"
-            raise DataError(
-                f"{dataset.name} could not be made of {' and '.join(dataset.archives)} in "
-                f"{archive_folder()}: {reason}"
-            ) from error
-        reason = reason or first_line(error)
+        reason = downloads.reason(error) or first_line(error)
         raise DataError(
             f"{dataset.name} is missing and could not be downloaded: {reason}; or copy the folder "
             f"{tfds_folder(dataset)} (dataset_info.json, features.json and the tfrecord files of "

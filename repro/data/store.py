@@ -3,6 +3,7 @@
 What is read there is not trusted: it may be torn, altered, or another user's.
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -16,9 +17,10 @@ import numpy as np
 
 from repro.data.access import allowed, exists, owner, read_text, unreadable
 from repro.data.digests import class_fault, miscounted, sha256
-from repro.data.folders import PREPARED, TFDS
+from repro.data.folders import PREPARED
+from repro.data.growing import ROW
 from repro.data.photographs import Photographs
-from repro.data.places import archive_folder, lacking_archives, tfds_folder
+from repro.data.places import archive_folder, described, lacking_archives
 from repro.data.sets import Dataset, Split
 from repro.errors import DataError, ReproError
 
@@ -59,18 +61,13 @@ def damaged(dataset: Dataset, folder: Path, what: str) -> DataError:
             f"{what}; the folder {folder} belongs to {owner(folder)}, ask for it to be prepared "
             f"again, or set {PREPARED} to a folder of your own"
         )
-    lacking = "" if _in_tfds(dataset) else " and ".join(lacking_archives(dataset))
+    lacking = ""
+    with contextlib.suppress(ReproError):  # where TFDS' folder cannot be seen
+        lacking = "" if described(dataset) else " and ".join(lacking_archives(dataset))
     put = f"put {lacking} into {archive_folder()}, " if lacking else ""
     return DataError(
         f"{what}; {put}delete the folder {folder}, then do: repro data prepare {dataset.name}"
     )
-
-
-def _in_tfds(dataset: Dataset) -> bool:
-    try:
-        return exists(tfds_folder(dataset) / "dataset_info.json", TFDS)
-    except ReproError:
-        return False
 
 
 def read_record(dataset: Dataset, folder: Path) -> Record:
@@ -109,7 +106,7 @@ def parse_record(dataset: Dataset, text: str | None) -> Record | None:
         return None
     wanted = {f"{split}-{kind}" for split in dataset.examples for kind in kinds(dataset)}
     well = (
-        arrays.keys() == wanted
+        arrays.keys() - {f"{split}-names" for split in dataset.examples} == wanted
         and named == (dataset.name, dataset.version, dict(dataset.content))
         and all(_whole(n) for n in examples.values())
         and not miscounted(dataset, examples)
@@ -153,6 +150,16 @@ def read_prepared(dataset: Dataset, folder: Path, name: str, digests: bool = Fal
     if dataset.shape is None:
         return Split(Photographs(arrays["encoded"], arrays["ends"]), arrays["labels"])
     return Split(**arrays)
+
+
+def file_name(dataset: Dataset, folder: Path, split: str, number: int) -> str:
+    """What the file of a photograph was called; "" where that is not known. Raises DataError."""
+    if (stored := read_record(dataset, folder).arrays.get(f"{split}-names")) is None:
+        return ""
+    names = _mapped(dataset, folder, folder / f"{split}-names.npy")
+    if names.dtype != ROW["names"] or sha256(names) != stored.sha256:
+        raise damaged(dataset, folder, f"{folder}/{split}-names.npy was altered")
+    return names[number].decode(errors="replace")
 
 
 def _mapped(dataset: Dataset, folder: Path, file: Path) -> np.ndarray:

@@ -22,8 +22,9 @@ LOCK, WRITER = ".lock", ".writer"
 _NAMES = re.compile(
     r"([a-z0-9]+-[0-9.]+\.preparing-|(zca|colours|mean)-[0-9a-f]{16}\.(preparing-)?)[a-z0-9_]{8}"
 )
+_LONG = re.compile(r"[a-z0-9]+-[0-9.]+\.preparing")
 _MARKS = re.compile(r"\.writer|\.lock(\.held)?")
-_FILES = re.compile(rf"[a-z0-9.-]+\.np[yz]|facts\.json|{_MARKS.pattern}")
+_FILES = re.compile(rf"[a-z0-9.-]+\.(np[yz]|rows|jsonl|new)|facts\.json|{_MARKS.pattern}")
 # How long a folder is left alone: one that may be about to be locked, one that names no machine
 # (older versions), one of another machine, whose locks may not be seen here.
 MOMENT, HOUR, DAY = 5, 3600, 86_400
@@ -50,6 +51,29 @@ def workplace(final: Path) -> Iterator[Path]:
         _open_here.discard(folder)
 
 
+def unfinished(final: Path) -> Path:
+    """Where a long preparation is, for whoever goes on with it."""
+    return final.with_name(f"{final.name}.preparing")
+
+
+@contextmanager
+def kept(final: Path) -> Iterator[Path]:
+    """The folder `unfinished(final)` to write to, made or taken up; what is in it stays.
+
+    Raises Held where another process writes to it, OSError where it cannot be made.
+    """
+    folder = unfinished(final)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    with locked(folder, LOCK):
+        try:
+            yield folder
+        finally:
+            with contextlib.suppress(OSError):  # it has another name now
+                if all(_MARKS.fullmatch(file.name) for file in folder.iterdir()):
+                    shutil.rmtree(folder)
+
+
 def publish(folder: Path, final: Path) -> None:
     """Gives a finished folder its name, readable for all like what is installed. Raises OSError.
 
@@ -70,15 +94,24 @@ def publish(folder: Path, final: Path) -> None:
 
 
 def sweep(root: Path) -> list[Path]:
-    """Removes what killed preparations left in `root`, and returns that. Never raises."""
+    """Removes what killed preparations left in `root`, and returns that. Never raises.
+
+    What a preparation that can be gone on with has left stays until the set is there.
+    """
     removed = []
     with contextlib.suppress(OSError):
         for folder in sorted(root.iterdir()):
             with contextlib.suppress(OSError):
-                if _NAMES.fullmatch(folder.name) and _abandoned(folder):
+                if _is_useless(folder) and _abandoned(folder):
                     shutil.rmtree(folder)
                     removed.append(folder)
     return removed
+
+
+def _is_useless(folder: Path) -> bool:
+    final = folder.with_suffix("")
+    done = _LONG.fullmatch(folder.name) and final.is_dir()
+    return bool(done or _NAMES.fullmatch(folder.name))
 
 
 def _abandoned(folder: Path) -> bool:

@@ -66,8 +66,9 @@ def prepare(dataset: str) -> None:
     """The data that is to be trained on. Raises DataError."""
     from repro.data import datasets
 
-    with Counter(f"preparing {dataset}", "examples") as counter:
-        datasets.prepare(dataset, counter)
+    verifying = Counter(f"verifying the archives of {dataset}", "bytes")
+    with verifying, Counter(f"preparing {dataset}", "examples") as counter:
+        datasets.prepare(dataset, counter, verifying)
 
 
 def train(
