@@ -100,7 +100,7 @@ class Dense(OfWhole):
 
     @property
     def views(self) -> int:
-        return round(2 * sum(SHAPE * (scale / SIDE) ** 2 for scale in self.scales))
+        return max(2, round(2 * sum(SHAPE * (scale / SIDE) ** 2 for scale in self.scales)))
 
     def looks(self, side: int) -> list[Look]:
         def at(scale: int) -> Look:
