@@ -152,7 +152,7 @@ def test_views_of_many_sizes_are_one_graph_on_tensorflow():
         n for numbers, _ in tested.over(Lazily(many, (Square(12), centred)), 12) for n in numbers
     ]
     assert sorted(done) == list(range(12))
-    assert tested._networks[True].experimental_get_tracing_count() <= 4  # of twelve sizes
+    assert tested._networks[True].experimental_get_tracing_count() == 1
 
 
 def test_the_centre_of_the_dense_map_is_the_score_of_the_crop_there():
