@@ -49,7 +49,8 @@ class Whole:
     """Tests a network by a protocol on whole photographs. batch: views of its own size at once.
 
     On JAX a network is compiled for each size of views, with one number of them: the rest of a
-    batch is zeros there. Elsewhere it is compiled once, for any.
+    batch is zeros there. At one scale, the 3,925 test photographs of Imagenette have 308 sizes; the
+    50,000 of ImageNet must have more. Elsewhere it is compiled once, for any, or not at all.
     """
 
     def __init__(self, model: Any, protocol: OfWhole, batch: int):
