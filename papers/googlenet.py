@@ -189,7 +189,6 @@ GOOGLENET = Network(
     published={"parameters": 6_797_700, "multiply_adds": 1_502_000_000},
     source="Table 1 (the sums of its columns, a K read as 1000; some rows do not follow from its "
     "layers)",
-    reported=(ALL_CROPS,),
 )
 # As it is trained. Tests take the first of its three outputs.
 GOOGLENET_AUXILIARY = Network(
@@ -276,7 +275,8 @@ GOOGLENET_CHOSEN = (
     "The view that is tested is the centre of the image rescaled to 256 pixels, and the ten crops "
     "are its corners, its centre and their mirror images; the paper does not say how it takes one "
     "or ten.",
-    "Photographs are rescaled bilinearly for tests; the paper does not say how it rescales them.",
+    "Photographs, and the squares of the 144 crops, are rescaled bilinearly for tests; the paper "
+    "does not say how it rescales them.",
     SHUFFLED,
     "Grey levels less one mean colour are divided by 128; the paper subtracts the mean, and does "
     "not say whether it is a colour or an image, nor in which units.",
@@ -295,8 +295,8 @@ IMAGENET = Experiment(
     title="GoogLeNet on ImageNet",
     network=GOOGLENET_AUXILIARY,
     recipe=IMAGENET_RECIPE,
-    protocols=("single-view", "10-crop"),
-    reported=(ONE_CROP, TEN_CROPS),
+    protocols=("single-view", "10-crop", "144-crop"),
+    reported=(ONE_CROP, TEN_CROPS, ALL_CROPS),
     differs=(*GOOGLENET_DIFFERS, *BEST_DIFFERS),
     chosen=GOOGLENET_CHOSEN,
     note="Needs ImageNet, and a GPU; googlenet-imagenette runs without ImageNet.",

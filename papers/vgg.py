@@ -557,39 +557,6 @@ CLAIMS = (
 # The paper tests with it; tests here call it.
 
 
-def fully_convolutional(model):
-    """`model` for images of any size, with copies of its weights (section 3.2).
-
-    The paper tests with it. The full layers become convolutions, the first as large as the last
-    maps (7x7 for images of 224x224), the others 1x1. Images [batch, height, width, 3] at least as
-    large as those of `model` in, maps of class scores [batch, height, width, classes] out: 1x1 for
-    images as large, then one more for every 32 pixels. Nothing is dropped.
-    """
-    x = images = keras.Input((None, None, 3))
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.InputLayer | keras.layers.Flatten | keras.layers.Dropout):
-            continue
-        if isinstance(layer, keras.layers.Dense):
-            side = math.isqrt(layer.kernel.shape[0] // x.shape[-1])
-            twin = keras.layers.Conv2D(
-                layer.units,
-                side,
-                activation=layer.activation,
-                kernel_initializer="zeros",
-                dtype=layer.dtype_policy,
-                name=layer.name,
-            )
-            kernel = (side, side, x.shape[-1], layer.units)
-        else:
-            twin = type(layer).from_config(layer.get_config())
-            kernel = layer.kernel.shape if layer.weights else ()
-        x = twin(x)
-        if layer.weights:
-            twin.kernel.assign(keras.ops.reshape(layer.kernel.value, kernel))
-            twin.bias.assign(layer.bias.value)
-    return keras.Model(images, x, name=f"{model.name}-fully-convolutional")
-
-
 # ------------------------------------------------------------------------------- the paper
 
 PAPER = Paper(

@@ -1,8 +1,8 @@
 """The `repro` command: which commands there are, and how one ends.
 
 Exit codes: 0 done; 1 judged and fell short; 2 wrong usage or bad value; 3 data missing; 4 the run
-failed; 130 interrupted. Errors are one line on standard error. Nothing that takes long to import
-is imported before it is needed.
+failed; 130 interrupted. Errors are one line on standard error, or a list. Nothing that takes long
+to import is imported before it is needed.
 """
 
 import os
@@ -17,7 +17,7 @@ import typer
 
 from repro import __version__, streams
 from repro.commands import browse, compare, judge, look, surroundings, train, verify
-from repro.errors import Interrupted, ReproError, UsageError
+from repro.errors import Interrupted, Listed, ReproError, UsageError
 from repro.machine import on_signals
 from repro.running import isolation
 
@@ -91,6 +91,9 @@ def _main(arguments: list[str]) -> int:
         code = app(arguments or ["--help"], prog_name="repro", standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
+    except Listed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
     except ReproError as error:
         return _fail(str(error), error.exit_code)
     except typer.TyperException as error:

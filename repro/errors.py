@@ -26,6 +26,14 @@ class UsageError(ReproError):
     exit_code = 2
 
 
+class Listed(UsageError):
+    """One with a line below for each of several things that are wrong; `lines` are the others."""
+
+    def __init__(self, text: str, lines: Iterable[str]):
+        self.lines = tuple(lines)
+        super().__init__("\n  ".join((f"{text}:", *self.lines)))
+
+
 class DataError(ReproError):
     """A dataset that is missing, truncated, or not the one that the paper used."""
 

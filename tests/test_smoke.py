@@ -8,7 +8,7 @@ from small_runs import Seen, modern_on_digits
 from repro import catalog
 from repro.records.journal import Journal
 from repro.training import runner, smoke, telling
-from repro.training.evaluation import PROTOCOLS
+from repro.training.protocols import parse
 
 # Multiply-adds of an example, in millions: of the papers, or counted by tests/test_anatomy.py.
 LENET, RESNET20, DENSENET, NIN = 0.34, 41, 265, 223
@@ -44,8 +44,8 @@ def test_what_is_expensive_stays_within_the_budget(name, millions):
     assert made.updates >= 2 and made.test_subset >= 10
     assert made.batch <= experiment.recipe.batch
     assert 3 * millions * 1e6 * made.batch * made.pass_ends[-1] <= 2.5e12
-    views = sum(PROTOCOLS[protocol].views for protocol in experiment.protocols)
-    views += 2 * PROTOCOLS[experiment.protocols[0]].views  # one test after each pass
+    views = sum(parse(protocol).views for protocol in experiment.protocols)
+    views += 2 * parse(experiment.protocols[0]).views  # one test after each pass
     assert made.test_subset * views * millions * 1e6 <= 1e12 or made.test_subset == 10
     assert made.test_subset <= (100 if "10-crop" in experiment.protocols else 1000)
 

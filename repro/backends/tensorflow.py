@@ -186,7 +186,12 @@ def _scored(model, loss, images, labels):
 
 
 def scorer(model, loss):
-    @tf.function(reduce_retracing=True)
+    signature = None
+    if None in model.input_shape[1:]:  # one graph for images of all sizes
+        kinds = (model.input_shape, tf.float32), ((None,), tf.int32)
+        signature = [tf.TensorSpec(*kind) for kind in kinds]
+
+    @tf.function(input_signature=signature, reduce_retracing=signature is None)
     def score(images, labels):
         return _scored(model, loss, images, labels)
 

@@ -22,8 +22,8 @@ def all_of_them() -> list[dict[str, str]]:
     from repro.data import parts
     from repro.data.sets import DATASETS
     from repro.networks import losses
-    from repro.training.evaluation import PROTOCOLS
     from repro.training.probes import PROBES
+    from repro.training.protocols import SAID
 
     classes = {
         "loss": [x for x in vars(losses).values() if inspect.isclass(x) and hasattr(x, "predict")],
@@ -37,7 +37,7 @@ def all_of_them() -> list[dict[str, str]]:
         for kind, made_of in classes.items()
         for part in made_of
     ]
-    rows += [("protocol", name, "", protocol.text) for name, protocol in PROTOCOLS.items()]
+    rows += [("protocol", name, "", said) for name, said in SAID.items()]
     rows += [("probe", name, "", _first_line(probe)) for name, probe in PROBES.items()]
     rows += [("dataset", name, "", dataset.title) for name, dataset in DATASETS.items()]
     return [dict(zip(("kind", "name", "takes", "says"), row, strict=True)) for row in rows]

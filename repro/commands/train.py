@@ -166,25 +166,67 @@ def _is_bookkeeping(metric: str) -> bool:
     return metric.endswith(("_count", "_wrong", "_loss"))
 
 
+LAYOUT = (
+    "Test an experiment's network with the weights in this file: an array for each variable, named "
+    "<layer>/<variable> (conv1/kernel, conv1/bias; gamma, beta, moving_mean, moving_variance), the "
+    "layers as `repro anatomy` names them. Kernels are height, width, inputs, outputs; those of "
+    "full layers inputs, outputs, the inputs flattened by row, column and map. `repro export "
+    "RUN_DIR OUT.npz` writes such files. Auxiliary classifiers may be missing."
+)
+
+
 def evaluate(
-    run_dir: RunDir, protocol: Annotated[str, typer.Option(metavar="NAME")], json: Json = False
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN_DIR...",
+            help="Of several runs, the mean of their softmax is scored. With --weights, an "
+            "experiment in their place.",
+        ),
+    ],
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="single-view, 10-crop, 144-crop, dense-Q, 50-crop-Q, 50-crop-and-dense-Q: Q a "
+            "length of the shorter side in pixels, or several, dense-224-256-288. See `repro "
+            "parts`. With --weights the default is the experiment's first.",
+        ),
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(metavar="FILE.npz", help=LAYOUT)] = None,
+    json: Json = False,
 ):
-    """Score a finished run's network under another protocol."""
+    """Score a run's network under another protocol, several together, or weights from a file."""
     from repro import terminal
     from repro.commands import texts
-    from repro.training import runner
+    from repro.training import protocols, runner
 
-    with terminal.working(f"testing {run_dir}"), terminal.muffled():
-        scored = runner.evaluate(run_dir, protocol)
+    if protocol is not None:
+        protocols.parse(protocol)
+    elif weights is None:
+        raise UsageError(f"--protocol is missing; accepted: {', '.join(protocols.SAID)}")
+    if weights and len(runs) > 1:
+        raise UsageError(f"--weights {weights}: goes with one experiment, there are {len(runs)}")
+    described = options.experiment(runs[0]) if weights else None
+    with terminal.working(f"testing {' '.join(runs)}"), terminal.muffled():
+        if weights:
+            scored = runner.evaluate_weights(described, weights, protocol)
+        elif len(runs) > 1:
+            scored = runner.evaluate_together(runs, protocol)
+        else:
+            scored = runner.evaluate(runs[0], protocol)
     if json:
         return terminal.print_json(scored)
-    terminal.print_facts((key, texts.value(value)) for key, value in texts.flat(scored))
+    facts = [("run", texts.value(run)) for run in scored.pop("runs", ())]
+    terminal.print_facts(
+        [*facts, *((key, texts.value(value)) for key, value in texts.flat(scored))]
+    )
 
 
-def export(run_dir: RunDir, file: Annotated[Path, typer.Argument(metavar="OUT.keras")]):
-    """Write the trained network of a run as a .keras file."""
-    if file.suffix != ".keras":
-        raise UsageError(f"{file}: accepted is a name that ends in .keras")
+def export(run_dir: RunDir, file: Annotated[Path, typer.Argument(metavar="OUT.keras|OUT.npz")]):
+    """Write the trained network of a run as a .keras file, or its weights as a .npz file."""
+    if file.suffix not in (".keras", ".npz"):
+        raise UsageError(f"{file}: accepted is a name that ends in .keras or .npz")
     from repro import terminal
     from repro.running import exporting
 

@@ -87,6 +87,12 @@ class Centred:
         offset = -(self.mean / self.scale).astype(np.float32)
         return coloured(centred, offset) if offset.ndim == 1 else centred + offset
 
+    @property
+    def anywhere(self) -> Centred:
+        """The same where images have no such places: less the mean of the means."""
+        mean = self.mean if self.mean.ndim == 1 else self.mean.mean(axis=(0, 1))
+        return Centred(mean, self.scale)
+
 
 def coloured(images: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """A colour added to all pixels: images float32 [B, H, W, C], colours [C], or [B, 1, C]."""

@@ -4,7 +4,8 @@ Each is a frozen dataclass, called with images [N, H, W, C]; it returns [N, H', 
 (`PadTo` keeps the type that it gets). One that learns from the training images has a method `fit`
 instead, which takes them and returns what is to be called. Networks flatten for themselves.
 
-A step whose result at each place depends on the number there alone has `by_level` true.
+A step whose result at each place depends on the number there alone has `by_level` true, before it
+has learnt and after.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ class PerPixelMean(Limited):
     2012).
     """
 
+    by_level = True
+
     scale: float = number(0, 1e6, above=True, default=255.0)
 
     def fit(self, images: Sequence[np.ndarray]) -> Centred:
@@ -88,6 +91,8 @@ class ChannelMean(Limited):
 
     The mean RGB value, one number per channel (Simonyan and Zisserman 2014, section 2.1).
     """
+
+    by_level = True
 
     scale: float = number(0, 1e6, above=True, default=255.0)
 
@@ -103,6 +108,8 @@ class ChannelMeanAndDeviation:
     Both are taken over all pixels of all training images (Huang et al. 2016, section 4.1). The
     units of the grey levels cancel out.
     """
+
+    by_level = True
 
     def fit(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         mean, covariance = colour_statistics(images)

@@ -1,6 +1,5 @@
 """The papers' test protocols. Every image is scored exactly once, and the count is asserted."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,37 +9,19 @@ import numpy as np
 
 from repro import backends
 from repro.data import photographs
-from repro.errors import UsageError, unknown
+from repro.errors import UsageError
 from repro.lazy import keras
 from repro.networks.losses import AuxiliaryCrossEntropy, SoftmaxCrossEntropy
 from repro.networks.work import multiply_adds
+from repro.training import guesses, protocols
+from repro.training.whole import Whole
 
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a trained network is tested: by how many views of each image, and which."""
-
-    views: int
-    text: str
-
-
-PROTOCOLS = {
-    "single-view": Protocol(
-        1, "each image once, as it is, or the centre of one larger than the network takes"
-    ),
-    "10-crop": Protocol(
-        10, "the mean softmax of the four corners, the centre, and their mirror images"
-    ),
-}
 BATCH = 200  # views at once, at most
 BATCH_WORK = 2e11  # multiply-adds at once, at most: a second or two on two cores
 CALL_WORK = 5e12  # multiply-adds in one call of a loop, at most: a second or two on a GPU
-TOP_5_FROM = 100  # classes; of so many, the error of five guesses is measured too
 
-
-def check_protocol(name: str) -> None:
-    if name not in PROTOCOLS:
-        raise unknown("protocol", name, PROTOCOLS)
+# Which images, and of each its loss and its predictions.
+Scored = Iterator[tuple[slice | np.ndarray, np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -62,31 +43,62 @@ class Scorer:
         losses, predictions = self.score(images, labels)
         return np.asarray(losses, "float64"), np.asarray(predictions)
 
+    def over(self, images: np.ndarray, labels: np.ndarray) -> Scored:
+        """All of them, from the host."""
+        for first in range(0, len(labels), self.batch):
+            part = slice(first, min(first + self.batch, len(labels)))
+            yield part, *self(images[part], labels[part])
 
-def scorer(model: Any, loss: Any, protocol: str = "single-view") -> Scorer:
+
+@dataclass(frozen=True)
+class WholeScorer:
+    """Scores photographs by a protocol on whole ones, as `Scorer` does images of one size."""
+
+    tested: Whole
+    views: int
+    probabilities: bool
+
+    def over(self, images: photographs.Lazily, labels: np.ndarray) -> Scored:
+        """All of them, in an order of their own."""
+        for numbers, logs in self.tested.over(images, len(labels)):
+            losses, predictions = guesses.of_logs(logs, labels[numbers])
+            yield numbers, losses, logs if self.probabilities else predictions
+
+
+def scorer(
+    model: Any, loss: Any, protocol: str = "single-view", probabilities: bool = False
+) -> Scorer | WholeScorer:
     """Scores images by `protocol`. The network is compiled.
 
     Images may be larger than it takes; which views of them it sees is the protocol's. Auxiliary
     classifiers have no part in it. Of a hundred classes or more the five most probable ones are
-    predicted. Raises UsageError where views are to be averaged and the network gives no softmax.
+    predicted; or, where `probabilities` are asked for, the logs of those of all classes, of any
+    number. Raises UsageError where views are to be averaged and the network gives no softmax, or
+    takes other images than the protocol has.
     """
-    check_protocol(protocol)
-    taken, views = model.input_shape[1:], PROTOCOLS[protocol].views
+    chosen = protocols.parse(protocol)
+    model, loss = tested(model, loss)
+    taken, views = model.input_shape[1:], chosen.views
     work = max(1, multiply_adds(model))
-    batch = max(1, min(BATCH, int(BATCH_WORK / work)) // views)
-    calls = max(1, int(CALL_WORK / (work * views * batch)))
-    if isinstance(loss, AuxiliaryCrossEntropy):
-        model = keras.Model(model.inputs, model.get_layer(loss.own).output, name=model.name)
-        loss = SoftmaxCrossEntropy()
     averaging = isinstance(loss, SoftmaxCrossEntropy)
-    if averaging and model.output_shape[-1] >= TOP_5_FROM:
-        loss = FiveGuesses()
+    if not averaging and (views > 1 or probabilities):
+        raise UsageError(
+            f"protocol {protocol} averages the softmax of views, {model.name} has none; "
+            "accepted here: single-view"
+            if views > 1
+            else f"{model.name} has no softmax to be averaged with that of other networks"
+        )
+    protocols.check_fit(chosen, model)
+    at_once = max(1, min(BATCH, int(BATCH_WORK / work)))
+    if chosen.whole:
+        return WholeScorer(Whole(model, chosen, at_once), views, probabilities)
+    batch = max(1, at_once // views)
+    calls = max(1, int(CALL_WORK / (work * views * batch)))
+    if probabilities:
+        loss = guesses.LogProbabilities()
+    elif averaging and model.output_shape[-1] >= guesses.TOP_5_FROM:
+        loss = guesses.FiveGuesses()
     if views > 1:
-        if not averaging:
-            raise UsageError(
-                f"--protocol {protocol} averages the softmax of views, {model.name} has none; "
-                "accepted here: single-view"
-            )
         model = averaged(model, views)
 
     def seen(images, ops=np):
@@ -101,11 +113,12 @@ def scorer(model: Any, loss: Any, protocol: str = "single-view") -> Scorer:
     return Scorer(lambda images, labels: score(seen(images), labels), batch, views, loop, calls)
 
 
-class FiveGuesses(SoftmaxCrossEntropy):
-    """Cross entropy, with the five most probable classes as the prediction."""
-
-    def predict(self, logits):
-        return keras.ops.top_k(logits, 5)[1]
+def tested(model: Any, loss: Any) -> tuple[Any, Any]:
+    """The part of a network that is tested, and its loss: without auxiliary classifiers."""
+    if not isinstance(loss, AuxiliaryCrossEntropy):
+        return model, loss
+    own = keras.Model(model.inputs, model.get_layer(loss.own).output, name=model.name)
+    return own, SoftmaxCrossEntropy()
 
 
 def averaged(model, views: int):
@@ -113,12 +126,13 @@ def averaged(model, views: int):
 
     Their softmax is the mean of those of the views.
     """
+    from repro.networks.convolutional import mean_softmax
+
     ops = keras.ops
     inputs = keras.Input((views, *model.input_shape[1:]))
     logits = model(ops.reshape(inputs, (-1, *model.input_shape[1:])))
     each = ops.reshape(ops.cast(logits, "float32"), (-1, views, model.output_shape[-1]))
-    summed = ops.logsumexp(ops.log_softmax(each), axis=1)
-    return keras.Model(inputs, summed - math.log(views))
+    return keras.Model(inputs, mean_softmax(each, axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +167,7 @@ class Held:
         whole = backends.padded(part, size)
         return keras.ops.convert_to_tensor(whole.reshape(-1, self._score.batch, *part.shape[1:]))
 
-    def __iter__(self) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Which images, and of each its loss and its predictions."""
+    def __iter__(self) -> Scored:
         for part, images, labels in self._parts:
             count, scored = part.stop - part.start, self._score.loop(images, labels)
             losses, predictions = map(keras.ops.convert_to_numpy, scored)
@@ -162,20 +175,40 @@ class Held:
             yield part, losses.astype("float64").reshape(-1)[:count], predictions[:count]
 
 
-def streamed(
-    score: Scorer, images: np.ndarray, labels: np.ndarray
-) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """As `Held` does, from the host."""
-    for first in range(0, len(labels), score.batch):
-        part = slice(first, min(first + score.batch, len(labels)))
-        yield part, *score(images[part], labels[part])
+Progress = Callable[[int, int], None]
+
+
+def collected(
+    score: Scorer | WholeScorer,
+    images: Any,
+    labels: np.ndarray,
+    progress: Progress = lambda done, total: None,
+    held: Held | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The losses [n] and the predictions [n, ...] of all of `images`, in their order.
+
+    Each image is scored once, and the count is asserted. Other arguments: see `evaluate`.
+    """
+    total, order, losses, predictions = len(labels), [], [], []
+    for part, some_losses, some_predictions in held or score.over(images, labels):
+        order.append(np.arange(total)[part])
+        losses.append(some_losses)
+        predictions.append(some_predictions)
+        progress(sum(map(len, losses)), total)
+    predicted = np.concatenate(predictions)
+    if len(predicted) != total:
+        raise AssertionError(f"{len(predicted)} images were scored, there are {total}")
+    places = np.argsort(np.concatenate(order))
+    if not np.array_equal(np.concatenate(order)[places], np.arange(total)):
+        raise AssertionError(f"some of {total} images were scored more than once")
+    return np.concatenate(losses)[places], predicted[places]
 
 
 def evaluate(
-    score: Scorer,
-    images: np.ndarray,
+    score: Scorer | WholeScorer,
+    images: Any,
     labels: np.ndarray,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
     held: Held | None = None,
 ) -> Scores:
     """What `score` makes of all of `images` [n, ...]; `held`, the same ones on the device.
@@ -183,23 +216,25 @@ def evaluate(
     `progress(done, total)` is called after each batch, or each part of `held`, with numbers of
     images.
     """
-    losses, predictions = [], []
-    for part, some_losses, some_predictions in held or streamed(score, images, labels):
-        losses.append(some_losses)
-        predictions.append(some_predictions)
-        progress(part.stop, len(labels))
-    predicted = np.concatenate(predictions)
-    if len(predicted) != len(labels):
-        raise AssertionError(f"{len(predicted)} images were scored, there are {len(labels)}")
-    guesses = predicted.reshape(len(labels), -1)
-    wrong = guesses[:, 0] != labels
+    return scores(*collected(score, images, labels, progress, held), labels)
+
+
+def scores(losses: np.ndarray, predictions: np.ndarray, labels: np.ndarray) -> Scores:
+    """Of losses [n] and predictions [n], or [n, 5] with the most probable class first."""
+    guessed = predictions.reshape(len(labels), -1)
+    wrong = guessed[:, 0] != labels
     metrics = {
         "error": 100.0 * int(np.sum(wrong)) / len(labels),
-        "loss": float(np.mean(np.concatenate(losses))),
+        "loss": float(np.mean(losses)),
         "wrong": int(np.sum(wrong)),
         "count": len(labels),
     }
-    if guesses.shape[1] == 5:
-        missed = int(np.sum(np.all(guesses != labels[:, None], axis=1)))
+    if guessed.shape[1] == 5:
+        missed = int(np.sum(np.all(guessed != labels[:, None], axis=1)))
         metrics |= {"top5_error": 100.0 * missed / len(labels), "top5_wrong": missed}
-    return Scores(metrics, wrong, guesses[wrong, 0])
+    return Scores(metrics, wrong, guessed[wrong, 0])
+
+
+def of_logs(logs: np.ndarray, labels: np.ndarray) -> Scores:
+    """Of the logs of probabilities [n, classes], in the order of the labels."""
+    return scores(*guesses.of_logs(logs, labels), labels)

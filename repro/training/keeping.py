@@ -85,11 +85,9 @@ def tested(journal: Journal, experiment: spec.Experiment) -> tuple[Any, int]:
 
     `experiment`: that of the run. Raises RunError as `load_weights` does.
     """
-    run, recipe = journal.run(), experiment.recipe
-    backends.here().configure(recipe.batch)
-    devices = distribution.choose("single", recipe.batch)
-    model = build(experiment, run["precision"], run["seed"], devices)
-    averaging = bool(getattr(recipe.optimizer, "averaging", 0.0))
+    run = journal.run()
+    model = drawn(experiment, run["precision"], run["seed"])
+    averaging = bool(getattr(experiment.recipe.optimizer, "averaging", 0.0))
     return model, load_weights(journal, model, averaging)
 
 
@@ -106,6 +104,13 @@ def digest(model: Any) -> str:
             made.update(named.encode())
             made.update(value.view(np.uint8))
     return made.hexdigest()
+
+
+def drawn(experiment: spec.Experiment, precision: str = "float32", seed: int = 0) -> Any:
+    """The network as its weights are drawn, to be tested on one device."""
+    batch = experiment.recipe.batch
+    backends.here().configure(batch)
+    return build(experiment, precision, seed, distribution.choose("single", batch))
 
 
 def load_weights(journal: Journal, model: Any, averaging: bool) -> int:

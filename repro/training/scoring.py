@@ -9,8 +9,7 @@ import numpy as np
 
 from repro import backends, spec
 from repro.data.resident import MOST_BYTES
-from repro.training import evaluation, probes
-from repro.training.evaluation import PROTOCOLS
+from repro.training import evaluation, probes, protocols
 from repro.training.schedule import Schedule
 
 
@@ -38,16 +37,17 @@ class Scoring:
             name: (images, labels[:subset]) for name, (images, labels) in self._sets.items()
         }
         self.subset = subset and len(self._sets["test"][1])
-        self._scorers: dict[str, evaluation.Scorer] = {}
+        self._scorers: dict[str, evaluation.Scorer | evaluation.WholeScorer] = {}
         self._holding = {
             name
             for name, (images, _) in self._sets.items()
             if holding and isinstance(images, np.ndarray) and images.nbytes <= MOST_BYTES
         }
         self._held: dict[str, tuple[str, evaluation.Held]] = {}
-        self.scorer(experiment.protocols[0])  # what does not fit is said before the training
+        for protocol in experiment.protocols:  # what does not fit is said before the training
+            self.scorer(protocol)
 
-    def scorer(self, protocol: str) -> evaluation.Scorer:
+    def scorer(self, protocol: str) -> evaluation.Scorer | evaluation.WholeScorer:
         if protocol not in self._scorers:
             loss = self._experiment.recipe.loss
             self._scorers[protocol] = evaluation.scorer(self._model, loss, protocol)
@@ -120,7 +120,7 @@ class Scoring:
         """How many views of images are scored after pass `number`, from 0, and all that follow."""
         experiment = self._experiment
         count = {name: len(labels) for name, (_, labels) in self._sets.items()}
-        each = [PROTOCOLS[protocol].views for protocol in experiment.protocols]
+        each = [protocols.parse(protocol).views for protocol in experiment.protocols]
         tested = sum(schedule.tested(p) for p in range(number, schedule.passes))
         passes = tested * count["test"] + (schedule.passes - number) * count.get("training", 0)
         final = sum(each) * sum(count.values()) + len(experiment.probes) * count["test"]

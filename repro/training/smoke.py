@@ -8,7 +8,7 @@ came out of it.
 from dataclasses import asdict, dataclass
 
 from repro import spec
-from repro.training.evaluation import PROTOCOLS
+from repro.training import protocols
 
 PASSES = 2
 LAYERS = 2000  # more are not compiled: of ResNet-1202 that alone takes minutes
@@ -59,7 +59,7 @@ def cut(
     if not compiled:
         return Smoke(batch, fewest, FEWEST_IMAGES, compiled)
     updates = min(most, max(fewest, int(TRAINING / (example * batch))))
-    views = [PROTOCOLS[name].views for name in experiment.protocols]
+    views = [protocols.parse(name).views for name in experiment.protocols]
     at_most = IMAGES_OF_TEN_CROPS if max(views) > 1 else IMAGES
     scored = PASSES * views[0] + sum(views) + len(experiment.probes)
     images = int(TESTING / (max(1, multiply_adds) * scored))
