@@ -148,7 +148,9 @@ def _walk(
             inputs, outputs = node.input_tensors, node.outputs
             before = [of_tensor[id(t)] for t in inputs]
             if isinstance(layer, keras.Sequential) or hasattr(layer, "_nodes_by_depth"):
-                after = _walk(graph_of(layer), before, f"{prefix}{layer.name}/", rows, seen, seen_by)
+                after = _walk(
+                    graph_of(layer), before, f"{prefix}{layer.name}/", rows, seen, seen_by
+                )
             else:
                 field = _field(layer, before, [t.shape for t in inputs], outputs[0].shape)
                 connections, multiply_adds = _cost(layer, inputs[0].shape, outputs[0].shape)

@@ -36,7 +36,7 @@ def footprint(model: Any) -> Footprint:
 def _needed(graph: Any, same: dict[int, int]) -> tuple[dict[int, int], int, int]:
     """Which tensors are kept, with their sizes; values within layers; values that pass.
 
-    same: of the inputs of a graph within another, the tensors that they stand for.
+    same: tensors that are others: the inputs of a graph within another, what a `Flatten` gives.
     """
     kept: dict[int, int] = {}
     within = passing = 0
@@ -55,6 +55,8 @@ def _needed(graph: Any, same: dict[int, int]) -> tuple[dict[int, int], int, int]
                 tensors = [*(given if _takes(layer) else ()), *(gave if _gives(layer) else ())]
                 needed |= {id(tensor): _size(tensor) for tensor in tensors}
                 more, most = _inside(layer, given[0], gave[0]), sum(map(_size, (*given, *gave)))
+                if type(layer).__name__ in RENAMING:
+                    same[id(gave[0])] = same.get(id(given[0]), id(given[0]))
             inside, through = inside + more, max(through, most)
         if len(chain) > 1:  # computed anew: what comes from outside stays, the rest passes
             own = {id(tensor) for node in chain for tensor in node.outputs}
@@ -80,9 +82,12 @@ def _size(tensor: Any) -> int:
     return math.prod(tensor.shape[1:])
 
 
+# Layers that give what they were given, in another shape.
+RENAMING = ("Flatten", "Reshape")
 # Layers whose gradient needs neither what they were given nor what they gave.
 MOVING = ("Add", "Subtract", "Average", "Concatenate", "ZeroPadding2D", "Cropping2D", "Rescaling")
-MOVING += ("Flatten", "Reshape", "Permute", "RepeatVector", "UpSampling2D", "Identity", "Dropout")
+MOVING += (*RENAMING, "Permute", "RepeatVector", "UpSampling2D", "Identity", "Dropout")
+MOVING += ("Pad", "Stack", "Split", "GetItem", "Transpose", "Squeeze", "ExpandDims")
 MOVING += ("UnscaledDropout", "AveragePooling2D", "GlobalAveragePooling2D", "Subsampling")
 # Those whose gradient goes by what they gave alone.
 SQUASHING = ("ReLU", "ScaledTanh", "Activation", "Softmax")

@@ -118,7 +118,7 @@ RUN = document(
         "initial_weights": text,
         "threads": optional(whole()),
         "command": text,
-        "machine": document({}, {"processor": text, "cores": whole()}),
+        "machine": document({}, {"processor": text, "cores": whole(), "gpus": listed(text)}),
         "commit": optional(hexadecimal(4, 64)),
         "dirty": optional(truth),
     },
