@@ -57,15 +57,17 @@ def outlays(
     entries = counts.table(folder)
     counted = counts.known(experiment.network, entries)
     speeds = rates.measured(records, folder, entries)
-    found = []
+    plain, found = not changed and precision == "float32", []
     for place in (at_hand(), EIGHT_H100):
         used = replace(place, count=memory.replicas("auto", experiment.recipe.batch, place))
         needed = counted and bytes_of(experiment, counted, precision, used)
-        runs = [] if changed or precision != "float32" else _runs_on(used, experiment, records)
+        runs = _runs_on(used, experiment, records) if plain else []
         if runs:
             spent = [m for m in map(minutes_of, runs) if m is not None]
             source = f"{len(spent)} run{'s' * (len(spent) > 1)}, {runs[0]['run']['backend']}"
             timed = (median(spent),) * 2, "measured", source
+        elif plain and takes["estimated"] and _short_on(used, experiment, records):
+            timed = (takes["minutes"],) * 2, "estimated", "its runs at short scale"
         else:
             alike = _alike(speeds, used, precision)
             timed = _expected(experiment, takes, counted, alike, used.count)
@@ -105,6 +107,12 @@ def _runs_on(used: Place, experiment: spec.Experiment, records: Sequence[dict]) 
         if group.plain and there:
             return there
     return []
+
+
+def _short_on(used: Place, experiment: spec.Experiment, records: Sequence[dict]) -> bool:
+    """Whether the runs at short scale that speak for the experiment were on such devices."""
+    short = groups.speaking(records, experiment, "short")
+    return bool(short) and all(_is_on(used, record["run"]) for record in short)
 
 
 def _is_on(used: Place, run: Mapping) -> bool:
