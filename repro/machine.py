@@ -4,8 +4,10 @@ import contextlib
 import glob
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 # What lets a process take of a GPU's memory what it needs, not three quarters before it begins.
@@ -46,6 +48,88 @@ def memory() -> int | None:
     except (ValueError, OSError):
         return None
     return pages * size if pages > 0 and size > 0 else None
+
+
+def available() -> int | None:
+    """How many bytes a process may still take; None where the system does not say.
+
+    What is free or can be freed, and what the groups of processes leave that this one belongs to,
+    as on clusters; on systems other than Linux all that there is.
+    """
+    free = {}
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            name, _, amount = line.partition(":")
+            free[name] = 1024 * int(amount.split()[0])
+    if "MemAvailable" not in free:
+        return memory()
+    return max(0, min(free["MemAvailable"] + free.get("SwapFree", 0), *_left_by_groups()))
+
+
+# Where Linux keeps the groups of processes, by version, and what it tells of the memory of each.
+GROUPS = Path("/sys/fs/cgroup")
+TOLD = {
+    "": ("memory.max", "memory.current", "inactive_file"),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
+
+
+def _left_by_groups(mine: Path = Path("/proc/self/cgroup")) -> list[int]:
+    """Bytes that this process's group leaves, and each above it, where it has a limit."""
+    left = []
+    with contextlib.suppress(OSError, ValueError):
+        for line in mine.read_text().splitlines():
+            _, kinds, path = line.split(":", 2)
+            if kinds not in TOLD:
+                continue
+            limit, taken, freed = TOLD[kinds]
+            root = GROUPS / kinds
+            folder = root / path.lstrip("/")
+            for group in (folder, *folder.parents):
+                if group != root and root not in group.parents:
+                    break
+                with contextlib.suppress(OSError, ValueError):  # "max" is no limit
+                    most, now = (int((group / name).read_text()) for name in (limit, taken))
+                    stat = dict(s.split() for s in (group / "memory.stat").read_text().splitlines())
+                    left.append(most - now + int(stat.get(freed, 0)))
+    return left
+
+
+@dataclass(frozen=True)
+class Place:
+    """Devices that a run takes: `count` of a kind, such as "NVIDIA H100", or "CPU" once.
+
+    memory: bytes that each has for the run; None where that is not known.
+    """
+
+    kind: str
+    count: int
+    memory: int | None
+
+    @property
+    def is_cpu(self) -> bool:
+        return self.kind == "CPU"
+
+
+def at_hand() -> Place:
+    """The devices that runs take here, told without importing a backend."""
+    if not has_gpu():
+        return Place("CPU", 1, available())
+    gpus = [line for line in nvidia_smi("name,memory.total", seconds=0.8) if len(line) == 2]
+    sizes = [int(size) * 2**20 for _, size in gpus if size.isdigit()]
+    return Place(gpus[0][0] if gpus else "GPU", max(1, len(gpus)), min(sizes, default=None))
+
+
+def nvidia_smi(what: str, seconds: float) -> list[list[str]]:
+    """What the driver answers of each GPU that runs see, in columns; nothing in so many seconds."""
+    asked = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader,nounits"]
+    if seen := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        asked.append(f"--id={seen}")
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=seconds, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.split(", ") for line in done.stdout.splitlines()]
 
 
 def gpu_device() -> str | None:

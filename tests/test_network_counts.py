@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from repro import catalog
+from repro.networks.counts import Counts
 from repro.report import network_counts
 
 LINEAR = catalog.network("linear")
@@ -29,10 +30,15 @@ def counts(tmp_path, *networks, told=None):
 
 
 def test_counts_are_the_anatomys_and_are_kept(tmp_path, monkeypatch):
-    """785 weights of ten units; a hidden layer of 300."""
+    """785 weights of ten units; a hidden layer of 300.
+
+    For the way back the image stays, and what a squashing function gives, behind the hidden layer
+    and the last. The image is put in a row: 784 values into that, as many out of it.
+    """
+    hidden = 785 * 300 + 301 * 10, 784 * 300 + 300 * 10
     expected = {
-        "linear": network_counts.Counts(7_850, 7_840),
-        "fully-connected-300": network_counts.Counts(785 * 300 + 301 * 10, 784 * 300 + 300 * 10),
+        "linear": Counts(7_850, 7_840, 784, 784 + 784),
+        "fully-connected-300": Counts(*hidden, 784 + 300 + 10, 784 + 784),
     }
     assert counts(tmp_path, LINEAR, HIDDEN) == expected
     monkeypatch.setattr(network_counts, "_counted", refuse)
@@ -47,6 +53,14 @@ def test_a_network_with_other_options_is_counted_anew(tmp_path, monkeypatch):
     assert counts(tmp_path, wider)[HIDDEN.name].parameters == 785 * 10 + 11 * 10
     kept = json.loads((tmp_path / "networks.json").read_text())["networks"]
     assert kept[HIDDEN.name]["options"] == {"hidden": [10]}
+
+
+def test_counts_of_other_networks_stay_as_long_as_they_hold(tmp_path):
+    counts(tmp_path, LINEAR, HIDDEN)
+    wider = replace(HIDDEN, options={"hidden": (10,)})
+    for others, left in (([HIDDEN], [HIDDEN.name, "linear"]), ([wider], ["linear"])):
+        assert list(network_counts.of([LINEAR], tmp_path, refuse, others=others)) == ["linear"]
+        assert list(json.loads((tmp_path / "networks.json").read_text())["networks"]) == left
 
 
 def test_what_is_not_asked_for_goes(tmp_path):

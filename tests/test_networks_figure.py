@@ -16,6 +16,7 @@ from run_records import experiment, record, seal_run, texts
 from repro import catalog
 from repro.errors import RunError, UsageError
 from repro.judging import spread, verdict
+from repro.networks.counts import Counts
 from repro.records.reading import records
 from repro.report import inks, network_counts, networks_figure, networks_shown, placing, writing
 from repro.spec import Data, Paper, Reported
@@ -47,9 +48,9 @@ TOYS = paper_of(SMALL, LARGE, SILENT)
 RUNS = [record(SMALL, k, 2.1 + k / 10) for k in range(3)]  # 2.2 in the mean
 RUNS += [record(LARGE, 0, 1.5), record(SILENT, 0, 3.0)]
 COUNTS = {
-    "small": network_counts.Counts(1_000, 20_000),
-    "large": network_counts.Counts(5_000_000, 700_000_000),
-    "silent": network_counts.Counts(30_000, 40_000),
+    "small": Counts(1_000, 20_000, 0, 0),
+    "large": Counts(5_000_000, 700_000_000, 0, 0),
+    "silent": Counts(30_000, 40_000, 0, 0),
 }
 
 
@@ -134,7 +135,7 @@ def test_the_points_are_those_of_the_records_that_are_kept(monkeypatch):
     networks = shown_of(catalog.papers(), kept)
     assert set(networks) == set(expected)
     for dataset, means in expected.items():
-        counts = {n: network_counts.Counts(k, 2 * k) for k, n in enumerate(means, start=10)}
+        counts = {n: Counts(k, 2 * k, 0, 0) for k, n in enumerate(means, start=10)}
         page = drawn(monkeypatch, networks[dataset], counts, kept)
         for axes, times in zip(page.axes, (1, 2), strict=False):
             filled, hollow = marks(axes, inks.LIGHT.papers)
@@ -312,7 +313,7 @@ def roots(tmp_path, monkeypatch):
         if network.name == "silent":
             raise RunError("anatomy does not know it")
         counted.append(network.name)
-        return vars(COUNTS[network.name])
+        return COUNTS[network.name]
 
     monkeypatch.setattr(network_counts, "_counted", count)
     for others in ("_overviews", "_figures"):  # not drawn here: they take long

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import re
 
 import numpy as np
 import pytest
@@ -302,13 +303,15 @@ def test_a_network_that_memory_cannot_hold_is_refused(tmp_path, monkeypatch):
     """By what it needs at least; the machine may still lack memory for more than that."""
     from repro import machine
 
-    monkeypatch.setattr(machine, "memory", lambda: 20 * 2**20)
+    monkeypatch.setattr(machine, "available", lambda: 20 * 2**20)
     with pytest.raises(
-        UsageError, match=r"recipe\.batch=1437: lenet5-modern needs .* accepted"
+        UsageError, match=r"recipe\.batch=1437: lenet5-modern needs .* accepted are up to"
     ) as e:
         runner.run(modern_on_digits(batch=1437), out=tmp_path)
-    most = int(str(e.value).rsplit("up to ")[1].replace(",", ""))
+    most = int(re.search(r"up to ([\d,]+);", str(e.value))[1].replace(",", ""))
     runner.run(modern_on_digits(batch=most, passes=1), out=tmp_path)
+    with pytest.raises(UsageError, match=f"recipe\\.batch={most + 1}: "):
+        runner.run(modern_on_digits(batch=most + 1), out=tmp_path)
 
 
 def huge():

@@ -137,6 +137,19 @@ def check() -> None:
         )
 
 
+# What comes with each backend where it was installed for NVIDIA's GPUs, by pip.
+CUDA = {
+    "tensorflow": ("nvidia",),
+    "jax": ("jax_cuda12_plugin", "jax_cuda13_plugin"),
+    "torch": ("nvidia",),
+}
+
+
+def has_cuda() -> bool:
+    """Whether the backend surely computes on GPUs where there are some; it is not imported."""
+    return any(map(installed, CUDA[name()]))
+
+
 def installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 

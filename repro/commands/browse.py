@@ -6,7 +6,8 @@ import typer
 
 from repro import catalog, settings, spec
 from repro.commands import options
-from repro.commands.options import ExperimentName, Json, Overrides
+from repro.commands.options import ExperimentName, Json, Overrides, Precision
+from repro.errors import accept
 from repro.jsonable import as_json
 
 
@@ -62,20 +63,29 @@ def list_(
         terminal.say(chance)
 
 
-def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = False):
+def show(
+    experiment: ExperimentName,
+    overrides: Overrides = None,
+    precision: Precision = "float32",
+    json: Json = False,
+):
     """The whole experiment: network, recipe, reported numbers, deviations, cost."""
     from repro import terminal
     from repro.commands import texts
+    from repro.data.sets import DATASETS
     from repro.records import here, provenance
-    from repro.report import cost
+    from repro.report import cost, outlay
 
+    accept("precision", precision, spec.PRECISIONS)
     as_written = options.experiment(experiment)
     resolved = settings.override(as_written, overrides or [])
     paper = catalog.paper_of(as_written.name)
     cost.examples(resolved.recipe.data)  # reject an unknown split before anything is read
     records = here.gather()
-    takes = cost.cost(resolved, records, changed=resolved != as_written)
-    usual = {"seed": 0, "strategy": "auto", "precision": "float32", "overrides": []}
+    changed = resolved != as_written
+    takes = cost.cost(resolved, records, changed)
+    on = outlay.outlays(resolved, takes, records, here.kept_in(), precision, changed)
+    usual = {"seed": 0, "strategy": "auto", "precision": precision, "overrides": []}
     first = [
         provenance.command({"experiment": name, "scale": scale, **usual})
         for name, scale in catalog.sources(resolved)
@@ -88,10 +98,12 @@ def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = F
                 "digest": settings.digest(resolved),
                 "make_first": first,
                 "cost": takes,
+                "cost_on": {"precision": precision, "devices": as_json(on)},
                 "settable": settings.settable(resolved),
             }
         )
     network = resolved.network
+    photographs = DATASETS[resolved.recipe.data.dataset].shape is None
     built_with = ", ".join(f"{key}={value}" for key, value in network.options.items())
     terminal.print_facts(
         [
@@ -109,7 +121,7 @@ def show(experiment: ExperimentName, overrides: Overrides = None, json: Json = F
             ("differs", [f"- {d}" for d in resolved.differs] or "nothing known"),
             *([("chosen here", [f"- {d}" for d in resolved.chosen])] if resolved.chosen else []),
             *([("note", resolved.note)] if resolved.note else []),
-            ("cost", texts.cost(takes)),
+            ("cost", [texts.cost(takes), *(texts.outlay(each, photographs) for each in on)]),
             ("--set takes", list(settings.settable(resolved))),
             ("digest", settings.digest(resolved)),
         ]

@@ -161,6 +161,10 @@ def results(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="The folder of records and pages.")
     ] = Path(RESULTS),
+    count: Annotated[
+        bool,
+        typer.Option("--count", help="Count every network, for `repro show`; takes minutes."),
+    ] = False,
     json: Json = False,
 ):
     """Write results/ again from the records of the runs."""
@@ -170,7 +174,7 @@ def results(
 
     kept = here.kept_in() if out != Path(RESULTS) else None
     with terminal.working(f"writing {out}/"):
-        made = writing.regenerate(RUNS, out, kept=kept)
+        made = writing.regenerate(RUNS, out, kept=kept, count=count)
     if json:
         return terminal.print_json(made)
     for path in made["added"]:

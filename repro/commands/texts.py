@@ -1,8 +1,12 @@
 """Numbers, settings and verdicts as they stand in tables."""
 
-from repro import spec
+from repro import machine, spec
 from repro.judging.measures import unit
 from repro.judging.verdict import VerdictRow
+from repro.report.outlay import Outlay
+from repro.training.memory import gigabytes, two_digits
+
+VAGUE = 50  # times the least: then only the most says something
 
 
 def measured(row: VerdictRow) -> str:
@@ -88,3 +92,36 @@ def cost(cost: dict) -> str:
         spent = f"{minutes:,.{0 if minutes >= 10 else 1}f} minutes {source}"
     work = f"{cost['updates']:,} updates, {cost['images']:,} images ({cost['passes']:,g} passes)"
     return f"{work}; one run at paper scale: {spent}"
+
+
+def outlay(of: Outlay, photographs: bool) -> str:
+    """'CPU, 2 cores: memory about 1.6 GB of 19 GB (estimated); 3.1 hours (measured: 1 run, jax)'.
+
+    photographs: whether the images are photographs, of which the host may make too few.
+    """
+    place = of.place
+    cores = f"{machine.cores()} cores" if place.is_cpu else ""
+    devices = cores or f"{place.count} x {place.kind}"
+    if of.devices < place.count:
+        devices += f", {of.devices} of them used"
+    there = "" if place.memory is None else f" of {gigabytes(place.memory)}"
+    each = " free" if place.is_cpu and there else " on each" if of.devices > 1 else ""
+    memory = "memory not known"
+    if of.needed is not None:
+        memory = f"memory about {gigabytes(of.needed)}{there}{each} (estimated)"
+    if of.minutes is None:
+        return f"{devices}: {memory}; time not known ({of.source})"
+    source = f"{of.basis}{' from' if of.basis == 'estimated' else ':'} {of.source}"
+    if photographs and of.basis == "estimated":
+        source += "; if the host makes the images as fast"
+    return f"{devices}: {memory}; {duration(*of.minutes)} ({source})"
+
+
+def duration(least: float, most: float) -> str:
+    """Minutes as '2.4 to 19 hours', '31 minutes' where both come to the same, 'up to 2.0 days'."""
+    units = {"days": 1440, "hours": 60, "minutes": 1}
+    unit = next((unit for unit, minutes in units.items() if most >= 2 * minutes), "minutes")
+    ends = [two_digits(end / units[unit]) for end in (least, most)]
+    if least < most / VAGUE:
+        return f"up to {ends[1]} {unit}"
+    return " to ".join(dict.fromkeys(ends)) + f" {unit}"

@@ -81,7 +81,7 @@ def anatomy(model: Any) -> dict[str, Any]:
     Raises RunError for a model that is no such graph, and for a layer with a weight matrix whose
     connections this module cannot count: a silent zero would be wrong.
     """
-    graph = _graph(model)
+    graph = graph_of(model)
     rows: list[dict[str, Any]] = []
     _walk(graph, _input_fields(graph), "", rows, set(), {})
     totals = {k: sum(r[k] for r in rows) for k in ("parameters", "connections", "multiply_adds")}
@@ -103,7 +103,7 @@ def anatomy(model: Any) -> dict[str, Any]:
 
 def fields(model: Any) -> dict[str, Field]:
     """What units of each layer see, along the height and the width. Raises as `anatomy` does."""
-    graph, seen_by = _graph(model), {}
+    graph, seen_by = graph_of(model), {}
     _walk(graph, _input_fields(graph), "", [], set(), seen_by)
     return seen_by
 
@@ -115,7 +115,7 @@ def _input_fields(graph: Any) -> list[Field]:
     return [_input_field(tensor.shape[1:]) for tensor in graph.inputs]
 
 
-def _graph(model: Any) -> Any:
+def graph_of(model: Any) -> Any:
     import keras
 
     if isinstance(model, keras.Sequential) and model.built:
@@ -148,7 +148,9 @@ def _walk(
             inputs, outputs = node.input_tensors, node.outputs
             before = [of_tensor[id(t)] for t in inputs]
             if isinstance(layer, keras.Sequential) or hasattr(layer, "_nodes_by_depth"):
-                after = _walk(_graph(layer), before, f"{prefix}{layer.name}/", rows, seen, seen_by)
+                after = _walk(
+                    graph_of(layer), before, f"{prefix}{layer.name}/", rows, seen, seen_by
+                )
                 seen_by[prefix + layer.name] = after[0]
             else:
                 field = _field(layer, before, [t.shape for t in inputs], outputs[0].shape)

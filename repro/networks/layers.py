@@ -119,12 +119,12 @@ class ByChains(keras.Model):
             return super().call(inputs, training=training, mask=mask)
         (source,), (result,) = self.inputs, self.outputs
         values_of = {id(source): inputs}
-        for chain in self._chains:
+        for chain in self.chains:
             values_of[id(chain[-1].output_tensors[0])] = self._trained(chain, values_of)
         return values_of[id(result)]
 
     @cached_property
-    def _chains(self):
+    def chains(self):
         """The nodes in the order of computation, cheap ones together with the one they feed."""
         depths = sorted(self._nodes_by_depth, reverse=True)
         nodes = [node for depth in depths for node in self._nodes_by_depth[depth]]

@@ -123,7 +123,7 @@ RUN = document(
         "threads": optional(whole()),
         "command": text,
         "start_from": text,
-        "machine": document({}, {"processor": text, "cores": whole()}),
+        "machine": document({}, {"processor": text, "cores": whole(), "gpus": listed(text)}),
         "commit": optional(hexadecimal(4, 64)),
         "dirty": optional(truth),
     },

@@ -7,9 +7,9 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from repro.networks.counts import Counts
 from repro.report.drawing import in_style, save, scale_by_ratios
 from repro.report.inks import DARK, LIGHT, Inks
-from repro.report.network_counts import Counts
 from repro.report.networks_shown import Machine, Shown, measured_speeds
 from repro.report.placing import NEAR, Box, beside
 

@@ -7,9 +7,9 @@ from statistics import median
 from repro import spec
 from repro.judging import groups
 from repro.judging.verdict import VerdictRow
+from repro.networks.counts import Counts
 from repro.records.reading import KEPT_SCALES
 from repro.report.cost import speed_of
-from repro.report.network_counts import Counts
 from repro.report.words import count_of
 
 

@@ -47,11 +47,12 @@ def regenerate(
     figures: bool = True,
     warn: Warn = _print,
     kept: str | os.PathLike | None = None,
+    count: bool = False,
 ) -> dict:
     """Adds the runs of `runs_root` that ended to the records and writes results/ anew from all.
 
     `kept`: another folder of results, whose records (with the benchmark and the counts of networks)
-    are copied here first.
+    are copied here first. `count`: count the networks that no figure shows, too.
     Writes README.md, one page per paper, results.csv and, if wanted, the figures. `papers` are
     the catalog's unless given. What is broken is left out and named by `warn`: a record, a run
     directory, filters.npy, bench.json. Returns {"records": count, "added": [paths], "written":
@@ -81,7 +82,7 @@ def regenerate(
     written = []
     if figures:
         written += _overviews(papers, rows, seen, prior, root, warn)
-        written += _networks(papers, rows, everything, root, warn)
+        written += _networks(papers, rows, everything, root, warn, count)
         written += _figures(papers, everything, runs_root, root, warn)
     pages = _pages(papers, everything, rows, (seen, prior), root, warn)
     for name, text in sorted(pages.items()):
@@ -192,11 +193,14 @@ def _networks(
     records: Sequence[dict],
     root: Path,
     warn: Warn,
+    count: bool,
 ) -> list[Path]:
     """Draws all networks of each dataset together; the files that were written."""
     datasets = networks_shown.by_dataset(papers, rows)
-    every = [shown.network for some in datasets.values() for shown in some]
-    counts = network_counts.of(every, root, warn) if every else {}
+    drawn = [shown.network for some in datasets.values() for shown in some]
+    every = [e.network for paper in papers for e in paper.experiments]
+    every += [network for paper in papers for network in paper.networks]
+    counts = network_counts.of(every if count else drawn, root, warn, others=every)
     written = []
     for dataset, some in datasets.items():
         for name, inks in networks_figure.files_of(dataset).items():

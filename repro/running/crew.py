@@ -1,13 +1,11 @@
 """How many runs go side by side."""
 
-import os
-import subprocess
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from repro.backends import SMALL_BATCH
-from repro.machine import SHARING, cores, has_gpu
+from repro.machine import SHARING, cores, has_gpu, nvidia_smi
 from repro.spec import Experiment
 
 SECONDS_OF_A_LOOK = 20.0  # for which the rates of all runs are measured
@@ -106,12 +104,8 @@ def crew_for(experiment: Experiment, jobs: int | None = None) -> Crew:
 
 def gpu_memory() -> float | None:
     """The share of its memory that is taken on the fullest GPU that runs see; None if unknown."""
-    asked = ["nvidia-smi", "--query-gpu=memory.used,memory.total", "--format=csv,noheader,nounits"]
-    if seen := os.environ.get("CUDA_VISIBLE_DEVICES"):
-        asked.append(f"--id={seen}")
     try:
-        told = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout
-        pairs = [[float(number) for number in line.split(",")] for line in told.splitlines()]
+        pairs = [[float(n) for n in line] for line in nvidia_smi("memory.used,memory.total", 10)]
         return max(used / total for used, total in pairs)
-    except (OSError, subprocess.SubprocessError, ValueError, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError):
         return None

@@ -2,19 +2,22 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from repro import backends, catalog, settings, spec
+from repro import backends, catalog, machine, settings, spec
 from repro.backends import distribution
 from repro.errors import DataError, Interrupted, ReproError, RunError, UsageError, accept
+from repro.networks import counts
+from repro.records import here
 from repro.report import cost
 from repro.running import children
 from repro.running.children import Outcome
 from repro.running.crew import Crew, crew_for
 from repro.running.progress import Bars
 from repro.terminal import Counter, say
+from repro.training import memory
 
 Finished = Callable[[list[dict]], None]
 BUG = "(a bug; please report it)"
@@ -47,8 +50,24 @@ def resolved(experiment: spec.Experiment, options: Options) -> spec.Experiment:
     distribution.check_strategy(options.strategy)
     accept("precision", options.precision, spec.PRECISIONS)
     cost.examples(changed.recipe.data)  # reject an unknown split early
+    _check_memory(changed, options)
     writable(options.out)
     return changed
+
+
+def _check_memory(experiment: spec.Experiment, options: Options) -> None:
+    """Refuses a batch that cannot fit, where the network was counted before.
+
+    Others are counted when they are built; and those at smoke scale, which cuts the batch.
+    """
+    counted = counts.known(experiment.network, counts.table(here.kept_in()))
+    if counted is None or options.scale == "smoke":
+        return
+    place = machine.at_hand()
+    if not place.is_cpu and not backends.has_cuda():  # it may be the CPU that computes
+        return
+    taken = memory.replicas(options.strategy, experiment.recipe.batch, place)
+    memory.check(experiment, counted, options.precision, replace(place, count=taken))
 
 
 def writable(out: str | os.PathLike) -> None:

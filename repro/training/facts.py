@@ -52,7 +52,7 @@ def of_run(
         **({"smoke": smoke.record()} if smoke else {}),
         "command": command(request),
         "versions": versions(),
-        "machine": machine(),
+        "machine": {**machine(), "gpus": backends.here().gpus()},
         **commit(),
         "started": now(),
     }

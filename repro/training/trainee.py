@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -12,11 +13,11 @@ from repro import backends, machine, spec
 from repro.data.inputs import Inputs
 from repro.data.resident import Resident
 from repro.data.sets import DATASETS
-from repro.errors import UsageError, unknown
+from repro.errors import RunError, UsageError, unknown
 from repro.lazy import keras
-from repro.networks import initial_weights, work
+from repro.networks import counts, initial_weights, work
 from repro.networks.losses import AuxiliaryCrossEntropy
-from repro.training import probes
+from repro.training import memory, probes
 
 CURVATURE = 500  # tells these draws from others that are keyed by seed and pass
 
@@ -73,6 +74,7 @@ class Trainee:
         from repro.networks import optimizers
 
         self.experiment, self.devices, self.seed = experiment, devices, seed
+        self.precision = precision
         self.model = build(experiment, precision, seed, devices)
         with devices.scope():
             self.optimizer = optimizers.build(experiment.recipe.optimizer)
@@ -152,28 +154,20 @@ class Trainee:
             raise unknown("recipe.loss.own", recipe.loss.own, names)
         if self.experiment.probes:
             probes.responses(self.model)
-        if self.devices.devices[0].startswith("CPU"):
-            self._check_memory(batch)
+        self._check_memory(batch)
 
     def _check_memory(self, batch: int) -> None:
-        """What an update needs at least: the outputs of the layers with a kernel, for the way back.
+        """What an update needs at least must be there: on a CPU, beside the variables.
 
         A system that runs out of memory ends the process without a word.
         """
-        there = machine.memory()
-        if there is None:
+        try:
+            counted = counts.of_model(self.model)
+        except RunError:
             return
-        bytes_of_weights = 4 * sum(math.prod(variable.shape) for variable in self.variables)
-        units = sum(
-            math.prod(layer.output.shape[1:])
-            for layer in self.model.layers
-            if getattr(layer, "kernel", None) is not None
-        )
-        affordable = int((there - bytes_of_weights) / (4 * max(1, units)))
-        if batch > affordable:
-            raise UsageError(
-                f"recipe.batch={batch}: {self.experiment.network.name} needs "
-                f"{(bytes_of_weights + 4 * batch * units) / 2**30:,.0f} GB or more for it, this "
-                f"machine has {there / 2**30:,.0f}; accepted are "
-                f"{f'up to {affordable:,}' if affordable > 0 else 'smaller networks'}"
-            )
+        if self.devices.devices[0].startswith("CPU"):
+            place = machine.Place("CPU", 1, machine.available())
+            taken = 4 * sum(math.prod(variable.shape) for variable in self.variables)
+        else:
+            place, taken = replace(machine.at_hand(), count=self.devices.replicas), 0
+        memory.check(self.experiment, counted, self.precision, place, taken, batch)
