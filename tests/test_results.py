@@ -126,7 +126,9 @@ def test_ensembles_are_of_experiments_that_there_are():
                 assert number.protocol == ensemble.protocol, ensemble.name
 
 
-@pytest.mark.parametrize("name", ["lenet5", "alexnet", "nin", "resnet", "densenet"])
+@pytest.mark.parametrize(
+    "name", ["lenet5", "alexnet", "nin", "vgg", "googlenet", "resnet", "densenet"]
+)
 def test_every_number_without_an_experiment_says_why(name):
     paper = catalog.paper(name)
     listed = [number for network in paper.networks for number in network.reported]
