@@ -77,7 +77,8 @@ def _newest(experiment: spec.Experiment, wanted: Mapping[str, Any], out: str | P
     raise DataError(
         f"{experiment.name} begins with the weights of a run of {wanted['experiment']} at "
         f"{wanted['scale']} scale with seed {wanted['seed']}, and {out} has none that is finished "
-        f"and by today's recipe; make it with: {_command(wanted)}{elsewhere}"
+        f"and by today's recipe; name one elsewhere with --start-from RUN_DIR, or make it with: "
+        f"{_command(wanted)}{elsewhere}"
     )
 
 
