@@ -30,8 +30,8 @@ class Dataset:
     source: "tfds" (`tfds`, or else `name`, at `version` there), "scikit-learn" (comes with that
     package) or "drawn here" (`repro.data.strokes`). archives: the files that TFDS makes the set of
     where a licence forbids to download it.
-    names: of the classes, in their order; after them what an image is taken for that a network
-    counts to none of them.
+    names: of the classes, in their order; after them, what an image is called that a network takes
+    for none of them.
     """
 
     name: str
