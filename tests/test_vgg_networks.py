@@ -10,7 +10,6 @@ from graphs import counted, model_of, unweighted
 
 from papers import vgg
 from repro.errors import UsageError
-from repro.networks.convolutional import fully_convolutional
 
 NETWORKS = {n.name: n for n in vgg.NETWORKS}
 
@@ -231,6 +230,8 @@ def test_the_shallow_network_cannot_begin_with_a(a):
 
 @pytest.fixture(scope="module")
 def dense(a):
+    from repro.networks.convolutional import fully_convolutional
+
     return fully_convolutional(a)
 
 
