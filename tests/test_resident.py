@@ -116,7 +116,7 @@ def test_tests_of_images_on_the_device_end_alike(tmp_path, monkeypatch):
 
 def test_what_found_no_room_has_gone_before_it_is_scored_from_the_host(tmp_path, monkeypatch):
     monkeypatch.setattr(backends.Devices, "holds_data", property(lambda self: True))
-    here, place, streamed = backends.here(), evaluation.Held.__init__, evaluation.streamed
+    here, place, over = backends.here(), evaluation.Held.__init__, evaluation.Scorer.over
     there, still_there = weakref.WeakSet(), []
 
     def placing(self, *made_of):
@@ -128,11 +128,11 @@ def test_what_found_no_room_has_gone_before_it_is_scored_from_the_host(tmp_path,
 
     def streaming(*scored):
         still_there.append(len(there))
-        return streamed(*scored)
+        return over(*scored)
 
     monkeypatch.setattr(evaluation.Held, "__init__", placing)
     monkeypatch.setattr(evaluation.Held, "__iter__", full)
-    monkeypatch.setattr(evaluation, "streamed", streaming)
+    monkeypatch.setattr(evaluation.Scorer, "over", streaming)
     monkeypatch.setattr(here, "out_of_memory", lambda error: isinstance(error, MemoryError))
     runner.run(modern_on_digits(), scale="smoke", out=tmp_path)
     assert still_there and not any(still_there)

@@ -12,7 +12,6 @@ from graphs import counted, model_of, unweighted
 
 from papers import vgg
 from repro.errors import UsageError
-from repro.networks.convolutional import fully_convolutional
 from repro.training import carrying
 
 NETWORKS = {n.name: n for n in vgg.NETWORKS}
@@ -271,6 +270,8 @@ def test_every_network_of_3x3_has_room_for_what_comes_from_a(name):
 
 @pytest.fixture(scope="module")
 def dense(a):
+    from repro.networks.convolutional import fully_convolutional
+
     return fully_convolutional(a)
 
 

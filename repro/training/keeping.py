@@ -80,6 +80,13 @@ class Keeper:
             write_array(self._journal.path / "filters.npy", filters, within=self._journal.path)
 
 
+def drawn(experiment: spec.Experiment, precision: str = "float32", seed: int = 0) -> Any:
+    """The network as its weights are drawn, to be tested on one device."""
+    batch = experiment.recipe.batch
+    backends.here().configure(batch)
+    return build(experiment, precision, seed, distribution.choose("single", batch))
+
+
 def tested(journal: Journal, experiment: spec.Experiment) -> tuple[Any, int]:
     """The network with the weights to be tested, and their update. Builds nothing else.
 
@@ -104,13 +111,6 @@ def digest(model: Any) -> str:
             made.update(named.encode())
             made.update(value.view(np.uint8))
     return made.hexdigest()
-
-
-def drawn(experiment: spec.Experiment, precision: str = "float32", seed: int = 0) -> Any:
-    """The network as its weights are drawn, to be tested on one device."""
-    batch = experiment.recipe.batch
-    backends.here().configure(batch)
-    return build(experiment, precision, seed, distribution.choose("single", batch))
 
 
 def load_weights(journal: Journal, model: Any, averaging: bool) -> int:
