@@ -1,6 +1,5 @@
 """ImageNet from its archives: held to their digests, prepared once, gone on with where stopped."""
 
-import contextlib
 import dataclasses
 import errno
 import hashlib
@@ -18,6 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tiny_imagenet as tiny
+from users import another_user
 
 from repro import cli, doctor
 from repro.data import archives, datasets, growing, sets, sources, writing
@@ -336,19 +336,6 @@ def test_the_classes_of_validation_may_be_lacking_or_wrong(imagenet, capsys, mon
     assert well()
 
 
-@contextlib.contextmanager
-def another_user():
-    """Root may read everything."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 def test_an_archive_that_is_closed_to_the_user(imagenet, capsys, tmp_path):
     for folder in (tmp_path, *tmp_path.parents):
         if os.geteuid() == 0 and folder != Path("/"):
@@ -608,7 +595,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(imagenet, capsys
     monkeypatch.setitem(sets.DATASETS, "imagenet", few)
     line = refused(capsys, 4)
     assert line == (
-        f"error: imagenet takes 128.0 GiB more in {prepared().parent}, where 10.0 GiB are free; "
+        f"error: imagenet takes 128.00 GiB more in {prepared().parent}, where 10.00 GiB are free; "
         "make room there, or set REPRO_DATA_DIR to a folder on a larger disk"
     )
     assert list(prepared().parent.iterdir()) == []

@@ -194,8 +194,8 @@ def _make_room(dataset: Dataset, folder: Path, aside: Path, needed: int) -> None
     free = shutil.disk_usage(aside).free
     if free < more:
         raise RunError(
-            f"{dataset.name} takes {more / 2**30:,.1f} GiB more in {folder.parent}, where "
-            f"{free / 2**30:,.1f} GiB are free; {FULL}"
+            f"{dataset.name} takes {more / 2**30:,.2f} GiB more in {folder.parent}, where "
+            f"{free / 2**30:,.2f} GiB are free; {FULL}"
         )
 
 
