@@ -1,6 +1,5 @@
 """Data that cannot be read is not thereby damaged: each reason is told, with what helps."""
 
-import contextlib
 import errno
 import mmap  # noqa: F401  NumPy imports it late, when another user may not read Python's files
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from users import another_user
 
 from repro.data import access, datasets, sets, sources, workplace, writing
 from repro.data.digests import content_digest
@@ -57,19 +57,6 @@ def dots(monkeypatch):
         if not path.is_symlink():
             path.chmod(0o755)
     shutil.rmtree(root)
-
-
-@contextlib.contextmanager
-def another_user():
-    """Root may read everything; anybody else may not read what is closed to its owner even."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def told(ask=lambda: datasets.load("dots", "train")):

@@ -1,6 +1,5 @@
 """ImageNet from its archives: held to their digests, prepared once, gone on with where stopped."""
 
-import contextlib
 import dataclasses
 import errno
 import hashlib
@@ -18,6 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tiny_imagenet as tiny
+from users import another_user
 
 from repro import cli, doctor
 from repro.data import archives, datasets, growing, sets, sources, writing
@@ -336,32 +336,20 @@ def test_the_classes_of_validation_may_be_lacking_or_wrong(imagenet, capsys, mon
     assert well()
 
 
-@contextlib.contextmanager
-def another_user():
-    """Root may read everything."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-def test_an_archive_that_is_closed_to_the_user(imagenet, capsys, tmp_path):
+def test_an_archive_that_is_closed_to_the_user(imagenet, tmp_path):
     for folder in (tmp_path, *tmp_path.parents):
         if os.geteuid() == 0 and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o755)
     tmp_path.chmod(0o777)
     (imagenet / tiny.VAL).chmod(0)
-    with another_user():
-        line = refused(capsys)
-    assert f"{imagenet / tiny.VAL} cannot be read: Permission denied" in line
-    assert f"ask for `chmod -R a+rX {imagenet}`" in line
+    assert archives.complete(sets.DATASETS["imagenet"])  # imports what reads the kit, as well
+    with another_user(), pytest.raises(DataError) as error:
+        datasets.prepare("imagenet")
+    assert f"{imagenet / tiny.VAL} cannot be read: Permission denied" in str(error.value)
+    assert f"ask for `chmod -R a+rX {imagenet}`" in str(error.value)
     (imagenet / tiny.VAL).chmod(0o644)
     with another_user():
-        assert run("prepare") == 0
+        datasets.prepare("imagenet")
     assert well()
 
 
@@ -608,7 +596,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(imagenet, capsys
     monkeypatch.setitem(sets.DATASETS, "imagenet", few)
     line = refused(capsys, 4)
     assert line == (
-        f"error: imagenet takes 128.0 GiB more in {prepared().parent}, where 10.0 GiB are free; "
+        f"error: imagenet takes 128.00 GiB more in {prepared().parent}, where 10.00 GiB are free; "
         "make room there, or set REPRO_DATA_DIR to a folder on a larger disk"
     )
     assert list(prepared().parent.iterdir()) == []

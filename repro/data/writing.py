@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -149,7 +150,9 @@ def _write_rows(
         if kind == "names" and not any(rows["names"]):
             continue
         values = np.array(rows[kind], kinds(dataset).get(kind, ROW[kind]))
-        np.save(aside / f"{split}-{kind}.npy", values)
+        with open(aside / f"{split}-{kind}.npy", "wb") as file:
+            np.save(file, values)
+            os.fsync(file.fileno())
         arrays[f"{split}-{kind}"] = {"sha256": sha256(values)}
     for array in arrays:
         arrays[array]["bytes"] = (aside / f"{array}.npy").stat().st_size
@@ -194,8 +197,8 @@ def _make_room(dataset: Dataset, folder: Path, aside: Path, needed: int) -> None
     free = shutil.disk_usage(aside).free
     if free < more:
         raise RunError(
-            f"{dataset.name} takes {more / 2**30:,.1f} GiB more in {folder.parent}, where "
-            f"{free / 2**30:,.1f} GiB are free; {FULL}"
+            f"{dataset.name} takes {more / 2**30:,.2f} GiB more in {folder.parent}, where "
+            f"{free / 2**30:,.2f} GiB are free; {FULL}"
         )
 
 
