@@ -11,7 +11,7 @@ from repro.data.workplace import workplace
 from repro.errors import ReproError
 from repro.lazy import numpy as np
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict  # of arrays by name
 
 
 def kept(

@@ -14,8 +14,7 @@ from repro.networks import counts
 from repro.networks.counts import Counts
 from repro.report import rates
 from repro.report.cost import examples, minutes_of
-from repro.training import memory
-from repro.training.evaluation import PROTOCOLS
+from repro.training import memory, protocols
 
 EIGHT_H100 = Place(rates.H100, 8, 80 * 10**9)
 # Of how many devices' worth several are, each: assumed, nobody measured it.
@@ -92,7 +91,7 @@ def bytes_of(experiment: spec.Experiment, counted: Counts, precision: str, used:
 def work(experiment: spec.Experiment, takes: Mapping) -> float:
     """Images trained on, and those tested at what they cost of it."""
     recipe, number = experiment.recipe, examples(experiment.recipe.data)
-    views = [PROTOCOLS[protocol].views for protocol in experiment.protocols]
+    views = [protocols.parse(protocol).views for protocol in experiment.protocols]
     passes = ceil(takes["passes"])
     training = number["train"] * recipe.training_error_measured
     seen = ceil(passes / recipe.tested_every) * number["test"] + passes * training
