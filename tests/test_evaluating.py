@@ -15,6 +15,7 @@ from whole_photographs import PICTURES, kept, network, resized, softmax
 from repro import catalog, cli, spec
 from repro.data import datasets, sets
 from repro.data.crops import Square
+from repro.data.decoding import resize
 from repro.data.preprocessing import ChannelMean, PerPixelMean
 from repro.data.sets import Split
 from repro.errors import Listed, UsageError
@@ -26,12 +27,15 @@ keras = pytest.importorskip("keras")
 # ---------------------------------------------------------------- runs on photographs
 
 LABELS = (np.arange(5) % 5).astype("int32")
-SQUARES = np.stack(
-    [
-        image[(image.shape[0] - 12) // 2 :, (image.shape[1] - 12) // 2 :][:12, :12]
-        for image in (resized(picture, 12) for picture in PICTURES)
-    ]
-).astype("float64")
+
+
+def middle(picture: np.ndarray) -> np.ndarray:
+    length = min(picture.shape[:2])
+    top, left = ((side - length) // 2 for side in picture.shape[:2])
+    return resize(picture[top : top + length, left : left + length], 12, 12, "bilinear")
+
+
+SQUARES = np.stack([middle(picture) for picture in PICTURES]).astype("float64")
 
 
 def experiment(name, mean, protocols) -> spec.Experiment:

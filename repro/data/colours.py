@@ -90,8 +90,7 @@ class Centred:
     @property
     def anywhere(self) -> Centred:
         """The same where images have no such places: less the mean of the means."""
-        mean = self.mean if self.mean.ndim == 1 else self.mean.mean(axis=(0, 1))
-        return Centred(mean, self.scale)
+        return self if self.mean.ndim == 1 else Centred(self.mean.mean(axis=(0, 1)), self.scale)
 
 
 def coloured(images: np.ndarray, colours: np.ndarray) -> np.ndarray:
