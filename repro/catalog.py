@@ -65,6 +65,9 @@ def networks() -> tuple[Network, ...]:
 
 def network(name: str) -> Network:
     """The network `name`. Raises UsageError."""
+    if name in {e.name for e in experiments()} - {n.name for n in networks()}:
+        its = experiment(name).network.name
+        raise UsageError(f"{name} is an experiment, not a network; its network is {its}")
     return _named("network", name, networks())
 
 

@@ -162,12 +162,23 @@ def test_additions_and_batch_normalisation_on_the_way_back():
 
 def test_where_the_way_back_is_the_same_for_every_image():
     """Switches tell images apart, and so does the slope of tanh."""
-    assert not deconvolution.blind(deconvolution.up_to(tiny(), "relu2"))
-    assert deconvolution.blind(deconvolution.up_to(tiny(), "conv1"))
-    assert deconvolution.blind(residual())
-    images = keras.Input((4, 4, 1))
+    two = some_images(2)
+    assert not deconvolution.blind(deconvolution.up_to(tiny(), "relu2"), two)
+    assert deconvolution.blind(deconvolution.up_to(tiny(), "conv1"), two)
+    assert deconvolution.blind(residual(), two[:, :6, :6])
+    images = keras.Input((8, 8, 2))
     x = LAYERS.Conv2D(2, 3, activation="tanh")(images)
-    assert not deconvolution.blind(keras.Model(images, x))
+    assert not deconvolution.blind(keras.Model(images, x), two)
+
+
+def test_where_nothing_answers_there_is_no_way_back_to_be_the_same():
+    """As of the neocognitron, whose cells do not answer to noise."""
+    images, two = keras.Input((8, 8, 2)), some_images(2)
+    x = LAYERS.Conv2D(2, 3, kernel_initializer="ones")(images)
+    model = keras.Model(images, LAYERS.ReLU(threshold=20.0)(x))
+    assert not np.any(model(two, training=False))
+    assert not deconvolution.blind(model, two)
+    assert not deconvolution.blind(model, 10 * two)
 
 
 def on_another_backend():
@@ -262,6 +273,8 @@ def test_a_window_beyond_the_border_is_filled_up():
     # Along a side that is no longer than the window, the whole side.
     part = looking.window(image, (-2, 2), (1, 3), np.nan)[..., 0]
     np.testing.assert_array_equal(part, image[:, 1:3, 0])
+    # A unit of padding sees nothing of the image.
+    assert np.isnan(looking.window(image, (-3, -1), (1, 3), np.nan)).all()
 
 
 # ---------------------------------------------------------------- occlusion
@@ -324,6 +337,14 @@ def test_the_layer_by_default_is_the_deepest_that_sees_two_thirds():
         ("lenet5", "S4_squash"),  # nothing rectifies; 16 pixels, and C5 sees all 32
     ):
         assert deconvolution.layer_of(model_of(name), None) == expected
+
+
+def test_a_network_within_a_network_is_a_layer_with_maps():
+    block = keras.Sequential([keras.Input((8, 8, 1)), LAYERS.Conv2D(2, 3, name="c")], name="block")
+    images = keras.Input((8, 8, 1))
+    model = keras.Model(images, LAYERS.Flatten()(block(images)))
+    assert deconvolution.layer_of(model, None) == "block"
+    assert anatomy.fields(model)["block"] == anatomy.fields(model)["block/c"]
 
 
 def test_a_layer_that_makes_no_maps_is_refused_with_those_that_do():
@@ -402,6 +423,16 @@ def test_the_probability_is_the_one_that_the_network_gives(run_dir, capsys, tmp_
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_loss_that_is_no_probability_is_not_called_one(tmp_path, capsys):
+    """The neocognitron's is 0 or 1."""
+    out = tmp_path / "sheet.svg"
+    assert cli.main(["look", "neocognitron", "--out", str(out), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["probability"] is said["least_probability"] is None
+    assert "exp(-loss) behind 4x4 grey pixels" in out.read_text()
+    assert "probability" not in out.read_text()
+
+
 def test_a_network_is_looked_at_untrained(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path))  # with digits alone
@@ -440,7 +471,7 @@ def test_a_run_without_weights_is_refused(copied, capsys):
     [
         ("lenet-5", "unknown network 'lenet-5' (did you mean lenet5?)"),
         ("no/such", "not a run directory"),
-        ("vgg-a-lrn-imagenet", "unknown network"),
+        ("vgg-a-lrn-imagenet", "is an experiment, not a network; its network is vgg-a-lrn"),
     ],
 )
 def test_neither_a_run_nor_a_network(seer, said, capsys):

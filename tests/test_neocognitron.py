@@ -16,9 +16,9 @@ from graphs import counted, layers_of, model_of
 from repro import backends, catalog, spec
 from repro.data import datasets
 from repro.errors import UsageError
-from repro.networks import fukushima1980, losses, optimizers
+from repro.networks import anatomy, fukushima1980, losses, optimizers
 from repro.records.journal import Journal
-from repro.training import runner
+from repro.training import deconvolution, runner
 
 EXPERIMENT = catalog.experiment("neocognitron-digits")
 
@@ -62,6 +62,23 @@ def test_the_whole_network():
 
 def test_the_last_cells_see_the_whole_field():
     assert layers_of("neocognitron")["UC3"]["receptive_field"] >= 16
+
+
+def test_which_pixels_a_cell_sees():
+    """By hand: silent cells before the first, 2, 3, 1, 4, 0 and 0, times the jump until then."""
+    model = model_of("neocognitron")
+    seen_by = anatomy.fields(model)
+    starts = [seen_by[name][0].start for name in LAYERS]
+    assert starts == [-2, -2 - 3, -5 - 2 * 1, -7 - 2 * 4, -15, -15]
+    # A pixel alone excites only cells that see it, and some at the ends of what they see.
+    impulses = np.eye(256, dtype="float32").reshape(256, 16, 16, 1)
+    answers = backends.as_numpy(deconvolution.up_to(model, "UC1")(impulses)).max(axis=-1)
+    answers = answers.reshape(16, 16, 10, 10) > 0
+    for row, column in np.ndindex(10, 10):
+        rows, columns = np.nonzero(answers[..., row, column])
+        for pixels, axis, unit in zip((rows, columns), seen_by["UC1"], (row, column), strict=True):
+            first, last = axis.seen(unit)
+            assert (pixels.min(), pixels.max()) == (max(first, 0), min(last, 16) - 1)
 
 
 # ---------------------------------------------------------------- cells, one by one
@@ -378,7 +395,7 @@ def test_it_learns_in_float32_alone():
 RUN = """
 import json, sys
 from repro import catalog
-from repro.training import runner
+from repro.training import deconvolution, runner
 done = runner.run(catalog.experiment("neocognitron-digits"), scale="smoke", out=sys.argv[1])
 print(json.dumps(done["metrics"]["single-view"]))
 """

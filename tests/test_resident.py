@@ -1,6 +1,7 @@
 """A training set on the device: an update sees the same bits as where the host makes its images."""
 
 import dataclasses
+import weakref
 
 import numpy as np
 import pytest
@@ -111,6 +112,30 @@ def test_tests_of_images_on_the_device_end_alike(tmp_path, monkeypatch):
     *short_of_room, _ = scored(tmp_path / "c", monkeypatch, holds=True)
     assert short_of_room[0] == streamed[0] and len(calls) > 2
     assert short_of_room[1]["single-view"] == close
+
+
+def test_what_found_no_room_has_gone_before_it_is_scored_from_the_host(tmp_path, monkeypatch):
+    monkeypatch.setattr(backends.Devices, "holds_data", property(lambda self: True))
+    here, place, streamed = backends.here(), evaluation.Held.__init__, evaluation.streamed
+    there, still_there = weakref.WeakSet(), []
+
+    def placing(self, *made_of):
+        place(self, *made_of)
+        there.add(self)
+
+    def full(self):
+        raise MemoryError("no room")
+
+    def streaming(*scored):
+        still_there.append(len(there))
+        return streamed(*scored)
+
+    monkeypatch.setattr(evaluation.Held, "__init__", placing)
+    monkeypatch.setattr(evaluation.Held, "__iter__", full)
+    monkeypatch.setattr(evaluation, "streamed", streaming)
+    monkeypatch.setattr(here, "out_of_memory", lambda error: isinstance(error, MemoryError))
+    runner.run(modern_on_digits(), scale="smoke", out=tmp_path)
+    assert still_there and not any(still_there)
 
 
 def test_a_device_without_room_for_the_set_has_it_streamed(tmp_path, monkeypatch):

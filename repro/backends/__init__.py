@@ -11,7 +11,7 @@ scorer(model, loss)   a compiled function images [n, ...], labels [n] -> (losses
 scoring_loop(model, loss, seen)
                       the same in one compiled loop over images [k, n, ...], labels [k, n] on the
                       device, of whose images the network takes seen(images)
-pulled_back(f, x, signal)  the `signal` at f(x) led back to x, as gradients are; all three arrays
+pulled_back(f, x, signal)  the `signal` at f(x) led back to x, as gradients are; arrays, but for f
 set_seed(seed)        what dropout is drawn from
 set_compiled(b)       whether loops and scorers of this process are compiled
 out_of_memory(error)  whether an exception means that memory ran out

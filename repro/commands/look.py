@@ -82,14 +82,16 @@ def _title(experiment: str, run_dir: Path) -> str:
 
 
 def _numbers(seen: Any) -> dict[str, Any]:
-    """What the sheet says in numbers."""
+    """What the sheet says in numbers; probabilities only where the network gives any."""
     occluded = seen.occlusion
+    probability = occluded.without if seen.probable else None
+    least = float(occluded.probabilities.min()) if seen.probable else None
     return {
         "image": seen.image,
         "label": seen.label,
         "guess": occluded.guess,
-        "probability": occluded.without,
-        "least_probability": float(occluded.probabilities.min()),
+        "probability": probability,
+        "least_probability": least,
         "layer": seen.layer,
         "units": seen.units,
         "sees": seen.sees,

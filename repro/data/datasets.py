@@ -85,7 +85,10 @@ def count(name: str, split: str, per_class: int = 0) -> int:
     if not per_class:
         return total
     if dataset.shape is None:
-        raise _too_many(per_class, "photographs are taken all", 0)
+        raise UsageError(
+            f"recipe.data.per_class={per_class}: of {name}, which are photographs, all are taken; "
+            "accepted is 0"
+        )
     if per_class * dataset.classes > total:
         why = f"{split} has {total:,} examples of {dataset.classes:,} classes"
         raise _too_many(per_class, why, total // dataset.classes)

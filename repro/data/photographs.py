@@ -186,11 +186,14 @@ def ten_crop(images: Any, side: int, ops: Any = np) -> Any:
     mirrored left to right (Krizhevsky et al. 2012, section 4.1). ops: NumPy, or `keras.ops` for
     tensors. Raises UsageError for images smaller than the crop.
     """
-    height, width = images.shape[1:3]
-    places = [(y, x) for y in (0, height - side) for x in (0, width - side)]
-    crops = [crop(images, y, x, side) for y, x in places]
-    crops.append(centre_crop(images, side))
+    crops = [crop(images, y, x, side) for y, x in five_places(*images.shape[1:3], side)]
     return ops.stack(crops + [ops.flip(crop, 2) for crop in crops], axis=1)
+
+
+def five_places(height: int, width: int, side: int) -> list[tuple[int, int]]:
+    """Where `ten_crop` cuts: the top and the left of the crops at the corners and in the middle."""
+    corners = [(y, x) for y in (0, height - side) for x in (0, width - side)]
+    return [*corners, ((height - side) // 2, (width - side) // 2)]
 
 
 def crop(images: np.ndarray, top: int, left: int, side: int) -> np.ndarray:

@@ -43,8 +43,8 @@ class Dataset:
     package) or "drawn here" (`repro.data.strokes`). archives: of each split, where a licence
     forbids to download it. labels: the SHA-256 of the classes of the photographs in archives
     without classes, in the order of their names, a line for each.
-    names: of the classes, in their order; after them what an image is taken for that a network
-    counts to none of them.
+    names: of the classes, in their order; after them, what an image is called that a network takes
+    for none of them.
     """
 
     name: str

@@ -73,7 +73,7 @@ def distortion(digit: int, u: np.ndarray) -> np.ndarray:
 def drawn(lines, shift: tuple[int, int]) -> np.ndarray:
     """Lines through points of the box, which lies in the middle, moved right and down: [16, 16, 1].
 
-    What is left of a shift that would lead out of the field is left out.
+    A shift that would lead out of the field goes as far as to its border.
     """
     pieces = [piece for line in lines for piece in pairwise(line)]
     pixels = np.concatenate([pixels_of(start, end) for start, end in pieces])

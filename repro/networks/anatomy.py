@@ -149,6 +149,7 @@ def _walk(
             before = [of_tensor[id(t)] for t in inputs]
             if isinstance(layer, keras.Sequential) or hasattr(layer, "_nodes_by_depth"):
                 after = _walk(_graph(layer), before, f"{prefix}{layer.name}/", rows, seen, seen_by)
+                seen_by[prefix + layer.name] = after[0]
             else:
                 field = _field(layer, before, [t.shape for t in inputs], outputs[0].shape)
                 connections, multiply_adds = _cost(layer, inputs[0].shape, outputs[0].shape)
@@ -298,6 +299,8 @@ def _borders(
     With "same" padding the windows cover all of a side, and what is left over is halved; the odd
     one comes after the last.
     """
+    if hasattr(layer, "borders"):
+        return list(layer.borders)
     if getattr(layer, "padding", "valid") != "same":
         return [0] * len(kernels)
     return [

@@ -75,6 +75,11 @@ class Cells(keras.layers.Layer):
         """Kernel and stride of each axis, for the anatomy."""
         return (self.side,) * 2, (self.stride,) * 2
 
+    @property
+    def borders(self):
+        """The silent cells before the first one along each axis, for the anatomy."""
+        return (self.pad[0],) * 2
+
     def compute_output_shape(self, shape):
         sides = ((n + sum(self.pad) - self.side) // self.stride + 1 for n in shape[1:3])
         return (shape[0], *sides, self.planes_of(shape))

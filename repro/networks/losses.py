@@ -120,3 +120,8 @@ class AuxiliaryCrossEntropy(Limited):
 
     def predict(self, outputs):
         return keras.ops.argmax(outputs[:, 0], axis=-1)
+
+
+# Those that are minus the logarithm of the probability of the right class; of a network with
+# auxiliary heads, as it is tested.
+OF_PROBABILITY = (MAP, SoftmaxCrossEntropy, AuxiliaryCrossEntropy)

@@ -107,7 +107,8 @@ def _image(sheet: _Sheet, look: Look, dataset: Dataset, top: float) -> None:
     label("as the network sees it")
     sheet.picture(coloured(look.picture[None])[0], x, y, IMAGE, IMAGE)
     x += IMAGE + GAP
-    label(f"probability behind {look.occlusion.side}x{look.occlusion.side} grey pixels")
+    measure = "probability" if look.probable else "exp(-loss)"
+    label(f"{measure} behind {look.occlusion.side}x{look.occlusion.side} grey pixels")
     _heat(sheet, look, x, y)
     x += IMAGE + 0.15 + 2.5 * GAP
     if look.own:
@@ -129,14 +130,15 @@ def _about_occlusion(look: Look, dataset: Dataset) -> str:
     taken = "" if occlusion.guess == look.label else f" (it is taken for {name(occlusion.guess)})"
     instead = f", where it is taken for {name(guess)}" if misled and guess != look.label else ""
     lines = ". Within the white lines the network is wrong" if misled else ""
+    measure = "a probability" if look.probable else "an exp(-loss)"
     return (
-        f"Its class has a probability of {_share(occlusion.without)}{taken}; behind a grey square, "
+        f"Its class has {measure} of {_share(occlusion.without)}{taken}; behind a grey square, "
         f"of {_share(lowest)} at the least{instead}{lines}."
     )
 
 
 def _heat(sheet: _Sheet, look: Look, x: float, y: float) -> None:
-    """The probability of the right class by the middle of the square, with its scale."""
+    """The probability of the right class (or exp(-loss)) by the middle of the square, its scale."""
     height, width = look.picture.shape[:2]
     shown = {"cmap": "viridis", "vmin": 0, "vmax": 1, "extent": (0, width, height, 0)}
     heat = sheet.picture(look.occlusion.probabilities, x, y, IMAGE, IMAGE, **shown)

@@ -1,5 +1,6 @@
 """Weights of a finished run, carried over to a new one that begins with them."""
 
+import shlex
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -38,7 +39,7 @@ def find(
     if found:
         return Journal(max(found)[1])
     asked = {**wanted, "experiment": source.name, "strategy": "auto", "overrides": []}
-    elsewhere = "" if Path(out) == Path(RUNS) else f" --out {out}"
+    elsewhere = "" if Path(out) == Path(RUNS) else f" --out {shlex.quote(str(out))}"
     raise DataError(
         f"{experiment.name} begins with the weights of a run of {source.name} at {scale} scale "
         f"with seed {request['seed']}, and {out} has none that is finished and by today's recipe; "

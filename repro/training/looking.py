@@ -11,7 +11,7 @@ from repro.backends import distribution
 from repro.data import datasets, inputs
 from repro.data.photographs import centre_crop
 from repro.errors import UsageError
-from repro.networks import anatomy
+from repro.networks import anatomy, losses
 from repro.training import deconvolution, evaluation, occlusion
 from repro.training.trainee import build, first_filters
 
@@ -41,7 +41,8 @@ class Look:
     """What one sheet shows.
 
     filters: of the first convolution [height, width, inputs, filters], or None. picture: the image
-    as the network sees it, [H, W, C] from 0 to 1. layer: whose maps are shown, units: [rows,
+    as the network sees it, [H, W, C] from 0 to 1. probable: whether what `occlusion` calls
+    probabilities are any; else they are just exp(-loss). layer: whose maps are shown, units: [rows,
     columns, maps] of it, sees: the side of what a unit sees, [height, width]; silent: maps that no
     image excites. own: of the maps that the image excites most, (number, value, deconvolution of
     the whole image). excited: the maps that any image excites most. blind: whether deconvolution
@@ -54,6 +55,7 @@ class Look:
     label: int
     picture: np.ndarray
     occlusion: occlusion.Occlusion
+    probable: bool
     layer: str
     units: tuple[int, int, int]
     sees: tuple[int, int]
@@ -143,6 +145,7 @@ def look(
         label=int(pictures.labels[image]),
         picture=shown([image])[0],
         occlusion=occluded,
+        probable=isinstance(experiment.recipe.loss, losses.OF_PROBABILITY),
         layer=layer,
         units=tuple(model.get_layer(layer).output.shape[1:]),
         sees=tuple(axis.size for axis in fields),
@@ -150,7 +153,7 @@ def look(
         own=list(zip(most, values.tolist(), signals, strict=True)),
         excited=excited,
         guided=guided,
-        blind=not guided and deconvolution.blind(part),
+        blind=not guided and deconvolution.blind(part, given(slice(0, 2))),
         looked_at=best.looked_at,
         of_images=count,
     )
@@ -193,7 +196,7 @@ def window(
     ]
     (top, bottom), (left, right) = ends
     part = np.full((bottom - top, right - left, image.shape[2]), outside, np.float32)
-    kept = image[max(top, 0) : bottom, max(left, 0) : right]
+    kept = image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     above, before = max(-top, 0), max(-left, 0)
     part[above : above + kept.shape[0], before : before + kept.shape[1]] = kept
     return part

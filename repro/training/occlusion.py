@@ -1,4 +1,4 @@
-"""How much the probability of the right class depends on each part of an image.
+"""How much what a network says of the right class depends on each part of an image.
 
 Zeiler and Fergus 2013: a grey square is slid over the image.
 """
@@ -16,8 +16,9 @@ class Occlusion:
     """What a grey square before an image changes, by where it stands.
 
     probabilities: float [rows, columns], of the right class, with the square's centre at
-    step * (row, column) + step // 2 of what the network sees; guesses: int, the most probable class
-    then. without: the probability without a square. side: of the square, in pixels.
+    step * (row, column) + step // 2 of what the network sees; guesses: int, the class it is taken
+    for then. without, guess: the same without a square. side: of the square, in pixels; step: from
+    one place of it to the next.
     """
 
     probabilities: np.ndarray
@@ -41,7 +42,8 @@ def occlusion(
     """Slides a square of the grey level `grey` over `picture` [H, W, C].
 
     The network sees the middle `seen` pixels of the picture; the part of a square beyond that
-    is of no account. A probability is exp(-loss): for cross entropy that of the softmax.
+    is of no account. A probability is exp(-loss), and one indeed where the loss is one of
+    `losses.OF_PROBABILITY`: for cross entropy that of the softmax.
     """
     above, left = ((whole - part) // 2 for whole, part in zip(picture.shape, seen, strict=False))
     middles = [range(step // 2, length, step) for length in seen]

@@ -63,9 +63,9 @@ class Scoring:
             self._progress(done, total, (done - seen) * scorer.views, time.monotonic() - began)
             seen, began = done, time.monotonic()
 
-        try:
-            held = self._on_device(name, protocol)
-            return evaluation.evaluate(scorer, *self._sets[name], progress, held)
+        sets = self._sets[name]
+        try:  # no name here for what lies on the device: it must be gone before the second try
+            return evaluation.evaluate(scorer, *sets, progress, self._on_device(name, protocol))
         except Exception as error:
             if not (name in self._holding and backends.here().out_of_memory(error)):
                 raise
@@ -77,12 +77,12 @@ class Scoring:
         """The images there, as the protocol's scorer takes them; None where they are streamed."""
         if name not in self._holding:
             return None
-        there, held = self._held.get(name, (None, None))
-        if there != protocol:
-            self._held.pop(name, None)
+        if name in self._held and self._held[name][0] != protocol:
+            del self._held[name]
+        if name not in self._held:
             held = evaluation.Held(self.scorer(protocol), *self._sets[name])
             self._held[name] = protocol, held
-        return held
+        return self._held[name][1]
 
     def after_pass(self, tested: bool) -> dict[str, float]:
         """What a line of metrics.jsonl says of the tests."""
