@@ -170,7 +170,7 @@ def test_what_cannot_fit_is_refused_with_what_does():
     with pytest.raises(UsageError, match=r"^recipe\.batch=100: toy needs 0\.00 GB.*up to 99; "):
         refused(211_999)
     with pytest.raises(UsageError, match=r"2 H100.* accepted are up to 198, in multiples of 2; "):
-        refused(112_000 - 1, batch=200, count=2, kind="H100")
+        refused(212_000 - 1, batch=200, count=2, kind="H100")
     with pytest.raises(UsageError, match="accepted are smaller networks"):
         refused(12_001)
 

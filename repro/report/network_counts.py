@@ -34,7 +34,7 @@ def of(
     wanted = {network.name: network for network in networks}
     every = {network.name: network for network in (*others, *wanted.values())}
     entries = {name: kept[name] for name, network in every.items() if counts.known(network, kept)}
-    for name, network in wanted.items():
+    for name, network in sorted(wanted.items()):
         try:
             found[name] = counts.known(network, kept) or _counted(network)
         except Exception as error:
