@@ -375,6 +375,18 @@ def test_jpegs_are_rgb_whatever_their_file_holds(colour, mode, wanted):
     np.testing.assert_allclose(decoded, np.full((9, 12, 3), wanted), atol=2)
 
 
+@pytest.mark.parametrize("transform", [0, 2])  # CMYK and YCCK, as Adobe's marker tells them apart
+def test_jpegs_of_four_inks_are_as_pillow_mixes_them(transform):
+    inks = np.random.default_rng(0).integers(0, 256, (40, 30, 4), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(inks, "CMYK").save(stream, "JPEG", quality=95)
+    file = bytearray(stream.getvalue())
+    file[file.index(b"Adobe") + 11] = transform
+    with Image.open(io.BytesIO(file)) as picture:
+        wanted = np.asarray(picture.convert("RGB"))
+    np.testing.assert_array_equal(kept([bytes(file)])[0], wanted)
+
+
 @pytest.mark.parametrize("ask", [lambda p: p[2], lambda p: p[:], lambda p: Square(4)(p)])
 @pytest.mark.parametrize("spoil", [lambda f: f[: len(f) // 2], lambda f: b"not a picture"])
 def test_a_photograph_that_cannot_be_decoded_is_named(spoil, ask):
