@@ -7,7 +7,7 @@ import pytest
 from by_hand import bilinear
 from PIL import Image, ImageEnhance
 
-from repro.data import crops, decoding, photographs, preprocessing
+from repro.data import crops, decoding, photographs, preprocessing, views
 from repro.data.augmentation import Chain
 from repro.data.batches import Batches
 from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
@@ -373,6 +373,11 @@ def test_jpegs_are_rgb_whatever_their_file_holds(colour, mode, wanted):
     assert decoded.shape == (9, 12, 3)
     assert decoded.dtype == np.uint8
     np.testing.assert_allclose(decoded, np.full((9, 12, 3), wanted), atol=2)
+
+
+def test_a_whole_photograph_is_what_training_has_of_it_at_that_scale():
+    file = photographs.Photograph(encoded(photograph(60, 60), "JPEG"), 0)
+    np.testing.assert_array_equal(views.whole(file, 20)[0], Square(20)([file])[0])
 
 
 @pytest.mark.parametrize("transform", [0, 2])  # CMYK and YCCK, as Adobe's marker tells them apart
