@@ -501,7 +501,7 @@ ABLATION_CHOSEN = (
 IMAGENETTE_DIFFERS = (
     "Ten classes instead of a thousand, crops of 127 pixels out of 143 instead of 224 out of 256, "
     "so 1,024 inputs of the first full layer instead of 9,216, and batches of 32 instead of 128.",
-    "90 passes over 9,469 photographs are 26,632 updates, a thirtieth of those on ImageNet.",
+    "90 passes over 9,469 photographs are 26,631 updates, a thirty-fourth of those on ImageNet.",
     "Biases that the paper begins at 1 begin at 0.1, as in Caffe's replication.",
 )
 ONE_TOWER_DIFFERS = (

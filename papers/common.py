@@ -59,8 +59,13 @@ def momentum(decay: str) -> str:
 
 SHUFFLED = shuffled("the paper does not say how it makes up its batches")
 RESCALED = (
-    "Photographs are rescaled bilinearly; of those more than twice as large as needed, pixels are "
-    "first averaged by twos; the paper does not say how it rescales them."
+    "Photographs are rescaled bilinearly; of those at least twice as large as needed, pixels are "
+    "first averaged by twos, fours or eights; the paper does not say how it rescales them."
+)
+AVERAGED_FIRST = (
+    "Of photographs, or the parts that crops are, at least twice as large as needed, pixels are "
+    "first averaged by twos, fours or eights, whichever way they are rescaled; the paper does not "
+    "mention it."
 )
 COLOUR_SHIFT = (
     "The colour shift is that of Krizhevsky et al. 2012, in units of white; the paper refers to "

@@ -26,6 +26,7 @@ from dataclasses import replace
 
 from papers import resnet
 from papers.common import (
+    AVERAGED_FIRST,
     HE_BY_FAN_IN,
     MOMENTUM,
     MOVING_AVERAGES,
@@ -378,6 +379,7 @@ IMAGENET_CHOSEN = (
     "is recalled, not checked, and the paper gives no amounts.",
     "Photographs are rescaled bicubically, in tests too, which is recalled of Facebook's program; "
     "the paper does not say how it rescales them.",
+    AVERAGED_FIRST,
     "From each colour its mean is subtracted, and it is divided by its deviation, both over the "
     "middle squares of the training photographs; the paper does not say how it normalises them.",
     "The views of a test image, one or ten, are cut out of the middle square of the photograph, "

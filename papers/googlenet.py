@@ -22,7 +22,7 @@ printed ones are those of a separable convolution of depth multiplier 8), 4c (46
 
 from dataclasses import replace
 
-from papers.common import HIDDEN_LABELS, SCALED_DROPOUT, SHUFFLED
+from papers.common import AVERAGED_FIRST, HIDDEN_LABELS, SCALED_DROPOUT, SHUFFLED
 from repro.data.augmentation import Chain
 from repro.data.crops import InceptionCrop, PhotometricDistortions, Square
 from repro.data.preprocessing import ChannelMean
@@ -287,6 +287,7 @@ GOOGLENET_CHOSEN = (
     "or ten.",
     "Photographs, and the squares of the 144 crops, are rescaled bilinearly for tests; the paper "
     "does not say how it rescales them.",
+    AVERAGED_FIRST,
     SHUFFLED,
     "Grey levels less one mean colour are divided by 128; the paper subtracts the mean, and does "
     "not say whether it is a colour or an image, nor in which units.",

@@ -470,6 +470,11 @@ SCHEDULE_DIFFERS = (
     "The rate falls after 150,000, 300,000 and 450,000 of 600,000 iterations; the paper lowers it "
     "when the error plateaus, trains for up to as many, and does not say when the rate fell.",
 )
+DENSE_CHOSEN = (
+    "Tested at five scales, each gives the softmax of its scores, and the mean of these is scored; "
+    "the mirror image counts as much. The paper averages the scores, and does not say whether "
+    "before or after the softmax, nor whether it tests mirror images."
+)
 IMAGENET_CHOSEN = (
     STATISTICS_OF_A_BATCH + " The authors trained on eight GPUs with 32 images on each; the paper "
     "does not say by how many its own goes.",
@@ -636,6 +641,7 @@ def on_imagenet(network: Network) -> Experiment:
         differs=(*IMAGENET_DIFFERS, *SCHEDULE_DIFFERS),
         chosen=(
             *IMAGENET_CHOSEN,
+            DENSE_CHOSEN,
             *(OPTION_A_CHOSEN if option == "A" else ()),
             *(BOTTLENECK_CHOSEN if deep else ()),
         ),

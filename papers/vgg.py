@@ -25,6 +25,7 @@ from dataclasses import replace
 
 from papers.common import (
     ALL_DECAYED,
+    COLOUR_SHIFT,
     HIDDEN_LABELS,
     RESCALED,
     SCALED_DROPOUT,
@@ -349,8 +350,7 @@ VGG_CHOSEN = (
     RESCALED,
     SCALED_DROPOUT,
     SHUFFLED,
-    "The colour shift is that of Krizhevsky et al. 2012, in units of white; the paper refers to "
-    "them, who give no unit.",
+    COLOUR_SHIFT,
     "Grey levels stay from 0 to 255, and the mean colour is that of the square centres of the "
     "photographs; the paper computes it on the training set, and does not say in which units.",
 )
@@ -564,11 +564,6 @@ CLAIMS = (
         protocol="dense-256",
     ),
 )
-
-# ------------------------------------------------------------------------------- beyond experiments
-
-# The paper tests with it; tests here call it.
-
 
 # ------------------------------------------------------------------------------- the paper
 

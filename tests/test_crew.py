@@ -105,6 +105,23 @@ def test_a_process_that_is_gone_is_told():
         list(stream)
 
 
+def test_the_processes_do_not_hear_what_stops_a_run_even_while_python_starts():
+    one = crew.Crew(batches()._maker, batches().shape, 4, 1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(one._all[0].pid, number)
+    one.end(one.begin((0, np.arange(4), 0)))
+    np.testing.assert_array_equal(one.images, batches()._maker(np.arange(4), 0))
+    one.close()
+    assert one._all[0].returncode == 0
+
+
+def test_processes_that_cannot_even_begin_are_told(monkeypatch):
+    monkeypatch.setattr("repro.data.crew.python", lambda code: machine.python("sys.exit(5)"))
+    one = crew.Crew(np.zeros(10**6), (2,), 4, 1)  # more than a pipe takes
+    with pytest.raises(RunError, match="exit code 5"):
+        one.end(one.begin((0, np.arange(4), 0)))
+
+
 def test_whoever_leaves_early_leaves_nothing_behind_for_the_next():
     made, wanted = batches(), batches().chunk(0, 3)[0]
     stream = made.stream(0, 50, 1)

@@ -7,7 +7,7 @@ import pytest
 from by_hand import bilinear
 from PIL import Image, ImageEnhance
 
-from repro.data import crops, decoding, photographs, preprocessing
+from repro.data import crops, decoding, photographs, preprocessing, views
 from repro.data.augmentation import Chain
 from repro.data.batches import Batches
 from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
@@ -373,6 +373,23 @@ def test_jpegs_are_rgb_whatever_their_file_holds(colour, mode, wanted):
     assert decoded.shape == (9, 12, 3)
     assert decoded.dtype == np.uint8
     np.testing.assert_allclose(decoded, np.full((9, 12, 3), wanted), atol=2)
+
+
+def test_a_whole_photograph_is_what_training_has_of_it_at_that_scale():
+    file = photographs.Photograph(encoded(photograph(60, 60), "JPEG"), 0)
+    np.testing.assert_array_equal(views.whole(file, 20)[0], Square(20)([file])[0])
+
+
+@pytest.mark.parametrize("transform", [0, 2])  # CMYK and YCCK, as Adobe's marker tells them apart
+def test_jpegs_of_four_inks_are_as_pillow_mixes_them(transform):
+    inks = np.random.default_rng(0).integers(0, 256, (40, 30, 4), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(inks, "CMYK").save(stream, "JPEG", quality=95)
+    file = bytearray(stream.getvalue())
+    file[file.index(b"Adobe") + 11] = transform
+    with Image.open(io.BytesIO(file)) as picture:
+        wanted = np.asarray(picture.convert("RGB"))
+    np.testing.assert_array_equal(kept([bytes(file)])[0], wanted)
 
 
 @pytest.mark.parametrize("ask", [lambda p: p[2], lambda p: p[:], lambda p: Square(4)(p)])

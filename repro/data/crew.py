@@ -29,6 +29,8 @@ TOGETHER = 2**20  # bytes of images: what is made of them on the way stays in th
 # Memory that has been given back to the system comes back page by page, which took as long as all
 # else. These are settings of the C library on Linux.
 KEEPING_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+# The one that trains decides when to end. Ctrl-C reaches all of them, also while Python starts.
+UNHEARD = (signal.SIGINT, signal.SIGTERM)
 # The place of the first image in the memory, the numbers of the examples, the pass.
 Task = tuple[int, np.ndarray, int]
 
@@ -48,24 +50,31 @@ class Crew:
             f"from repro.data import crew; crew.work({file.fileno()}, {(room, *shape)!r})"
         )
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._all = [
-            subprocess.Popen(
-                command, pass_fds=[file.fileno()], env=os.environ | KEEPING_MEMORY, **pipes
-            )
-            for _ in range(size)
-        ]
-        file.close()
+        heard = signal.pthread_sigmask(signal.SIG_BLOCK, UNHEARD)  # a new process begins with it
+        try:
+            self._all = [
+                subprocess.Popen(
+                    command, pass_fds=[file.fileno()], env=os.environ | KEEPING_MEMORY, **pipes
+                )
+                for _ in range(size)
+            ]
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+            file.close()
         self.close = weakref.finalize(self, _end, self._all)
         self._turn = 0
         for process in self._all:
-            _put(process.stdin, make)
+            self._give(process, make)
 
     def begin(self, task: Task) -> int:
         """Gives a task to the process whose turn it is; returns what `end` takes."""
         self._turn = (self._turn + 1) % len(self._all)
-        with contextlib.suppress(BrokenPipeError):  # `end` says why
-            _put(self._all[self._turn].stdin, task)
+        self._give(self._all[self._turn], task)
         return self._turn
+
+    def _give(self, process: subprocess.Popen, value: Any) -> None:
+        with contextlib.suppress(BrokenPipeError):  # `end` says why
+            _put(process.stdin, value)
 
     def end(self, turn: int) -> None:
         """Waits for the first task of a process that has not been waited for.
@@ -86,12 +95,11 @@ class Crew:
 
 def work(memory: int, shape: tuple[int, ...]) -> None:
     """What the processes do, until their standard input ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the one that trains decides when to end
-        signal.signal(number, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     images = _mapped(os.fdopen(memory, "r+b"), shape)
-    with contextlib.suppress(EOFError, BrokenPipeError):
+    # Closed within, since an answer that nobody takes fails once more when it is closed.
+    with contextlib.suppress(EOFError, BrokenPipeError), answers:
         make = pickle.load(sys.stdin.buffer)
         while True:
             _put(answers, _fault(make, images, *pickle.load(sys.stdin.buffer)))

@@ -18,6 +18,8 @@ INTERPOLATIONS = {
     "bicubic": "INTER_CUBIC",
     "area": "INTER_AREA",
 }
+# Colours of four inks, as the head of a JPEG names them: libjpeg-turbo mixes them otherwise.
+OF_FOUR = ("CMYK", "YCCK")
 # To how many of eight pixels a JPEG can be decoded with as little work as it takes.
 FEWER = (8, 4, 2)
 
@@ -42,7 +44,7 @@ def decode(file: bytes, shorter: int | None = None) -> np.ndarray:
     import simplejpeg
 
     head = _head_of_jpeg(file)
-    if head is None or head[2] == "CMYK":
+    if head is None or head[2] in OF_FOUR:
         return _by_pillow(file, shorter)
     fewer = _fewer(head[:2], shorter)
     height, width = (-(-side // fewer) for side in head[:2])

@@ -1,22 +1,31 @@
 """What of a photograph is scored in tests: all of it at a scale, a grid of crops, crops of squares.
 
-`whole`, `grid` and `of_squares` take a photograph uint8 [H, W, 3], rescale it so that its shorter
-side has `scale` pixels, and return views uint8 [n, height, width, 3], without their mirror images.
+`whole`, `grid` and `of_squares` take a photograph, decoded (uint8 [H, W, 3]) or not, rescale it so
+that its shorter side has `scale` pixels, and return views uint8 [n, height, width, 3], without
+their mirror images. One that is not decoded becomes what it is in training at such a scale.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from repro.data.photographs import centre_crop, crop, rescale, resize
+from repro.data.photographs import Photograph, centre_crop, crop, rescale, resize
 from repro.lazy import numpy as np
 
 
-def whole(image: np.ndarray, scale: int, interpolation: str = "bilinear") -> np.ndarray:
+def whole(
+    image: Photograph | np.ndarray, scale: int, interpolation: str = "bilinear"
+) -> np.ndarray:
     """All of it: one view, its shorter side `scale` (Simonyan and Zisserman 2014, section 3.2)."""
     return rescale(image, scale, interpolation)[None]
 
 
 def grid(
-    image: np.ndarray, scale: int, side: int, across: int, interpolation: str = "bilinear"
+    image: Photograph | np.ndarray,
+    scale: int,
+    side: int,
+    across: int,
+    interpolation: str = "bilinear",
 ) -> np.ndarray:
     """A regular grid of `across` x `across` crops of `side` x `side` pixels, row by row.
 
@@ -33,7 +42,7 @@ def grid(
 
 
 def of_squares(
-    image: np.ndarray, scale: int, side: int, interpolation: str = "bilinear"
+    image: Photograph | np.ndarray, scale: int, side: int, interpolation: str = "bilinear"
 ) -> np.ndarray:
     """Six views of `side` x `side` pixels of each of three squares: 18.
 

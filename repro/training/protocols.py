@@ -15,6 +15,7 @@ import numpy as np
 from repro import spec
 from repro.data import views
 from repro.data.crops import Square
+from repro.data.photographs import Photograph
 from repro.data.preprocessing import LONGEST_SIDE
 from repro.data.sets import DATASETS
 from repro.errors import UsageError, unknown
@@ -28,11 +29,11 @@ SHAPE, SIDE = 4 / 3, 224
 class Look:
     """One look at a photograph; what is seen in it is averaged, with the mirror images.
 
-    cut(photograph uint8 [H, W, 3], interpolation): the views, uint8 [n, height, width, 3]. dense:
-    whether the network is made fully convolutional for them.
+    cut(photograph, interpolation): the views, uint8 [n, height, width, 3]; see `repro.data.views`.
+    dense: whether the network is made fully convolutional for them.
     """
 
-    cut: Callable[[np.ndarray, str], np.ndarray]
+    cut: Callable[[Photograph, str], np.ndarray]
     dense: bool = False
 
 

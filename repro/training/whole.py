@@ -90,7 +90,7 @@ class Whole:
 
         for first in range(0, count, DECODED):
             numbers = range(first, min(first + DECODED, count))
-            photographs = images.images[numbers.start : numbers.stop]
+            photographs = images.images.undecoded(slice(numbers.start, numbers.stop))
             for key, one in self._views(numbers, photographs, square.interpolation, sums):
                 waiting.setdefault(key, []).append(one)
                 held += one.view.nbytes
