@@ -371,6 +371,15 @@ def test_a_run_that_is_named_and_does_not_fit_is_refused(make, said, tmp_path, m
     assert str(folder) in line and said in line
 
 
+def test_that_no_run_is_there_to_begin_with_is_told_before_data_are_made_ready(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(train, "prepare", lambda dataset: pytest.fail("data were made ready"))
+    assert cli.main(["run", "toy-new", "--seeds", "2", "--out", str(tmp_path)]) == 3
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"make it with: repro run toy-source --scale short --seed 0 --out {tmp_path}" in line
+
+
 def test_an_experiment_whose_weights_are_drawn_begins_with_no_run(source, tmp_path, capsys):
     """Otherwise its runs would be counted with those that began as the recipe says."""
     words = ["run", "toy-source", "--out", str(tmp_path), "--start-from", str(source.path)]

@@ -19,7 +19,7 @@ from typing import Any
 
 from repro.data import decoding, preprocessing
 from repro.data.decoding import resize
-from repro.errors import DataError, UsageError
+from repro.errors import DataError, RunError, UsageError
 from repro.lazy import numpy as np
 from repro.limits import Limited
 from repro.machine import cores
@@ -149,6 +149,10 @@ class Photograph:
     def _readable(self) -> Iterator[None]:
         try:
             yield
+        except ImportError as error:  # which says nothing about the file
+            raise RunError(
+                f"photographs cannot be decoded: {error}; do: pip install simplejpeg pillow"
+            ) from error
         except Exception as error:  # of many types, from a damaged file
             raise DataError(
                 f"photograph {self.number} cannot be decoded: {_why(error)}; the check of the data "

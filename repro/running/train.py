@@ -98,12 +98,12 @@ def train(
 ) -> list[Outcome]:
     """Trains the seeds, side by side where that is faster; see `in_processes`.
 
-    experiment: with the overrides of `options` applied. Raises UsageError and DataError where the
-    run to begin with is named, and cannot be that.
+    experiment: with the overrides of `options` applied. Raises UsageError and DataError where it
+    begins with a run, and that which is named cannot be it, or there is none for any of the seeds.
     """
     asked = {"do": "train", "experiment": experiment.name, **asdict(options)}
     del asked["jobs"]
-    if options.start_from:
+    if options.start_from or experiment.begins:
         _hold_to_start(experiment, seeds, asked)
     prepare(experiment.recipe.data.dataset)
     crew = crew_for(experiment, options.jobs) if len(seeds) > 1 else Crew(1)
@@ -118,14 +118,21 @@ def _hold_to_start(
     experiment: spec.Experiment, seeds: Sequence[int], asked: Mapping[str, Any]
 ) -> None:
     """Raises UsageError and DataError before data are made ready, which may take hours."""
-    if len(seeds) > 1:
+    if asked["start_from"] and len(seeds) > 1:
         raise UsageError(
             f"--start-from {asked['start_from']}: goes with one seed, since each begins with a run "
             "of its own seed; without it these are looked for below --out"
         )
     from repro.training import carrying
 
-    carrying.find(experiment, {**asked, "seed": seeds[0]}, asked["out"])
+    lacking = []
+    for seed in seeds:
+        try:
+            carrying.find(experiment, {**asked, "seed": seed}, asked["out"])
+        except DataError as error:  # the others may have theirs
+            lacking.append(error)
+    if len(lacking) == len(seeds):
+        raise lacking[0]
 
 
 def resume(run_dir: str, seed: int, finished: Finished | None = None) -> list[Outcome]:
