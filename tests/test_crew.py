@@ -1,194 +1,146 @@
-"""Batches of photographs, made by processes side by side."""
+"""How many runs go side by side: on CPUs by the recipe, on a GPU by trying."""
 
 import os
-import pickle
-import signal
-import subprocess
-import sys
-import time
+import stat
 
-import numpy as np
 import pytest
-from test_photograph_runs import TRAIN, pictures
 
-from repro import machine
-from repro.data import crew
-from repro.data.augmentation import Chain, PCAColour, Preprocessed, fit
-from repro.data.batches import AHEAD, Batches
-from repro.data.colours import Centred
-from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
-from repro.data.photographs import Photographs
-from repro.errors import DataError, RunError, UsageError
+from repro import catalog, cli, settings
+from repro.running import crew
+from repro.running.crew import Crew, GrowingCrew, crew_for
 
-LABELS = np.arange(6, dtype=np.int32)
-MEAN = Centred(np.array([120.0, 110.0, 100.0]), 2.0)
+ONE = catalog.experiment("lenet5-mnist")
+WHOLE_BATCHES = settings.override(ONE, ["recipe.batch=128"])
 
 
-def batches(images=TRAIN[1], batch=4, seed=3, first=ScaleJitter(8, 12, 15)):  # noqa: B008
-    chain = Chain((first, PhotometricDistortions(), PCAColour(white=255.0)))
-    augmentation = Chain((fit(chain, images), Preprocessed((MEAN,))))
-    return Batches(images, LABELS[: len(images)], batch, seed, augmentation)
-
-
-def streamed(made, first, last, chunk):
-    return [(images.copy(), labels) for images, labels in made.stream(first, last, chunk)]
-
-
-@pytest.mark.parametrize("first", [ScaleJitter(8, 12, 15), InceptionCrop(8)])
-def test_processes_make_what_one_would_make(first):
-    made = batches(first=first)
-    found = streamed(made, 2, 12, 3)
-    assert [len(labels) for _, labels in found] == [3, 3, 3, 1]
-    wanted = batches(first=first).chunk(2, 10)
-    for part, expected in enumerate(wanted):
-        np.testing.assert_array_equal(np.concatenate([chunk[part] for chunk in found]), expected)
-    crew_of = made._crew
-    again = streamed(made, 7, 9, 1)  # from another update, by the same processes
-    assert made._crew is crew_of
-    np.testing.assert_array_equal(again[0][0][0], wanted[0][5])
-    np.testing.assert_array_equal(again[1][0][0], wanted[0][6])
-
-
-def test_squares_are_cut_by_processes_too():
-    made = Batches(TRAIN[1], LABELS, 4, 3, Preprocessed((Square(12), MEAN)))
-    ((images, labels),) = streamed(made, 0, 1, 1)
-    squares = Square(12)(TRAIN[0])
-    np.testing.assert_array_equal(images[0], MEAN(squares[labels[0]]))
-
-
-def test_a_chunk_stays_as_it_is_until_the_one_after_the_next_has_been_asked_for():
-    made = batches()
-    given = []
-    for images, _ in made.stream(0, 4 * AHEAD, 1):
-        given.append((images, images.copy()))
-        for chunk, copied in given[-2:]:
-            np.testing.assert_array_equal(chunk, copied)
-
-
-def test_photographs_that_are_mapped_into_memory_are_not_sent(tmp_path):
-    np.save(tmp_path / "encoded.npy", TRAIN[1].encoded)
-    encoded = np.load(tmp_path / "encoded.npy", mmap_mode="r")
-    mapped = Photographs(encoded, TRAIN[1].ends).part(1, 5)
-    sent = pickle.dumps(mapped)
-    assert len(sent) < 1000 < len(pickle.dumps(TRAIN[1]))
-    received = pickle.loads(sent)
-    assert [received.file(n) for n in range(4)] == [TRAIN[1].file(n) for n in range(1, 5)]
-    assert received.undecoded(np.array([2]))[0].number == 3
-
-
-def test_a_photograph_that_cannot_be_decoded_is_named_and_the_processes_end():
-    _, files = pictures(6)
-    spoilt = bytearray(files.encoded.tobytes())
-    begin = int(files.ends[3])
-    spoilt[begin : begin + 8] = b"not PNG."
-    spoilt = Photographs(np.frombuffer(bytes(spoilt), np.uint8), files.ends)
-    made = Batches(spoilt, LABELS, 6, 0, Preprocessed((Square(12),)))
-    with pytest.raises(DataError, match="photograph 4 cannot be decoded"):
-        streamed(made, 0, 3, 1)
-    assert made._crew is None
-
-
-def test_a_mistake_in_the_program_is_told_with_its_trace():
-    with pytest.raises(RuntimeError, match="could not broadcast"):
-        made = batches()
-        made.shape = (9, 9, 3)
-        streamed(made, 0, 1, 1)
-
-
-def test_a_process_that_is_gone_is_told():
-    made = batches()
-    stream = made.stream(0, 90, 1)
-    next(stream)
-    for process in made._crew._all:
-        os.kill(process.pid, signal.SIGKILL)
-    with pytest.raises(RunError, match="was killed, as the system does when memory is short"):
-        list(stream)
-
-
-def test_the_processes_do_not_hear_what_stops_a_run_even_while_python_starts():
-    one = crew.Crew(batches()._maker, batches().shape, 4, 1)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        os.kill(one._all[0].pid, number)
-    one.end(one.begin((0, np.arange(4), 0)))
-    np.testing.assert_array_equal(one.images, batches()._maker(np.arange(4), 0))
-    one.close()
-    assert one._all[0].returncode == 0
-
-
-def test_processes_that_cannot_even_begin_are_told(monkeypatch):
-    monkeypatch.setattr("repro.data.crew.python", lambda code: machine.python("sys.exit(5)"))
-    one = crew.Crew(np.zeros(10**6), (2,), 4, 1)  # more than a pipe takes
-    with pytest.raises(RunError, match="exit code 5"):
-        one.end(one.begin((0, np.arange(4), 0)))
-
-
-def test_whoever_leaves_early_leaves_nothing_behind_for_the_next():
-    made, wanted = batches(), batches().chunk(0, 3)[0]
-    stream = made.stream(0, 50, 1)
-    next(stream)
-    processes = made._crew._all
-    stream.close()
-    assert [process.poll() for process in processes] == [0] * len(processes)
-    found = streamed(made, 0, 3, 1)
-    np.testing.assert_array_equal(np.concatenate([images for images, _ in found]), wanted)
-
-
-def test_the_processes_end_with_the_one_that_trains(tmp_path):
-    """Killed, it cannot tell them."""
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import sys, time; sys.path[:0] = ['tests']\n"
-        "from test_crew import batches\n"
-        "made = batches(); stream = made.stream(0, 90, 1); next(stream)\n"
-        "print(*[process.pid for process in made._crew._all], flush=True)\n"
-        "time.sleep(60)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(machine.PACKAGE_ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, program],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd=machine.PACKAGE_ROOT,
-    )
-    pids = [int(pid) for pid in process.stdout.readline().split()]
-    assert len(pids) == machine.cores()
-    process.kill()
-    process.communicate()
-    deadline = time.monotonic() + 10
-    while any(alive(pid) for pid in pids):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def test_a_crew_has_a_process_for_each_core(monkeypatch):
+def test_one_example_recipes_go_side_by_side_and_others_one_after_the_other(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     monkeypatch.setattr(crew, "cores", lambda: 3)
-    made = batches()
-    np.testing.assert_array_equal(streamed(made, 0, 2, 2)[0][0], batches().chunk(0, 2)[0])
-    assert len(made._crew._all) == 3
+    assert (crew_for(ONE).allowed, crew_for(WHOLE_BATCHES).allowed) == (3, 1)
+    assert (crew_for(ONE, 2).allowed, crew_for(WHOLE_BATCHES, 4).allowed) == (2, 4)
+    assert crew_for(ONE, 2).environment == crew_for(ONE).environment == {}
 
 
-@pytest.mark.parametrize("hosts", [2, 4])
-def test_the_parts_of_all_hosts_are_the_batch(hosts):
-    """Six examples in batches of four: most updates lie on the border of a pass."""
-    wanted = batches().chunk(1, 5)
-    parts = []
-    for host in range(hosts):
-        one = batches()
-        options = {"augmentation": one._maker.augmentation, "host": host, "hosts": hosts}
-        parts.append(Batches(TRAIN[1], LABELS, 4, 3, **options))
-    chunks = [part.chunk(1, 5) for part in parts]
-    for k in range(2):
-        np.testing.assert_array_equal(np.concatenate([c[k] for c in chunks], axis=1), wanted[k])
-    found = streamed(parts[1], 1, 6, 2)
-    np.testing.assert_array_equal(np.concatenate([c[0] for c in found]), chunks[1][0])
-    with pytest.raises(UsageError, match="batch 4 on host 0 of 3: accepted are equal parts"):
-        Batches(TRAIN[1], LABELS, 4, 3, hosts=3)
+def test_runs_that_share_a_gpu_take_what_they_need_of_its_memory(monkeypatch):
+    monkeypatch.setattr(crew, "has_gpu", lambda: True)
+    shared = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    assert isinstance(crew_for(ONE), GrowingCrew) and crew_for(ONE).environment == shared
+    assert (crew_for(ONE, 3).allowed, crew_for(ONE, 3).environment) == (3, shared)
+    assert crew_for(ONE, 1).environment == {}  # alone it may have all of it
+
+
+class Gpu:
+    """A device that k runs use at `sums[k]` updates a second together, simulated second by second.
+
+    A run compiles for 15 seconds before its first update.
+    """
+
+    def __init__(self, sums: dict[int, float], memory=lambda runs: None):
+        self.sums, self.now = sums, 0.0
+        self.running: dict[int, float] = {}
+        self.began: dict[int, float] = {}
+        self.crew = GrowingCrew(lambda: self.now, lambda: memory(len(self.running)))
+        self.next = 0
+
+    def pass_time(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.now += 1.0
+            while len(self.running) < self.crew.allowed:
+                self.running[self.next], self.began[self.next] = 0.0, self.now + 15
+                self.crew.told(self.next, {"event": "start", "update": 0})
+                self.next += 1
+            training = [seed for seed in self.running if self.began[seed] <= self.now]
+            for seed in training:
+                self.running[seed] += self.sums[len(training)] / len(training)
+                told = {"event": "progress", "update": int(self.running[seed])}
+                self.crew.told(seed, told)
+
+    def end(self, seed: int) -> None:
+        del self.running[seed]
+        self.crew.ended(seed, failed=False)
+
+
+def test_runs_are_added_while_the_sum_of_their_rates_grows():
+    gpu = Gpu({1: 200, 2: 300, 3: 340, 4: 345, 5: 345})
+    gpu.pass_time(30)
+    assert len(gpu.running) == 1  # compiles, then is timed
+    gpu.pass_time(300)
+    assert len(gpu.running) == 4  # the fourth was tried, and brought 1.5 per cent
+    assert gpu.crew.allowed == 3
+    gpu.end(0)
+    gpu.pass_time(100)
+    assert sorted(gpu.running) == [1, 2, 3]
+    gpu.end(1)
+    gpu.pass_time(100)
+    assert sorted(gpu.running) == [2, 3, 4]  # three from now on
+
+
+def test_a_run_that_slows_the_others_down_is_not_followed_by_another():
+    gpu = Gpu({1: 200, 2: 190})
+    gpu.pass_time(300)
+    assert (len(gpu.running), gpu.crew.allowed) == (2, 1)
+
+
+def test_none_is_added_that_the_memory_has_no_room_for():
+    gpu = Gpu({1: 200, 2: 400, 3: 600, 4: 800}, memory=lambda runs: 0.4 * runs)
+    gpu.pass_time(300)
+    assert len(gpu.running) == gpu.crew.allowed == 2
+
+
+def test_one_that_ends_while_it_is_timed_leaves_the_look_to_the_next():
+    gpu = Gpu({1: 200, 2: 300, 3: 301})
+    gpu.pass_time(50)
+    assert len(gpu.running) == 2
+    gpu.end(0)
+    gpu.pass_time(300)
+    assert gpu.crew.allowed == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "share"),
+    [
+        ("echo 1000, 4000; echo 3000, 4000", 0.75),
+        ("echo no devices were found; exit 6", None),
+        ("echo", None),
+        ("echo 0, 0", None),
+    ],
+)
+def test_the_memory_of_gpus_is_asked_of_the_driver(told, share, tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{told}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert crew.gpu_memory() == share
+    program.unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert crew.gpu_memory() is None
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "65", "two", "1.5", ""])
+def test_jobs_that_make_no_sense_are_refused_in_a_line(given, capsys):
+    assert cli.main(["run", "lenet5-digits", "--jobs", given]) == 2
+    error = capsys.readouterr().err
+    assert "--jobs" in error and "auto, or a whole number from 1 to 64" in error
+    assert error.count("\n") == 1
+
+
+def test_jobs_of_claims_go_with_run(capsys):
+    assert cli.main(["claims", "--jobs", "2"]) == 2
+    assert "--jobs 2: goes with --run" in capsys.readouterr().err
+
+
+def test_a_run_that_fails_beside_others_leaves_one_less():
+    gpu = Gpu({1: 200, 2: 400, 3: 600, 4: 800})
+    gpu.pass_time(110)
+    assert len(gpu.running) == gpu.crew.allowed == 4
+    gpu.running.pop(3)
+    gpu.crew.ended(3, failed=True)
+    gpu.pass_time(300)
+    assert len(gpu.running) == gpu.crew.allowed == 3
+
+
+def test_a_crew_of_a_given_size_stays_so():
+    fixed = Crew(2)
+    fixed.told(0, {"event": "progress", "update": 5})
+    fixed.ended(0, failed=True)
+    assert fixed.allowed == 2
