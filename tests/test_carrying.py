@@ -670,7 +670,7 @@ def test_the_source_is_resnet_20_but_for_the_data_and_ninety_rows():
     twin = resnet.OF_RESNETS[20]
     assert dataclasses.replace(source.recipe, data=twin.recipe.data) == twin.recipe
     assert source.network.options == {**twin.network.options, "classes": 100}
-    assert not source.reported and not source.bands
+    assert not source.reported
 
 
 def test_all_nine_make_as_many_updates_of_as_many_images():
