@@ -473,7 +473,7 @@ SCHEDULE_DIFFERS = (
 DENSE_CHOSEN = (
     "Tested at five scales, each gives the softmax of its scores, and the mean of these is scored; "
     "the mirror image counts as much. The paper averages the scores, and does not say whether "
-    "before or after the softmax, nor whether it tests mirror images."
+    "before or after the softmax, nor whether it tests mirror images.",
 )
 IMAGENET_CHOSEN = (
     STATISTICS_OF_A_BATCH + " The authors trained on eight GPUs with 32 images on each; the paper "
@@ -643,7 +643,7 @@ def on_imagenet(network: Network) -> Experiment:
         differs=(*IMAGENET_DIFFERS, *SCHEDULE_DIFFERS),
         chosen=(
             *IMAGENET_CHOSEN,
-            DENSE_CHOSEN,
+            *DENSE_CHOSEN,
             *(OPTION_A_CHOSEN if option == "A" else ()),
             *(BOTTLENECK_CHOSEN if deep else ()),
         ),

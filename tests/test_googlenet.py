@@ -255,16 +255,21 @@ def test_tables_2_and_3():
         "10-crop": (9.15, "Table 3, validation images"),
         "144-crop": (7.89, "Table 3, validation images"),
     }
-    seven = {(r.protocol, r.source): r.value for r in googlenet.ENSEMBLES}
+    seven = {(e.protocol, r.source): r.value for e in googlenet.ENSEMBLES for r in e.reported}
     assert seven == {
-        ("ensemble, single-view", "Table 3, validation images"): 8.09,
-        ("ensemble, 10-crop", "Table 3, validation images"): 7.62,
-        ("ensemble, 144-crop", "Table 3, validation images"): 6.67,
-        ("ensemble, 144-crop", "Table 2, test images"): 6.67,
+        ("single-view", "Table 3, validation images"): 8.09,
+        ("10-crop", "Table 3, validation images"): 7.62,
+        ("144-crop", "Table 3, validation images"): 6.67,
     }
-    everything = [*single, *googlenet.ENSEMBLES]
+    assert all(len(e.members) == 7 for e in googlenet.ENSEMBLES)
+    hidden = googlenet.ON_TEST_IMAGES
+    assert (hidden.protocol, hidden.source, hidden.value) == (
+        "144-crop",
+        "Table 2, test images",
+        6.67,
+    )
+    everything = [*single, hidden, *(r for e in googlenet.ENSEMBLES for r in e.reported)]
     assert {r.metric for r in everything} == {"test_top5_error"}
-    assert all("seven" in r.chosen for r in googlenet.ENSEMBLES)
     assert not any(network.reported for network in NETWORKS.values())
 
 
