@@ -294,7 +294,7 @@ def test_without_data_an_experiment_is_left_out(trains, monkeypatch, capsys):
     ("arguments", "words"),
     [
         ("lenet5-mnst", ("'lenet5-mnst'", "did you mean lenet5-mnist")),
-        ("vgg-d-imagenet", ("nothing to compare with", "vgg-d-imagenet")),
+        ("vgg-a-imagenet", ("nothing to compare with", "vgg-a-imagenet")),
         ("--budget 9", ("--budget 9", "lenet5-mnist", "10.0 minutes")),
         ("--budget 0", ("--budget 0", "a whole number from 1")),
         ("--out /dev/null/runs", ("/dev/null/runs", "writable folder")),
