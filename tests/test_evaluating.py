@@ -325,6 +325,8 @@ def test_of_many_arrays_that_do_not_fit_twenty_are_named(tmp_path, capsys, monke
     assert code == 2 and len(lines) == 1 + 20 + 1
     # 19 convolutions, 19 normalisations of four variables, a kernel and a bias; and eight others
     assert lines[0].startswith("error: ") and f"{19 + 19 * 4 + 2 + 8} arrays do not" in lines[0]
+    surplus = [line for line in lines if "none of the network" in line]  # some of either kind
+    assert len(surplus) == 8 and sum("is missing" in line for line in lines) == 12
     assert lines[-1] == f"  and {19 + 19 * 4 + 2 + 8 - 20} more"
 
 

@@ -49,11 +49,14 @@ def read(file: Path, model: Any, needed: Any) -> None:
     with _opened(file) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         headers = {name: _header(archive, info) for name, info in members.items()}
-        if lines := list(_misfits(headers, variables, must)):
-            told = lines[:SHOWN]
-            told += [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-            what = "array does" if len(lines) == 1 else "arrays do"
-            raise Listed(f"{file}: {len(lines)} {what} not fit {model.name}", told)
+        own, others = list(_misfits(headers, variables, must)), list(_surplus(headers, variables))
+        if own or others:
+            count, half = len(own) + len(others), SHOWN // 2
+            of_own = min(len(own), max(half, SHOWN - len(others)))
+            told = [*own[:of_own], *others[: SHOWN - of_own]]
+            told += [f"and {count - len(told)} more"] if count > len(told) else []
+            what = "array does" if count == 1 else "arrays do"
+            raise Listed(f"{file}: {count} {what} not fit {model.name}", told)
         values = {name: _values(archive, members[name]) for name in headers}
     for name, value in values.items():
         if not np.all(np.isfinite(value)):
@@ -65,7 +68,7 @@ def read(file: Path, model: Any, needed: Any) -> None:
 def _misfits(
     headers: Mapping[str, tuple], variables: Mapping[str, Any], must: Mapping[str, Any]
 ) -> Iterator[str]:
-    """A line for each array that does not fit; first those of the network, in its order."""
+    """A line for each variable of the network that the file has not, or not as it should be."""
     for name, variable in variables.items():
         wanted = tuple(variable.shape)
         if name not in headers:
@@ -77,6 +80,9 @@ def _misfits(
             yield f"{name} is {_words(shape)}, wanted is {_words(wanted)}"
         elif kind.kind != "f" or kind.itemsize > 8:
             yield f"{name} is of {kind}, wanted is float16, float32 or float64"
+
+
+def _surplus(headers: Mapping[str, tuple], variables: Mapping[str, Any]) -> Iterator[str]:
     for name, (shape, _) in headers.items():
         if name not in variables:
             yield f"{name} is none of the network: {_words(shape)}"
