@@ -94,8 +94,3 @@ SCALED_DROPOUT = (
     "Dropout divides what it keeps by the share that it keeps, in training; the paper does not say "
     "whether it scales in training or in tests."
 )
-# Of recipes with a mean for each pixel that test whole photographs (dense, 50-crop, 144-crop).
-WHOLE_LESS_COLOUR = (
-    "Tests on whole photographs subtract the mean colour in the place of the mean of each pixel, "
-    "which has the size of the training squares; the paper does not say what it subtracts there."
-)
