@@ -453,9 +453,9 @@ ON_CIFAR_100 = Experiment(
     name=NIN_CIFAR_100.name,
     title="NiN on CIFAR-100",
     network=NIN_CIFAR_100,
-    bands=(short_band(77.4, 3.9, "one seed, in mixed_bfloat16"),),
     recipe=CIFAR_100_RECIPE,
     reported=(TABLE_2,),
+    bands=(short_band(77.4, 3.9, "one seed, in mixed_bfloat16"),),
     differs=(*NIN_DIFFERS, *MLPCONV_DIFFERS),
     chosen=(*NIN_CHOSEN, *WHITENED_CHOSEN, *LAYERS_CHOSEN, *AS_CIFAR_10_CHOSEN),
 )

@@ -98,10 +98,10 @@ class Batches:
     def chunk(self, first_update: int, updates: int) -> tuple[np.ndarray, np.ndarray]:
         """What updates `first_update`, `first_update + 1`, ... see: a function of its arguments.
 
-        Returns images float32 [updates, batch, ...] and labels int32 [updates, batch], of several
-        hosts this one's part. If `placed`,
-        in the place of images int32 [updates, batch, 4]: the number of each in the set, how far
-        down and to the right its crop begins, and whether it is mirrored.
+        Returns images float32 [updates, batch, ...] and labels int32 [updates, batch]; of several
+        hosts, this one's part of each batch. If `placed`, in the place of images int32 [updates,
+        batch, 4]: the number of each in the set, how far down and to the right its crop begins, and
+        whether it is mirrored.
         """
         images = np.empty((updates * self._share, *self.chunk_shape), self._type)
         labels = np.empty(len(images), np.int32)

@@ -26,8 +26,8 @@ from repro.machine import cores, python
 SECONDS_TO_END = 5.0
 OF_A_TASK = 8  # images
 TOGETHER = 2**20  # bytes of images: what is made of them on the way stays in the cache
-# Memory that has been given back to the system comes back page by page, which took as long as all
-# else. These are settings of the C library on Linux.
+# A process that returns memory to the system gets it back page by page: half of the time went into
+# that. These are settings of the C library on Linux.
 KEEPING_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 # The one that trains decides when to end. Ctrl-C reaches all of them, also while Python starts.
 UNHEARD = (signal.SIGINT, signal.SIGTERM)

@@ -47,7 +47,8 @@ def _cut_each(
 ) -> np.ndarray:
     """cut(photograph, its own draws) for each of them: float32 [B, side, side, 3].
 
-    drawn: [draws, B]."""
+    drawn: [draws, B].
+    """
     crops = np.empty((len(images), side, side, 3), np.float32)
     for row, (image, draws) in enumerate(zip(images, drawn.T, strict=True)):
         crops[row] = cut(image, draws)
@@ -138,8 +139,8 @@ class InceptionCrop(Augmentation):
             # Of a large photograph fewer pixels are decoded, where the part still has enough.
             image = pixels(image, -(-self.side * min(whole) // min(part)))
             rows, columns = (
-                slice(first * there // all_, -(-(first + length) * there // all_))
-                for first, length, there, all_ in zip(
+                slice(first * there // before, -(-(first + length) * there // before))
+                for first, length, there, before in zip(
                     (top, left), part, image.shape[:2], whole, strict=True
                 )
             )

@@ -20,7 +20,7 @@ INTERPOLATIONS = {
 }
 # Colours of four inks, as the head of a JPEG names them: libjpeg-turbo mixes them otherwise.
 OF_FOUR = ("CMYK", "YCCK")
-# To how many of eight pixels a JPEG can be decoded with as little work as it takes.
+# By what both sides of a JPEG can be divided while it is decoded; other divisions take longer.
 FEWER = (8, 4, 2)
 
 
