@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from repro import __version__, streams
-from repro.commands import browse, compare, judge, look, surroundings, train, verify
+from repro.commands import browse, compare, draws, judge, look, surroundings, train, verify
 from repro.errors import Interrupted, Listed, ReproError, UsageError
 from repro.machine import on_signals
 from repro.running import isolation
@@ -38,6 +38,7 @@ app.command()(train.run)
 app.command()(train.resume)
 app.command()(train.evaluate)
 app.command()(train.export)
+app.command()(draws.draws)
 app.command()(look.look)
 app.command("train-one", hidden=True)(train.train_one)
 app.command()(judge.verdict)

@@ -18,7 +18,7 @@ from repro import backends, catalog, cli
 from repro.data import datasets, inputs
 from repro.errors import UsageError
 from repro.networks import anatomy, krizhevsky2012, losses
-from repro.report import look_sheet
+from repro.report import look_sheet, sheet
 from repro.training import deconvolution, evaluation, looking, occlusion, runner
 
 LAYERS = keras.layers
@@ -404,7 +404,11 @@ def test_the_sheet_of_a_run(copied, capsys):
     values = [row["values"] for row in said["maps"]]
     assert all(row == sorted(row, reverse=True) and len(row) == 9 for row in values)
     drawn = path.read_text()
-    for text in ("lenet5-digits, smoke scale, seed 0", f": {labels[3]}<", "16 maps of 5x5 units"):
+    for text in (
+        "lenet5-digits, smoke scale, seed 0",
+        f"Test image 3 ({labels[3]}) of ",
+        "16 maps of 5x5 units",
+    ):
         assert text in drawn
     assert f"map {said['maps'][0]['map']}: " in drawn
 
@@ -494,7 +498,7 @@ def test_signals_are_grey_where_nothing_is_and_as_bright_whatever_their_size():
 
 def test_grey_pictures_are_ink_on_paper():
     picture = np.array([0.0, 1.0, np.nan]).reshape(1, 1, 3, 1)
-    (row,) = look_sheet.coloured(picture)[0]
+    (row,) = sheet.coloured(picture)[0]
     np.testing.assert_allclose(row, np.repeat([[1.0], [0.0], [0.93]], 3, axis=1))
 
 

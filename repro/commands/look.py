@@ -8,9 +8,6 @@ import typer
 from repro import catalog
 from repro.commands import options
 from repro.commands.options import Json
-from repro.errors import UsageError
-
-FORMATS = (".svg", ".png")
 
 
 def look(
@@ -46,8 +43,7 @@ def look(
     json: Json = False,
 ):
     """What a network sees: filters, what excites its maps, occlusion, deconvolution."""
-    if out and out.suffix not in FORMATS:
-        raise UsageError(f"--out {out}: accepted is a name that ends in {' or '.join(FORMATS)}")
+    options.accept_picture(out)
     run_dir = Path(seer) if "/" in seer or Path(seer).is_dir() else None
     if run_dir is None:
         catalog.network(seer)  # an unknown name is refused before Keras is imported

@@ -43,6 +43,7 @@ def jobs(text: str) -> int | None:
 
 
 MOST_JOBS = 64
+PICTURES = (".svg", ".png")
 Jobs = Annotated[
     int | None,
     typer.Option(
@@ -69,6 +70,12 @@ Overrides = Annotated[
 Scale = Annotated[str, typer.Option(metavar="|".join(spec.SCALES))]
 Strategy = Annotated[str, typer.Option(metavar="auto|single|mirrored")]
 Precision = Annotated[str, typer.Option(metavar="|".join(spec.PRECISIONS))]
+
+
+def accept_picture(out: Path | None) -> None:
+    """Raises UsageError for the name of a file in a format that is not drawn."""
+    if out and out.suffix not in PICTURES:
+        raise UsageError(f"--out {out}: accepted is a name that ends in {' or '.join(PICTURES)}")
 
 
 def experiment(name: str) -> spec.Experiment:

@@ -110,6 +110,17 @@ class Batches:
             labels[rows] = self._labels[index % len(self._labels)]
         return self._by_update(images, updates), self._by_update(labels, updates)
 
+    def draws(self, image: int, count: int) -> np.ndarray:
+        """The first `count` examples of one of the N images, from pass to pass: [count, ...].
+
+        Where a pass has several copies of an image, they come one after the other.
+        """
+        copies = self.size // len(self._images)
+        made = (divmod(number, copies) for number in range(count))
+        return np.concatenate(
+            [self._maker(np.array([image + copy * len(self._images)]), p) for p, copy in made]
+        )
+
     def _parts(self, first_update: int, updates: int) -> Iterator[tuple[slice, np.ndarray, int]]:
         """What a chunk sees of each pass: its rows in the chunk, its examples, the pass."""
         updates = range(first_update, first_update + updates)

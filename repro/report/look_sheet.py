@@ -2,24 +2,21 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from repro.data.sets import Dataset
 from repro.report.drawing import in_style, save, signed_colours
 from repro.report.run_figures import pictures_of_filters
+from repro.report.sheet import EDGE, FAINT, GAP, HEADING, LABEL, TITLE, WIDTH, Sheet, coloured
 from repro.training.looking import Look
 
-WIDTH, EDGE, GAP = 9.6, 0.1, 0.22  # inches: of the sheet, its margin, between pictures
-TITLE, HEADING, LABEL, AFTER = 0.38, 0.42, 0.17, 0.24  # inches: lines of text, below a section
+AFTER = 0.24  # inches below a section
 ACROSS, TILES = 3, 3  # maps in a row; tiles along a side of a map
 IMAGE = 1.85  # inches: the image, and its map of occlusion
 FILTER, MOST_FILTERS = 0.4, 192  # inches of a filter; so many are drawn
 BRIGHTEST = 0.99  # of the pixels of a signal are drawn in proportion; the rest are as bright
-FAINT = "#666666"
-FRAME, BETWEEN = "#CCCCCC", 0.8  # around a picture, between tiles
-NOTHING = 0.93  # the grey beyond the border of an image
+BETWEEN = 0.8  # the grey between tiles
 
 
 def draw(
@@ -44,7 +41,7 @@ def draw(
     with in_style():
         from matplotlib.figure import Figure
 
-        sheet = _Sheet(Figure(figsize=(WIDTH, height)), height)
+        sheet = Sheet(Figure(figsize=(WIDTH, height)), height)
         sheet.text(EDGE, 0, title, fontsize=12, fontweight="bold")
         _image(sheet, look, dataset, TITLE)
         if rows:
@@ -66,38 +63,9 @@ def draw(
         return save(sheet.figure, path, within)
 
 
-class _Sheet:
-    """A figure on which things are placed in inches, from the left and from the top."""
-
-    def __init__(self, figure: Any, height: float):
-        self.figure, self._height = figure, height
-
-    def text(self, x: float, y: float, text: str, **options: Any) -> None:
-        self.figure.text(x / WIDTH, 1 - y / self._height, text, va="top", **options)
-
-    def heading(self, y: float, text: str, about: str) -> None:
-        self.text(EDGE, y, text, fontsize=10, fontweight="bold")
-        self.text(EDGE, y + 0.19, about, fontsize=8, color=FAINT)
-
-    def axes(self, x: float, y: float, width: float, height: float) -> Any:
-        place = (x / WIDTH, 1 - (y + height) / self._height)
-        axes = self.figure.add_axes((*place, width / WIDTH, height / self._height))
-        axes.grid(False)
-        return axes
-
-    def picture(
-        self, picture: np.ndarray, x: float, y: float, width: float, height: float, **options: Any
-    ) -> Any:
-        axes = self.axes(x, y, width, height)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set(visible=True, color=FRAME, linewidth=0.6)
-        axes.imshow(picture, interpolation="none", aspect="auto", **options)
-        return axes
-
-
-def _image(sheet: _Sheet, look: Look, dataset: Dataset, top: float) -> None:
+def _image(sheet: Sheet, look: Look, dataset: Dataset, top: float) -> None:
     """The image, the map of occlusion, and what excites the maps that it excites most."""
-    heading = f"Test image {look.image:,} of {dataset.title}: {dataset.class_name(look.label)}"
+    heading = f"Test image {look.image:,} ({dataset.class_name(look.label)}) of {dataset.title}"
     sheet.heading(top, heading, _about_occlusion(look, dataset))
     x, y = EDGE, top + HEADING + LABEL
 
@@ -137,7 +105,7 @@ def _about_occlusion(look: Look, dataset: Dataset) -> str:
     )
 
 
-def _heat(sheet: _Sheet, look: Look, x: float, y: float) -> None:
+def _heat(sheet: Sheet, look: Look, x: float, y: float) -> None:
     """The probability of the right class (or exp(-loss)) by the middle of the square, its scale."""
     height, width = look.picture.shape[:2]
     shown = {"cmap": "viridis", "vmin": 0, "vmax": 1, "extent": (0, width, height, 0)}
@@ -186,13 +154,6 @@ def _about_maps(look: Look) -> tuple[str, str]:
 
 
 # ---------------------------------------------------------------------------- pictures
-
-
-def coloured(pictures: np.ndarray) -> np.ndarray:
-    """Pictures [n, h, w, C] from 0 to 1 as RGB; grey ones as ink on paper, nan as light grey."""
-    if pictures.shape[-1] == 1:
-        pictures = np.repeat(1 - pictures, 3, axis=-1)
-    return np.where(np.isnan(pictures), NOTHING, np.clip(pictures, 0, 1))
 
 
 def signals(pictures: np.ndarray) -> np.ndarray:
