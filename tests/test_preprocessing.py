@@ -297,3 +297,15 @@ def test_local_contrast_is_that_of_a_gaussian_window():
             contrast = np.sqrt(mean_around(centred**2))
             divisor = np.maximum(np.maximum(contrast, contrast.mean()), least)
             np.testing.assert_allclose(normal[..., channel], centred / divisor, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+@pytest.mark.parametrize("mean", [np.array([3.0, 5.0, 7.0]), np.full((2, 2, 3), 4.0)])
+def test_the_images_that_a_mean_is_taken_from_stay_as_they_are(mean, scale, kind):
+    images = np.arange(24).reshape(2, 2, 2, 3).astype(kind)
+    kept = images.copy()
+    centred = colours.Centred(mean, scale)(images)
+    np.testing.assert_array_equal(images, kept)
+    np.testing.assert_allclose(centred, (kept - mean) / scale, rtol=1e-6)
+    assert centred.dtype == np.float32 and centred is not images

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from repro.data import learnt
@@ -81,11 +82,20 @@ class Centred:
     scale: float | np.ndarray
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        step = np.float32(1 / self.scale)
+        step, offset = self._line
         levels = np.asarray(images, np.float32)
-        centred = levels if np.all(step == 1) else levels * step
-        offset = -(self.mean / self.scale).astype(np.float32)
-        return coloured(centred, offset) if offset.ndim == 1 else centred + offset
+        own = None if getattr(images, "dtype", None) == np.float32 else levels
+        if step is not None:
+            levels = own = np.multiply(levels, step, out=own)
+        if offset.ndim == 1:
+            return coloured(levels, offset, own)
+        return np.add(levels, offset, out=own)
+
+    @cached_property
+    def _line(self) -> tuple[np.ndarray | None, np.ndarray]:
+        """By what levels are multiplied, if by anything, and what is added."""
+        step = np.float32(1 / self.scale)
+        return None if np.all(step == 1) else step, -(self.mean / self.scale).astype(np.float32)
 
     @property
     def anywhere(self) -> Centred:
@@ -93,9 +103,13 @@ class Centred:
         return self if self.mean.ndim == 1 else Centred(self.mean.mean(axis=(0, 1)), self.scale)
 
 
-def coloured(images: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """A colour added to all pixels: images float32 [B, H, W, C], colours [C], or [B, 1, C]."""
+def coloured(images: np.ndarray, colours: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """A colour added to all pixels: images [B, H, W, C], colours float32 [C], or [B, 1, C].
+
+    out: `images`, where they may be written over.
+    """
     *leading, width, channels = images.shape
     # To add whole rows is three times as fast as to add to three numbers at a time.
-    rows = images.reshape(*leading, width * channels) + np.tile(colours, width)
-    return rows.reshape(images.shape)
+    rows = images.reshape(*leading, width * channels)
+    sums = np.add(rows, np.tile(colours, width), out=None if out is None else rows)
+    return sums.reshape(images.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,11 +46,11 @@ class Square(Limited):
 def _cut_each(
     cut: Callable, images: Sequence[np.ndarray], drawn: np.ndarray, side: int
 ) -> np.ndarray:
-    """cut(photograph, its own draws) for each of them: float32 [B, side, side, 3].
+    """cut(photograph, its own draws) for each of them: uint8 [B, side, side, 3].
 
     drawn: [draws, B].
     """
-    crops = np.empty((len(images), side, side, 3), np.float32)
+    crops = np.empty((len(images), side, side, 3), np.uint8)
     for row, (image, draws) in enumerate(zip(images, drawn.T, strict=True)):
         crops[row] = cut(image, draws)
     return crops
@@ -133,7 +134,7 @@ class InceptionCrop(Augmentation):
         def cut(image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
             down, right, mirror, way = drawn[:4]
             whole = image.shape[:2]
-            part = self._shape(*whole, *np.split(drawn[4:], 2))
+            part = self._shape(*whole, *drawn[4:].reshape(2, TRIES).tolist())
             top = int((whole[0] - part[0] + 1) * down)
             left = int((whole[1] - part[1] + 1) * right)
             # Of a large photograph fewer pixels are decoded, where the part still has enough.
@@ -151,17 +152,16 @@ class InceptionCrop(Augmentation):
         return _cut_each(cut, images, draw.uniform(4 + 2 * TRIES), self.side)
 
     def _shape(
-        self, height: int, width: int, area: np.ndarray, shape: np.ndarray
+        self, height: int, width: int, areas: list[float], shapes: list[float]
     ) -> tuple[int, int]:
-        """Height and width of the part; area, shape: [TRIES], from 0 to 1 (exclusive)."""
-        area = (self.least + (1 - self.least) * area) * height * width
-        ratio = (4 / 3) ** (2 * shape - 1)
-        heights = np.rint(np.sqrt(area / ratio)).astype(int)
-        widths = np.rint(np.sqrt(area * ratio)).astype(int)
-        fitting = np.flatnonzero((heights <= height) & (widths <= width))
-        if len(fitting) == 0:
-            return min(height, width), min(height, width)
-        return int(heights[fitting[0]]), int(widths[fitting[0]])
+        """Height and width of the part; areas, shapes: of each try, from 0 to 1 (exclusive)."""
+        for area, shape in zip(areas, shapes, strict=True):
+            area = (self.least + (1 - self.least) * area) * height * width
+            ratio = (4 / 3) ** (2 * shape - 1)
+            high, wide = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
+            if high <= height and wide <= width:
+                return high, wide
+        return min(height, width), min(height, width)
 
 
 # How bright the eye finds red, green and blue (ITU-R BT.601).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from repro.lazy import numpy as np
 
@@ -30,9 +31,8 @@ class Draw:
         They come from hashing (seed, pass, example) and each number's place: a generator per
         example would be slow, and one that has run some way would depend on the batch.
         """
-        examples = np.asarray(self.index, np.uint64)[None, :]
-        state = _mix(_mix(np.full((1, 1), self.seed, np.uint64)) + np.uint64(self.pass_number))
-        state = _mix(_mix(state + examples) + np.arange(count, dtype=np.uint64)[:, None])
+        state = _mix(_keyed(self.seed, self.pass_number) + np.asarray(self.index, np.uint64))
+        state = _mix(state + np.arange(count, dtype=np.uint64)[:, None])
         return (state >> np.uint64(11)) * 2.0**-53
 
     def normal(self, count: int) -> np.ndarray:
@@ -53,9 +53,17 @@ class Draw:
         return replace(self, index=np.asarray(self.index)[rows])
 
 
+@lru_cache(maxsize=64)
+def _keyed(seed: int, pass_number: int) -> np.ndarray:
+    return _mix(_mix(np.array([seed], np.uint64)) + np.uint64(pass_number))
+
+
 def _mix(state: np.ndarray) -> np.ndarray:
     """The next number of SplitMix64 (Steele, Lea and Flood 2014), for each state."""
     state = state + np.uint64(0x9E3779B97F4A7C15)
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
+    state ^= state >> np.uint64(30)
+    state *= np.uint64(0xBF58476D1CE4E5B9)
+    state ^= state >> np.uint64(27)
+    state *= np.uint64(0x94D049BB133111EB)
+    state ^= state >> np.uint64(31)
+    return state
