@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+from importlib import metadata
 from types import SimpleNamespace
 
 import numpy as np
@@ -132,6 +133,10 @@ def test_a_run_on_photographs_from_start_to_end(made, tmp_path, monkeypatch):
         assert outcome["metrics"]["single-view"]["test_count"] == 4
         assert outcome["metrics"]["10-crop"]["test_count"] == 4
         assert outcome["metrics"]["single-view"]["training_count"] == 6
+    versions = Journal.open(done[0]["run_dir"]).run()["versions"]
+    installed = [metadata.version(p) for p in ("simplejpeg", "opencv-python-headless", "pillow")]
+    kept = [versions[name] for name in ("simplejpeg", "opencv", "pillow")]
+    assert [v.split(".")[:3] for v in kept] == [v.split(".")[:3] for v in installed]
     losses = [[p["loss"] for p in Journal.open(o["run_dir"]).passes()] for o in done]
     assert losses[0] == losses[1] and len(losses[0]) == 3
 

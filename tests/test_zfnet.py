@@ -304,7 +304,8 @@ def test_tables_2_and_3():
 
 
 def test_several_networks_together():
-    found = {(r.chosen, r.metric, r.source): r.value for r in zfnet.PAPER.reported}
+    judged = [number for ensemble in zfnet.PAPER.ensembles for number in ensemble.reported]
+    found = {(r.chosen, r.metric, r.source): r.value for r in (*zfnet.PAPER.reported, *judged)}
     validation, test = "Table 2, validation images", "Table 2, test images"
     five, six = "five networks (a)", "five networks (a) and one (b)"
     assert found == {
@@ -315,6 +316,9 @@ def test_several_networks_together():
         (six, "test_top5_error", validation): 14.7,
         (six, "test_top5_error", test): 14.8,
     }
+    members = {ensemble.name: ensemble.members for ensemble in zfnet.PAPER.ensembles}
+    a, b = "zfnet-a-imagenet", "zfnet-b-imagenet"
+    assert members == {five: (a, a, a, a, a), six: (a, a, a, a, a, b)}
 
 
 def test_the_claims_are_those_that_table_3_bears_out():

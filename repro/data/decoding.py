@@ -24,6 +24,16 @@ OF_FOUR = ("CMYK", "YCCK")
 FEWER = (8, 4, 2)
 
 
+def versions() -> dict[str, str]:
+    """Of the packages that decode and resize."""
+    import cv2
+    import PIL
+    import simplejpeg
+
+    packages = {"simplejpeg": simplejpeg, "opencv": cv2, "pillow": PIL}
+    return {name: package.__version__ for name, package in packages.items()}
+
+
 def size(file: bytes) -> tuple[int, int]:
     """Height and width, in pixels. Raises what Pillow raises where the file tells none."""
     if head := _head_of_jpeg(file):

@@ -61,8 +61,8 @@ def outlays(
         used = replace(place, count=memory.replicas("auto", experiment.recipe.batch, place))
         needed = counted and bytes_of(experiment, counted, precision, used)
         runs = _runs_on(used, experiment, records) if plain else []
-        if runs:
-            spent = [m for m in map(minutes_of, runs) if m is not None]
+        spent = [m for m in map(minutes_of, runs) if m is not None]
+        if spent:
             source = f"{len(spent)} run{'s' * (len(spent) > 1)}, {runs[0]['run']['backend']}"
             timed = (median(spent),) * 2, "measured", source
         elif plain and takes["estimated"] and _short_on(used, experiment, records):

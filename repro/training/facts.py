@@ -6,7 +6,9 @@ from typing import Any
 
 from repro import backends, catalog, settings, spec
 from repro.backends import settled
+from repro.data import decoding
 from repro.data.inputs import Inputs
+from repro.data.photographs import Photographs
 from repro.data.resident import Resident
 from repro.errors import RunError
 from repro.networks import initial_weights
@@ -26,7 +28,7 @@ def of_run(
     threads: int | None,
 ) -> dict[str, Any]:
     """All that is written down before the first update."""
-    data = experiment.recipe.data
+    data, photographs = experiment.recipe.data, isinstance(inputs.examples, Photographs)
     return {
         "id": uuid.uuid4().hex,
         **request,
@@ -51,7 +53,7 @@ def of_run(
         },
         **({"smoke": smoke.record()} if smoke else {}),
         "command": command(request),
-        "versions": versions(),
+        "versions": {**versions(), **(decoding.versions() if photographs else {})},
         "machine": {**machine(), "gpus": backends.here().gpus()},
         **commit(),
         "started": now(),
