@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from repro.data.folders import prepared_root
 from repro.data.workplace import workplace
 from repro.errors import ReproError
 from repro.lazy import numpy as np
+from repro.locks import locked
 
 Arrays = dict  # of arrays by name
 
@@ -21,16 +23,24 @@ def kept(
 
     name: of the file, without its ending; says from which images it was learnt, and how. shapes:
     those of the arrays, None for any. It is learnt again where the file cannot be read, and not
-    kept where it cannot be written.
+    kept where it cannot be written. Of several processes that need it one learns, the others wait.
     """
     try:
         file = prepared_root() / f"{name}.npz"
     except ReproError:  # no folder can be used
         return learn()
-    arrays = _read(file, shapes, dtype)
-    if arrays is None:
-        arrays = learn()
-        _keep(file, arrays)
+    if (arrays := _read(file, shapes, dtype)) is not None:
+        return arrays
+    lock = f"{name}.lock"
+    with contextlib.ExitStack() as alone:
+        with contextlib.suppress(OSError):  # without a lock each learns for itself
+            file.parent.mkdir(parents=True, exist_ok=True)
+            alone.enter_context(locked(file.parent, lock, wait=math.inf))
+        if (arrays := _read(file, shapes, dtype)) is None:
+            arrays = learn()
+            if _keep(file, arrays):
+                # Whoever waits for the lock, or makes it again, finds the file.
+                (file.parent / lock).unlink(missing_ok=True)
     return arrays
 
 
@@ -44,8 +54,10 @@ def _read(file: Path, shapes: Mapping[str, tuple], dtype: type) -> Arrays | None
     return arrays if same and all(a.dtype == dtype for a in arrays.values()) else None
 
 
-def _keep(file: Path, arrays: Arrays) -> None:
+def _keep(file: Path, arrays: Arrays) -> bool:
     """Writes aside and renames, so that a file under the final name is always whole."""
     with contextlib.suppress(OSError), workplace(file.with_suffix("")) as aside:
         np.savez(aside / file.name, **arrays)
         (aside / file.name).replace(file)
+        return True
+    return False

@@ -95,7 +95,8 @@ class Dense(OfWhole):
 
     says = (
         "the mean softmax of all of the photograph and its mirror image, its shorter side Q "
-        "pixels: full layers become convolutions, scores are averaged over places (VGG)"
+        "pixels: full layers become convolutions, scores are averaged over places (VGG); JAX "
+        "compiles the network for each size of photographs, which takes long"
     )
     kind: ClassVar[str] = "dense"
 
