@@ -406,7 +406,7 @@ def test_the_sheet_of_a_run(copied, capsys):
     drawn = path.read_text()
     for text in (
         "lenet5-digits, smoke scale, seed 0",
-        f"Test image 3 ({labels[3]}) of ",
+        f"Test image 3, class {labels[3]}, of ",
         "16 maps of 5x5 units",
     ):
         assert text in drawn

@@ -127,6 +127,13 @@ def test_what_was_measured_on_such_a_machine_is_told(folder):
     assert outlays(folder, [])[0].minutes is None
 
 
+def test_a_run_that_does_not_say_how_long_it_took_measures_nothing(folder):
+    silent = run_on_cpu(0, 100.0)
+    del silent["result"]["seconds"]
+    assert outlays(folder, [silent])[0].basis == "estimated"
+    assert outlays(folder, [silent, run_on_cpu(1, 120.0)])[0].source == "1 run, tensorflow"
+
+
 def test_runs_at_short_scale_on_such_a_machine_tell_more_than_other_networks(folder):
     runs = [run_on_cpu(0, 1.0, scale="short")]
     runs[0]["result"]["images_per_second"] = 1_000.0

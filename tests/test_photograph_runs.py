@@ -112,6 +112,21 @@ def small(side: int = 8):
     return keras.Model(images, keras.layers.Dense(3, dtype="float32")(flat))
 
 
+@pytest.mark.parametrize(
+    ("preprocessing", "augmentation", "named"),
+    [
+        ((ChannelMean(),), ScaleJitter(8, 8, 8), "ScaleJitter"),
+        ((ChannelMean(),), Chain((ScaleJitter(8, 8, 8), PCAColour())), "ScaleJitter"),
+        ((Square(8), ChannelMean()), None, "Square"),
+    ],
+)
+def test_images_of_one_size_are_no_photographs(preprocessing, augmentation, named):
+    """Crops of photographs are bytes: what is below 0 would come out bright."""
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    with pytest.raises(UsageError, match=f"{named} is for photographs; accepted are imagenette"):
+        inputs.in_memory(recipe(preprocessing, augmentation), images, images)
+
+
 @pytest.mark.parametrize("made", [of_crops, of_squares])
 def test_a_run_on_photographs_from_start_to_end(made, tmp_path, monkeypatch):
     images = {"train": TRAIN[1], "test": TEST[1]}

@@ -8,8 +8,9 @@ from by_hand import bilinear
 from PIL import Image, ImageEnhance
 
 from repro.data import crops, decoding, photographs, preprocessing, views
-from repro.data.augmentation import Chain
+from repro.data.augmentation import Chain, ColourShift, Preprocessed
 from repro.data.batches import Batches
+from repro.data.colours import Centred
 from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
 from repro.data.draws import Draw
 from repro.data.photographs import Lazily, Photographs, centre_crop, rescale, resize, ten_crop
@@ -37,10 +38,15 @@ def map_of(height, width):
 
 
 def examples(augmentation, images, index, seed=0, pass_number=0):
-    """Levels that can be subtracted from each other: crops come in uint8."""
     chosen = [images[i] for i in index]
-    made = augmentation(chosen, Draw(np.asarray(index), len(images), seed, pass_number))
-    return np.asarray(made, np.float32)
+    return augmentation(chosen, Draw(np.asarray(index), len(images), seed, pass_number))
+
+
+def levels(*arguments, **options):
+    """Crops, which are uint8, as numbers that can be subtracted."""
+    made = examples(*arguments, **options)
+    assert made.dtype == np.uint8
+    return made.astype(np.float32)
 
 
 def test_resizing_by_area_is_the_mean_and_to_the_nearest_is_a_copy():
@@ -94,7 +100,7 @@ def test_at_one_scale_every_place_and_its_mirror_image_is_as_likely():
     ]
     counts = dict.fromkeys((crop.astype(np.float32).tobytes() for crop in crops), 0)
     assert len(counts) == 42
-    cropped = examples(ScaleJitter(6, 8, 8), [image] * 4200, np.arange(4200))
+    cropped = levels(ScaleJitter(6, 8, 8), [image] * 4200, np.arange(4200))
     assert cropped.shape == (4200, 6, 6, 3)
     for crop in cropped:
         counts[crop.tobytes()] += 1
@@ -104,7 +110,7 @@ def test_at_one_scale_every_place_and_its_mirror_image_is_as_likely():
 def test_every_scale_and_place_is_as_likely_and_the_crop_is_of_the_rescaled_photograph():
     """A crop tells its scale and place: red grows by one from row to row, green by column."""
     height, width, side = 180, 240, 60
-    crops_of = examples(ScaleJitter(side, 90, 180), [map_of(height, width)] * 900, np.arange(900))
+    crops_of = levels(ScaleJitter(side, 90, 180), [map_of(height, width)] * 900, np.arange(900))
     rows, columns = crops_of[:, :, side // 2, 0], crops_of[:, side // 2, :, 1]
     # So many pixels of the photograph are what a side of the crop shows.
     length = (rows[:, -1] - rows[:, 0]) * side / (side - 1)
@@ -125,7 +131,7 @@ def test_every_scale_and_place_is_as_likely_and_the_crop_is_of_the_rescaled_phot
 
 def test_a_crop_is_that_of_the_whole_photograph_rescaled():
     image = np.rint(bilinear(photograph(12, 16), 180, 240)).astype(np.uint8)  # a smooth one
-    (crop,) = examples(ScaleJitter(64, 90, 90), [image], np.array([0]))
+    (crop,) = levels(ScaleJitter(64, 90, 90), [image], np.array([0]))
     whole = bilinear(image, 90, 120)
     windows = np.lib.stride_tricks.sliding_window_view(whole, (64, 64), axis=(0, 1))
     windows = np.moveaxis(windows, 2, -1).reshape(-1, 64, 64, 3)
@@ -170,7 +176,7 @@ def test_the_inception_crop_covers_8_to_100_per_cent_in_shapes_from_3_4_to_4_3(p
     """Szegedy et al. 2014, section 6."""
     stats = pytest.importorskip("scipy.stats")
     image = map_of(120, 160)
-    cropped = examples(InceptionCrop(8), [image] * 2000, np.arange(2000))
+    cropped = levels(InceptionCrop(8), [image] * 2000, np.arange(2000))
     assert cropped.shape == (2000, 8, 8, 3)
     shapes = np.array([part.shape[:2] for part, _ in parts])
     areas, ratios = shapes.prod(axis=1) / (120 * 160), shapes[:, 1] / shapes[:, 0]
@@ -202,14 +208,14 @@ def test_the_inception_crop_covers_8_to_100_per_cent_in_shapes_from_3_4_to_4_3(p
 def test_half_of_the_inception_crops_are_mirrored(parts):
     image = map_of(60, 60)
     for flip, wanted in ((True, 500), (False, 0)):
-        cropped = examples(InceptionCrop(16, flip=flip), [image] * 1000, np.arange(1000))
+        cropped = levels(InceptionCrop(16, flip=flip), [image] * 1000, np.arange(1000))
         mirrored = np.sum(cropped[:, 8, -1, 1] < cropped[:, 8, 0, 1])
         assert abs(mirrored - wanted) <= (55 if flip else 0)  # 3.5 standard deviations
     assert len(parts) == 2000
 
 
 def test_of_a_photograph_too_narrow_the_inception_crop_takes_a_square(parts):
-    cropped = examples(InceptionCrop(8), [map_of(250, 4)] * 50, np.arange(50))
+    cropped = levels(InceptionCrop(8), [map_of(250, 4)] * 50, np.arange(50))
     assert cropped.shape == (50, 8, 8, 3)
     # 8 % of the area needs a width of at least 7.7 pixels.
     assert {part.shape for part, _ in parts} == {(4, 4, 3)}
@@ -264,6 +270,25 @@ def test_each_distortion_scales_the_distance_from_its_origin(kind):
     assert 0.6 <= factor.min() < 0.61
     assert 1.39 < factor.max() <= 1.4
     assert abs(factor.mean() - 1) < 4 * 0.4 / np.sqrt(3 * 500)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        PhotometricDistortions(),
+        ColourShift(np.diag([90.0, -90.0, 40.0])),
+        Preprocessed((Centred(np.array([120.0, 110.0, 100.0]), 1.0),)),
+        Preprocessed((Centred(np.full((4, 4, 3), 90.0), 64.0),)),
+    ],
+    ids=lambda step: type(step).__name__,
+)
+def test_what_follows_a_crop_takes_its_bytes_as_numbers(step):
+    crops = np.random.default_rng(3).integers(0, 256, (6, 4, 4, 3), np.uint8)
+    kept, draw = crops.copy(), Draw(np.arange(6), 6, 0, 0)
+    found = step(crops, draw)
+    np.testing.assert_array_equal(found, step(crops.astype(np.float32), draw))
+    assert found.dtype == np.float32 and (found < 0).any() != (step == PhotometricDistortions())
+    np.testing.assert_array_equal(crops, kept)
 
 
 def test_distortions_of_nothing_change_nothing():

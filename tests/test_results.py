@@ -126,11 +126,8 @@ def test_ensembles_are_of_experiments_that_there_are():
                 assert number.protocol == ensemble.protocol, ensemble.name
 
 
-@pytest.mark.parametrize(
-    "name", ["lenet5", "alexnet", "nin", "vgg", "googlenet", "resnet", "densenet"]
-)
-def test_every_number_without_an_experiment_says_why(name):
-    paper = catalog.paper(name)
+@pytest.mark.parametrize("paper", catalog.papers(), ids=lambda paper: paper.name)
+def test_every_number_without_an_experiment_says_why(paper):
     listed = [number for network in paper.networks for number in network.reported]
     assert all(number.why_not for number in (*listed, *paper.reported))
     held = [e.reported for e in (*paper.experiments, *paper.ensembles)]

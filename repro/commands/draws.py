@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from repro import settings
+from repro import settings, spec
 from repro.commands import options
 from repro.commands.options import ExperimentName, Overrides
 from repro.errors import UsageError
@@ -25,7 +25,7 @@ def draws(
         typer.Option(metavar="FILE.svg|FILE.png", help="Default: EXPERIMENT-draws-I.svg."),
     ] = None,
 ):
-    """What training gets of an image, as pictures: a dozen draws of its augmentation."""
+    """Pictures of what training sees of one image: a dozen random augmentations of it."""
     options.accept_picture(out)
     experiment = settings.override(options.experiment(name), overrides or [])
     recipe = experiment.recipe
@@ -34,29 +34,37 @@ def draws(
     from repro.data.photographs import Photographs
     from repro.report import draws_sheet
 
-    with terminal.working(f"reading {recipe.data.dataset}"):
+    with terminal.working(f"preparing the images of {recipe.data.dataset}"):
         stored = inputs.training_images(recipe.data)
         count = len(stored.labels)
         if image >= count:
             raise UsageError(f"--image {image}: accepted is a whole number from 0 to {count - 1:,}")
         batches = inputs.of_training(recipe).batches(recipe.batch, seed=0)
-        drawn = batches.draws(image, DRAWS if recipe.augmentation else 1)
+        copies = batches.size // count  # the same in every pass, where there are several
+        drawn = batches.draws(image, copies if copies > 1 or not recipe.augmentation else DRAWS)
     photographs = isinstance(stored.images, Photographs)
     dataset = sets.DATASETS[recipe.data.dataset]
+    label = dataset.class_name(stored.labels[image])
     file = draws_sheet.draw(
         stored.images[image],
         255.0 if photographs else float(stored.images[:1000].max()),
         drawn,
         ", ".join([experiment.name, *(overrides or [])]),
-        f"Training image {image:,} ({dataset.class_name(stored.labels[image])}) of {dataset.title}",
-        [
-            f"Augmentation: {recipe.augmentation or 'none'}.",
-            f"Preprocessing: {_said(recipe.preprocessing)}.",
-        ],
+        f"Training image {image:,}, class {label}, of {dataset.title}",
+        _done_to_it(recipe),
         out or Path(f"{experiment.name}-draws-{image}.svg"),
     )
     terminal.tell(f"{file}: training image {image} of {recipe.data.dataset}")
 
 
-def _said(steps: tuple) -> str:
-    return ", ".join(map(str, steps)) or "none"
+def _done_to_it(recipe: spec.Recipe) -> str:
+    """The steps, in their order; crops out of whole photographs come first, and need no squares."""
+    from repro.data.augmentation import takes_photographs
+
+    augmentation, before = recipe.augmentation, recipe.preprocessing
+    augmenting = getattr(augmentation, "steps", (augmentation,) if augmentation else ())
+    if takes_photographs(augmentation):
+        steps = (*augmenting, *before[1:])
+    else:
+        steps = (*before, *augmenting)
+    return f"Done to it: {', '.join(map(str, steps)) or 'nothing'}."

@@ -8,8 +8,8 @@ Every augmentation is a frozen dataclass with two methods:
 images: float32 [B, H, W, C], the originals of the examples, already preprocessed; or, for those
 that cut crops out of photographs, a sequence of B photographs before any preprocessing.
 draw: a `repro.data.draws.Draw`: which examples, and their random numbers.
-Returns float32 [B, H, W, C], of another height and width where it crops; crops of photographs are
-uint8, which the steps after them take too.
+Returns float32 [B, H, W, C], of another height and width where it crops. Crops of photographs are
+uint8: what comes after them turns them into float32 before it computes.
 
 One that learns from the training images has a method `fit` instead of being called, which takes
 the images and returns what is to be called.

@@ -84,7 +84,7 @@ class Centred:
     def __call__(self, images: np.ndarray) -> np.ndarray:
         step, offset = self._line
         levels = np.asarray(images, np.float32)
-        own = None if getattr(images, "dtype", None) == np.float32 else levels
+        own = levels if isinstance(images, np.ndarray) and images.dtype != np.float32 else None
         if step is not None:
             levels = own = np.multiply(levels, step, out=own)
         if offset.ndim == 1:
@@ -93,7 +93,7 @@ class Centred:
 
     @cached_property
     def _line(self) -> tuple[np.ndarray | None, np.ndarray]:
-        """By what levels are multiplied, if by anything, and what is added."""
+        """The factor, None for 1, and the offset."""
         step = np.float32(1 / self.scale)
         return None if np.all(step == 1) else step, -(self.mean / self.scale).astype(np.float32)
 

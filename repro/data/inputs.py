@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from repro import spec
-from repro.data import augmentation, datasets, preprocessing, resident
+from repro.data import augmentation, datasets, preprocessing, resident, sets
 from repro.data.batches import Batches
 from repro.data.crops import Square
 from repro.data.photographs import Lazily, Photographs
@@ -22,12 +22,26 @@ from repro.errors import UsageError
 def in_memory(recipe: spec.Recipe, raw: np.ndarray, test: np.ndarray) -> tuple:
     """The training and the test images, preprocessed once; what `Batches` takes; and a function
     that makes the `Resident` of the training images, or None.
+
+    Raises UsageError for steps that take photographs.
     """
+    first = getattr(recipe.augmentation, "steps", (recipe.augmentation,))[0]
+    for step in (first, *recipe.preprocessing):
+        if augmentation.takes_photographs(step) or isinstance(step, Square):
+            raise UsageError(
+                f"recipe.data.dataset={recipe.data.dataset}: its images have one size, and "
+                f"{type(step).__name__} is for photographs; accepted are "
+                f"{', '.join(_of_photographs())}"
+            )
     steps = preprocessing.fit(recipe.preprocessing, raw)
     train, test, black = (preprocessing.apply(steps, x) for x in (raw, test, 0 * raw[:1]))
     learnt = augmentation.fit(recipe.augmentation, train)
     options = {"augmentation": learnt, "fill": float(black.flat[0])}
     return train, test, train, options, partial(resident.of, raw, train, steps, learnt)
+
+
+def _of_photographs() -> list[str]:
+    return [dataset.name for dataset in sets.DATASETS.values() if dataset.shape is None]
 
 
 def prepared(recipe: spec.Recipe, train: Photographs, test: Photographs) -> tuple:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from repro.data.folders import prepared_root
@@ -14,6 +13,7 @@ from repro.lazy import numpy as np
 from repro.locks import locked
 
 Arrays = dict  # of arrays by name
+WAIT = 900.0  # for ImageNet's mean two cores take about as long
 
 
 def kept(
@@ -23,7 +23,8 @@ def kept(
 
     name: of the file, without its ending; says from which images it was learnt, and how. shapes:
     those of the arrays, None for any. It is learnt again where the file cannot be read, and not
-    kept where it cannot be written. Of several processes that need it one learns, the others wait.
+    kept where it cannot be written. Of several processes that need it one learns, the others wait
+    for it, up to `WAIT` seconds.
     """
     try:
         file = prepared_root() / f"{name}.npz"
@@ -31,17 +32,25 @@ def kept(
         return learn()
     if (arrays := _read(file, shapes, dtype)) is not None:
         return arrays
-    lock = f"{name}.lock"
     with contextlib.ExitStack() as alone:
-        with contextlib.suppress(OSError):  # without a lock each learns for itself
-            file.parent.mkdir(parents=True, exist_ok=True)
-            alone.enter_context(locked(file.parent, lock, wait=math.inf))
+        with contextlib.suppress(OSError):  # without the lock it learns as well
+            alone.enter_context(_alone(file))
         if (arrays := _read(file, shapes, dtype)) is None:
             arrays = learn()
-            if _keep(file, arrays):
-                # Whoever waits for the lock, or makes it again, finds the file.
-                (file.parent / lock).unlink(missing_ok=True)
+            _keep(file, arrays)
     return arrays
+
+
+@contextlib.contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """While others wait; the lock is gone once the file is there. Raises OSError."""
+    lock = file.with_suffix(".lock")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with locked(file.parent, lock.name, wait=WAIT):
+        yield
+        if file.exists():  # whoever waits for the lock, or makes it again, finds it
+            with contextlib.suppress(OSError):
+                lock.unlink()
 
 
 def _read(file: Path, shapes: Mapping[str, tuple], dtype: type) -> Arrays | None:
@@ -54,10 +63,8 @@ def _read(file: Path, shapes: Mapping[str, tuple], dtype: type) -> Arrays | None
     return arrays if same and all(a.dtype == dtype for a in arrays.values()) else None
 
 
-def _keep(file: Path, arrays: Arrays) -> bool:
+def _keep(file: Path, arrays: Arrays) -> None:
     """Writes aside and renames, so that a file under the final name is always whole."""
     with contextlib.suppress(OSError), workplace(file.with_suffix("")) as aside:
         np.savez(aside / file.name, **arrays)
         (aside / file.name).replace(file)
-        return True
-    return False

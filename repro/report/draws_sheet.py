@@ -1,4 +1,4 @@
-"""What training gets of an image, as one sheet of pictures (`repro draws`)."""
+"""What training sees of an image, as one sheet of pictures (`repro draws`)."""
 
 import os
 import textwrap
@@ -21,23 +21,23 @@ def draw(
     drawn: np.ndarray,
     title: str,
     heading: str,
-    lines: list[str],
+    about: str,
     path: str | os.PathLike,
 ) -> Path:
     """Draws an image [H, W, C], 0 to `white`, and beside it draws of it, float [n, h, w, C].
 
-    All draws have one scale: the same number is as bright in each. lines: what is done to the
+    All draws have one scale: the same number is as bright in each. about: what is done to the
     image. The format is that of the suffix of `path` (.svg or .png). Raises RunError where the file
     cannot be written.
     """
-    lines = [part for line in lines for part in textwrap.wrap(line, IN_A_LINE)]
+    lines = textwrap.wrap(about, IN_A_LINE)
     low, high = (float(v) for v in np.quantile(drawn, [OUTLIERS, 1 - OUTLIERS]))
     pictures = coloured((drawn - low) / (high - low or 1))
     top = TITLE + HEADING + LINE * (len(lines) - 1) + LABEL
     tall = DRAWN * drawn.shape[1] / drawn.shape[2]
     below = KEPT * kept.shape[0] / kept.shape[1]
     height = top + max(-(-len(drawn) // ACROSS) * (tall + GAP / 4), below) + EDGE
-    dark, light = ("white", "black") if drawn.shape[-1] == 1 else ("black", "white")
+    lowest, highest = ("white", "black") if drawn.shape[-1] == 1 else ("black", "white")
     with in_style():
         from matplotlib.figure import Figure
 
@@ -48,11 +48,12 @@ def draw(
         def label(x: float, text: str) -> None:
             sheet.text(x, top - LABEL + 0.05, text, fontsize=7.5, color=FAINT)
 
-        label(EDGE, f"as it is kept: {kept.shape[1]}x{kept.shape[0]} pixels")
+        label(EDGE, f"as stored: {kept.shape[1]}x{kept.shape[0]} pixels")
         sheet.picture(coloured(kept[None] / white)[0], EDGE, top + 0.05, KEPT, below)
         left = EDGE + KEPT + GAP
         size = f"{drawn.shape[2]}x{drawn.shape[1]}"
-        label(left, f"as training gets it: {size}; {low:.3g} is {dark}, {high:.3g} is {light}")
+        ends = f"{low:.3g} is {lowest}, {high:.3g} is {highest}"
+        label(left, f"as the network sees it in training: {size}; {ends}")
         for place, picture in enumerate(pictures):
             row, column = divmod(place, ACROSS)
             x, y = left + column * (DRAWN + GAP / 4), top + 0.05 + row * (tall + GAP / 4)

@@ -65,7 +65,9 @@ def draw(
 
 def _image(sheet: Sheet, look: Look, dataset: Dataset, top: float) -> None:
     """The image, the map of occlusion, and what excites the maps that it excites most."""
-    heading = f"Test image {look.image:,} ({dataset.class_name(look.label)}) of {dataset.title}"
+    heading = (
+        f"Test image {look.image:,}, class {dataset.class_name(look.label)}, of {dataset.title}"
+    )
     sheet.heading(top, heading, _about_occlusion(look, dataset))
     x, y = EDGE, top + HEADING + LABEL
 

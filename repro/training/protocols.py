@@ -96,7 +96,7 @@ class Dense(OfWhole):
     says = (
         "the mean softmax of all of the photograph and its mirror image, its shorter side Q "
         "pixels: full layers become convolutions, scores are averaged over places (VGG); JAX "
-        "compiles the network for each size of photographs, which takes long"
+        "compiles the network for each size of photographs, which is slow"
     )
     kind: ClassVar[str] = "dense"
 
