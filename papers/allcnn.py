@@ -22,6 +22,7 @@ from papers.common import (
     SHUFFLED,
     WHITENED,
     momentum,
+    short_band,
     whitened,
 )
 from repro.data.augmentation import CropAndFlip
@@ -215,6 +216,13 @@ def title(model: str, form: str) -> str:
     return TITLES[form].format(model.upper())
 
 
+# Five passes turn the paper's order around: Strided-CNN-C, with the fewest layers, is ahead.
+TWO_SEEDS = "two seeds, in mixed_bfloat16"
+AT_SHORT_SCALE = {
+    ("c", "strided"): (short_band(43.9, 2.2, TWO_SEEDS),),
+    ("c", "all"): (short_band(52.5, 3.2, TWO_SEEDS),),
+    ("c", "convpool"): (short_band(53.6, 2.6, TWO_SEEDS),),
+}
 AS_IT_IS = {
     (model, form): Experiment(
         name=f"{network.name}-cifar10",
@@ -224,6 +232,7 @@ AS_IT_IS = {
         reported=(Reported("test_error", ERRORS[form][model], "Table 3"),),
         differs=ALLCNN_DIFFERS,
         chosen=ALLCNN_CHOSEN,
+        bands=AT_SHORT_SCALE.get((model, form), ()),
     )
     for (model, form), network in OF_TABLE_3.items()
 }
