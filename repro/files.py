@@ -69,7 +69,7 @@ def parse_json(content: bytes) -> Any:
     """A JSON document of finite numbers. Raises ValueError, of a few words: "is not UTF-8"."""
     try:
         value = json.loads(content.decode())
-        _look_through(value, DEEPEST)
+        _look_through(value, escaped=b"\\u" in content)
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8") from None
     except json.JSONDecodeError as error:
@@ -84,25 +84,36 @@ def parse_json(content: bytes) -> Any:
     return value
 
 
-def _look_through(value: Any, levels: int) -> None:
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ValueError("has half a character (a lone surrogate)") from None
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"has a number that is not finite ({value})")
-    elif isinstance(value, int):
-        if abs(value) > LARGEST_WHOLE:
-            raise ValueError("has a huge number")
-    elif value is not None:
-        if not levels:
-            raise ValueError("is nested too deeply")
-        for inner in value:
-            _look_through(inner, levels - 1)
-        for inner in value.values() if isinstance(value, dict) else ():
-            _look_through(inner, levels - 1)
+def _look_through(value: Any, escaped: bool) -> None:
+    """Level by level. escaped: whether characters may be written as numbers, halves of some too."""
+    levels, values = DEEPEST, [value]
+    while values:
+        inner: list = []
+        for one in values:
+            kind = type(one)
+            if kind is float:
+                if not math.isfinite(one):
+                    raise ValueError(f"has a number that is not finite ({one})")
+            elif kind is int:
+                if abs(one) > LARGEST_WHOLE:
+                    raise ValueError("has a huge number")
+            elif kind is str:
+                if escaped:
+                    _whole(one)
+            elif kind in (list, dict):
+                if not levels:
+                    raise ValueError("is nested too deeply")
+                inner += one if kind is list else one.values()
+                for key in one if kind is dict and escaped else ():
+                    _whole(key)
+        levels, values = levels - 1, inner
+
+
+def _whole(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("has half a character (a lone surrogate)") from None
 
 
 def ordinary(folder: Path, pattern: str) -> list[Path]:

@@ -189,7 +189,12 @@ class RunFacts:
 
 def seal_of(document: Any) -> str:
     """Names a document: any change to it changes its seal."""
-    canonical = json.dumps(as_json(document), sort_keys=True, separators=(",", ":"))
+    return _seal_of_plain(as_json(document))
+
+
+def _seal_of_plain(document: Any) -> str:
+    """That of JSON data, such as a file holds."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -197,7 +202,7 @@ def run_facts(plain: Any, folder: str | Path) -> RunFacts:
     """A run.json, checked; `folder`: the run directory that it lies in. Raises Damaged."""
     plain = RUN(plain, "run")
     seal = plain.pop(SEAL, None)
-    if seal is not None and seal != seal_of(plain):
+    if seal is not None and seal != _seal_of_plain(plain):
         raise Damaged("was changed after it was written (its seal does not fit)")
     if seal is None:
         hold_to_command(plain)
@@ -275,7 +280,7 @@ def whole_record(record: Any, sealed: str | None = None) -> dict:
         record = {key: record[key] for key in ("run", "passes", "result", "failure")}
     hold_to_source(record["run"])
     record["passes"] = passes_of(record["passes"])
-    if sealed is not None and sealed != seal_of(record):
+    if sealed is not None and sealed != _seal_of_plain(record):
         raise Damaged("was changed after it was written (its seal does not fit)")
     if record["result"]:
         _hold_to_counts(record["result"], record["passes"])

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,7 +106,7 @@ def check(value: Any, where: str) -> dict[str, Any]:
         raise refuse(f"{where}.wrong", value["wrong"], f"bits of {count:,} images")
     size = 1 if classes <= ONE_BYTE else 2
     each = _bytes(value["guesses"], size * wrong_of(value), f"{where}.guesses")
-    named = (int.from_bytes(each[i : i + size], "little") for i in range(0, len(each), size))
+    named = struct.unpack(f"<{len(each) // size}{'BH'[size - 1]}", each)
     if (largest := max(named, default=0)) >= classes:
         raise refuse(f"{where}.guesses", largest, f"a class below {classes:,}")
     return value

@@ -135,7 +135,8 @@ def document(needed: Mapping[str, Check], allowed: Mapping[str, Check] | None = 
     checks = {**needed, **(allowed or {})}
 
     def check(value: Any, where: str) -> dict:
-        value = mapping(anything)(value, where)
+        if not isinstance(value, dict):
+            raise refuse(where, value, "an object")
         for key in needed:
             if key not in value:
                 raise Damaged(f"lacks {where}.{key}")
