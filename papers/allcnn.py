@@ -242,6 +242,7 @@ AUGMENTED = replace(
     title="All-CNN-C on CIFAR-10, images moved and mirrored",
     recipe=AUGMENTED_RECIPE,
     reported=(AUGMENTED_REPORTED,),
+    bands=(),
     chosen=(*ALLCNN_CHOSEN, *MOVED_CHOSEN),
 )
 ON_CIFAR_100 = replace(

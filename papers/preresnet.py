@@ -108,7 +108,7 @@ TABLE_4_BATCH_64 = of_five(4.62, 4.69, 0.20, "Table 4")
 
 def table_5(top1: float, top5: float, augmented: str = "") -> tuple[Reported, ...]:
     source = f"Table 5, one crop of 320x320{augmented}, validation images"
-    why_not = "no recipe here; the network is only counted"
+    why_not = "no recipe here: only the network's parameters and operations are counted"
     return tuple(replace(number, why_not=why_not) for number in top1_and_top5(source, top1, top5))
 
 

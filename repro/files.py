@@ -85,7 +85,7 @@ def parse_json(content: bytes) -> Any:
 
 
 def _look_through(value: Any, escaped: bool) -> None:
-    """Level by level. escaped: whether characters may be written as numbers, halves of some too."""
+    """Level by level. escaped: whether the text has \\u: that alone brings in half a character."""
     levels, values = DEEPEST, [value]
     while values:
         inner: list = []

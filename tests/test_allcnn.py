@@ -233,3 +233,8 @@ def test_forms_without_pooling_are_held_against_as_many_weights_with_it():
         pooled, convolved_only = (EXPERIMENTS[name].network.name for name in claim.needs)
         assert "convpool" in pooled
         assert counted(pooled)["parameters"] == counted(convolved_only)["parameters"]
+
+
+def test_bands_are_of_the_recipe_that_was_run():
+    banded = {e.name for e in allcnn.PAPER.experiments if e.bands}
+    assert banded == {f"allcnn-{form}c-cifar10" for form in ("", "strided-", "convpool-")}

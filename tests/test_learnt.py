@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from repro.data import learnt
+from repro.locks import locked
 
 
 @pytest.fixture
@@ -51,3 +52,10 @@ def test_who_fails_lets_the_next_one_learn(folder):
         kept(lambda: 1 / 0)
     assert kept(lambda: {"mean": np.zeros(2)})["mean"].tolist() == [0, 0]
     assert [path.name for path in folder.iterdir()] == ["mean-0123456789abcdef.npz"]
+
+
+def test_who_waits_in_vain_learns_all_the_same(folder, monkeypatch):
+    monkeypatch.setattr(learnt, "WAIT", 0.0)
+    folder.mkdir()
+    with locked(folder, "mean-0123456789abcdef.lock"):
+        assert kept(lambda: {"mean": np.ones(2)})["mean"].tolist() == [1, 1]

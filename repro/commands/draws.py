@@ -1,4 +1,4 @@
-"""`draws`: what training gets of an image, as pictures."""
+"""`draws`: pictures of what training sees of an image."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +31,7 @@ def draws(
     recipe = experiment.recipe
     from repro import terminal
     from repro.data import inputs, sets
+    from repro.data.distortion import DistortedCopies
     from repro.data.photographs import Photographs
     from repro.report import draws_sheet
 
@@ -40,8 +41,9 @@ def draws(
         if image >= count:
             raise UsageError(f"--image {image}: accepted is a whole number from 0 to {count - 1:,}")
         batches = inputs.of_training(recipe).batches(recipe.batch, seed=0)
-        copies = batches.size // count  # the same in every pass, where there are several
-        drawn = batches.draws(image, copies if copies > 1 or not recipe.augmentation else DRAWS)
+        fixed = isinstance(recipe.augmentation, DistortedCopies)  # the same in every pass
+        most = batches.size // count if fixed else DRAWS
+        drawn = batches.draws(image, min(most, DRAWS) if recipe.augmentation else 1)
     photographs = isinstance(stored.images, Photographs)
     dataset = sets.DATASETS[recipe.data.dataset]
     label = dataset.class_name(stored.labels[image])
@@ -58,7 +60,7 @@ def draws(
 
 
 def _done_to_it(recipe: spec.Recipe) -> str:
-    """The steps, in their order; crops out of whole photographs come first, and need no squares."""
+    """The steps, in their order; crops of whole photographs take the place of `Square`."""
     from repro.data.augmentation import takes_photographs
 
     augmentation, before = recipe.augmentation, recipe.preprocessing

@@ -13,7 +13,7 @@ from repro.lazy import numpy as np
 from repro.locks import locked
 
 Arrays = dict  # of arrays by name
-WAIT = 900.0  # for ImageNet's mean two cores take about as long
+WAIT = 3600.0  # ImageNet's mean takes two cores a quarter of an hour
 
 
 def kept(
@@ -33,7 +33,7 @@ def kept(
     if (arrays := _read(file, shapes, dtype)) is not None:
         return arrays
     with contextlib.ExitStack() as alone:
-        with contextlib.suppress(OSError):  # without the lock it learns as well
+        with contextlib.suppress(OSError):  # without the lock it learns all the same
             alone.enter_context(_alone(file))
         if (arrays := _read(file, shapes, dtype)) is None:
             arrays = learn()
@@ -43,13 +43,13 @@ def kept(
 
 @contextlib.contextmanager
 def _alone(file: Path) -> Iterator[None]:
-    """While others wait; the lock is gone once the file is there. Raises OSError."""
+    """Holds the lock; removes its file once what was learnt is there. Raises OSError."""
     lock = file.with_suffix(".lock")
     file.parent.mkdir(parents=True, exist_ok=True)
     with locked(file.parent, lock.name, wait=WAIT):
         yield
-        if file.exists():  # whoever waits for the lock, or makes it again, finds it
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if file.exists():  # whoever waits for the lock, or makes it again, finds it
                 lock.unlink()
 
 

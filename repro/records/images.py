@@ -106,7 +106,7 @@ def check(value: Any, where: str) -> dict[str, Any]:
         raise refuse(f"{where}.wrong", value["wrong"], f"bits of {count:,} images")
     size = 1 if classes <= ONE_BYTE else 2
     each = _bytes(value["guesses"], size * wrong_of(value), f"{where}.guesses")
-    named = struct.unpack(f"<{len(each) // size}{'BH'[size - 1]}", each)
+    named = each if size == 1 else (number for (number,) in struct.iter_unpack("<H", each))
     if (largest := max(named, default=0)) >= classes:
         raise refuse(f"{where}.guesses", largest, f"a class below {classes:,}")
     return value

@@ -10,7 +10,7 @@ from repro.report.drawing import in_style, save
 from repro.report.sheet import EDGE, FAINT, GAP, HEADING, LABEL, TITLE, WIDTH, Sheet, coloured
 
 ACROSS = 4  # draws in a row
-KEPT, DRAWN = 2.7, 1.55  # inches: the width of the image as it is kept, of a draw
+KEPT, DRAWN = 2.7, 1.55  # inches: the width of the image as stored, of a draw
 IN_A_LINE, LINE = 150, 0.15  # letters of small text, inches
 OUTLIERS = 0.002  # of the values, at either end, are drawn like those next to them
 
