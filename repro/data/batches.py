@@ -113,7 +113,7 @@ class Batches:
     def draws(self, image: int, count: int) -> np.ndarray:
         """The first `count` examples of one of the N images, from pass to pass: [count, ...].
 
-        Where a pass has several copies of an image, they come one after the other.
+        A pass may have several copies of an image: they come one after the other.
         """
         copies = self.size // len(self._images)
         made = (divmod(number, copies) for number in range(count))

@@ -25,7 +25,7 @@ from repro.machine import cores, python
 
 SECONDS_TO_END = 5.0
 OF_A_TASK = 8  # images
-TOGETHER = 2**22  # bytes of images: what is made of them on the way stays in the cache
+TOGETHER = 2**22  # bytes of images of one call: more leave the cache, fewer cost calls
 # A process that returns memory to the system gets it back page by page: half of the time went into
 # that. These are settings of the C library on Linux.
 KEEPING_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
