@@ -112,6 +112,7 @@ def same_on_the_device(ours: dict) -> None:
     assert len(compared) > 8
     for key in compared:
         np.testing.assert_allclose(ours[f"device-{key}"], ours[f"host-{key}"], rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(ours[f"ahead-{key}"], ours[f"host-{key}"])
 
 
 def same_after_ten_updates(ours: dict, reference: dict, name: str) -> None:

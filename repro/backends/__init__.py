@@ -27,7 +27,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -99,6 +99,10 @@ class Devices:
         is kept in float32, so that a chunk in two calls ends with the bits of one call.
         """
         raise NotImplementedError
+
+    def ahead(self, chunks: Generator[tuple]) -> Iterator[tuple]:
+        """The chunks that `loop` is to take, where that saves time on the devices before it is."""
+        return chunks
 
 
 def name() -> str:

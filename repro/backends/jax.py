@@ -14,6 +14,7 @@ import numpy as np
 
 from repro import backends
 from repro.lazy import keras
+from repro.prefetch import prefetched
 
 # Each can be set by a variable of the environment, and changes numbers or ends a training.
 SETTINGS = {
@@ -127,6 +128,17 @@ class Devices(backends.Devices):
             return float(losses), int(wrong)
 
         return run
+
+    def ahead(self, chunks):
+        """To copy a batch of photographs takes as long as half of an update, or longer."""
+        if self.devices[0].startswith("CPU"):
+            return chunks
+        return prefetched(tuple(map(self._copied, chunk)) for chunk in chunks)
+
+    def _copied(self, chunk: np.ndarray):
+        """It is there on return, so what it was copied from may be written over."""
+        there = jax.device_put(chunk) if self.distribution is None else self._split(chunk, 1)
+        return jax.block_until_ready(there)
 
     def _in_one_call(self, batch: int) -> bool:
         """Whether the loop over the updates is compiled too.

@@ -13,6 +13,7 @@ from repro.errors import UsageError
 from repro.lazy import keras
 from repro.networks.losses import AuxiliaryCrossEntropy, SoftmaxCrossEntropy
 from repro.networks.work import multiply_adds
+from repro.prefetch import prefetched
 from repro.training import guesses, protocols
 from repro.training.whole import Whole
 
@@ -45,9 +46,11 @@ class Scorer:
 
     def over(self, images: np.ndarray, labels: np.ndarray) -> Scored:
         """All of them, from the host."""
-        for first in range(0, len(labels), self.batch):
-            part = slice(first, min(first + self.batch, len(labels)))
-            yield part, *self(images[part], labels[part])
+        starts = range(0, len(labels), self.batch)
+        parts = (slice(first, min(first + self.batch, len(labels))) for first in starts)
+        # Photographs are decoded, and that takes about as long as a GPU takes to score them.
+        for part, some in prefetched((part, images[part]) for part in parts):
+            yield part, *self(some, labels[part])
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ EXPERIMENTS = {
     "alexnet-local-lrn-cifar10": (SOME, "recipe.batch=32"),
     "nin-mnist": (SOME, "recipe.batch=16"),
     "vgg-a-imagenette": ("recipe.batch=4", "recipe.optimizer.rate=0.00001"),
-    "googlenet-imagenette": ("recipe.batch=4",),
+    "googlenet-imagenette": ("recipe.batch=4", "network.initialisation=glorot"),
     "resnet20-cifar10": (SOME, "recipe.batch=32", SLOWER),
     "densenet40-k12-cifar10": (SOME, "recipe.batch=8", SLOWER),
 }

@@ -181,7 +181,8 @@ class Training:
                 size -= state.part_updates
                 cut = min(cut, state.update + size)
             began = time.monotonic()
-            for images, labels in self.batches.stream(state.update, cut, size):
+            stream = self.batches.stream(state.update, cut, size)
+            for images, labels in self.trainee.devices.ahead(stream):
                 self._train_chunk(number, images, labels, began)
                 began = time.monotonic()
 

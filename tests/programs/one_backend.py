@@ -6,6 +6,7 @@ folder, as <backend>-<strategy>.npz and .json.
 """
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -149,10 +150,16 @@ def compiled(function):
     return function
 
 
+def in_two_calls(loop, images, labels) -> tuple[float, int]:
+    losses, wrong = loop(images[:2], labels[:2])
+    losses, more = loop(images[2:], labels[2:], losses)
+    return losses, wrong + more
+
+
 def on_the_device(found: dict) -> None:
     """What updates see of a set on the device, compiled; what comes of nine of them; a test.
 
-    Beside it the same from images that the host has made.
+    Beside it the same from images that the host has made, and copied ahead as to a GPU.
     """
     devices, differing = distribution.choose(STRATEGY, BATCH), []
     to_tensor = keras.ops.convert_to_tensor
@@ -167,7 +174,8 @@ def on_the_device(found: dict) -> None:
     images, places, held = seen("mean of each pixel", "crops and flips")
     labels = np.random.default_rng(2).integers(0, 10, places.shape[:2]).astype("int32")
     tested = images.reshape(-1, *images.shape[2:]), labels.reshape(-1)
-    for name, chunk, resident in (("host", images, None), ("device", places, held)):
+    ways = ("host", images, None), ("ahead", images, None), ("device", places, held)
+    for name, chunk, resident in ways:
         with devices.scope(), initial_weights.drawn(5):
             pixels = keras.Input(images.shape[2:])
             x = keras.layers.Conv2D(4, 3, strides=2)(pixels)
@@ -177,7 +185,12 @@ def on_the_device(found: dict) -> None:
         optimizer.learning_rate.assign(0.05)
         loss = losses.SoftmaxCrossEntropy()
         loop = devices.loop(model, optimizer, loss, labels.shape[1], 3, resident)
-        found[f"{name}-losses"] = np.array([loop(chunk, labels) for _ in range(3)])
+        chunks, call = (pair for pair in [(chunk, labels)] * 3), loop
+        if name == "ahead":
+            kinds = tuple(device.replace("CPU", "GPU") for device in devices.devices)
+            chunks = dataclasses.replace(devices, devices=kinds).ahead(chunks)
+            call = functools.partial(in_two_calls, loop)
+        found[f"{name}-losses"] = np.array([call(*pair) for pair in chunks])
         score = dataclasses.replace(evaluation.scorer(model, loss), batch=7)
         there = evaluation.Held(score, *tested) if resident else None
         scores = evaluation.evaluate(score, *tested, held=there)
