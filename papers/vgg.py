@@ -330,10 +330,13 @@ IMAGENETTE_RECIPE = replace(
     data=Data("imagenette", test="validation"),
     preprocessing=(Square(146), ChannelMean(scale=1.0)),
     augmentation=Chain((ScaleJitter(128, 146, 146), PCAColour(white=255.0))),
-    optimizer=replace(IMAGENET_RECIPE.optimizer, falls=Divided(by=10, at=(32, 52, 64))),
+    optimizer=replace(
+        IMAGENET_RECIPE.optimizer, rate=0.0025, falls=Divided(by=10, at=(32, 52, 64))
+    ),
     passes=74,
     iterations=0,
     batch=32,
+    short_factor=15,
 )
 
 # ------------------------------------------------------------------------------- the experiments
@@ -412,6 +415,8 @@ IMAGENETTE_DIFFERS = (
     "so 8,192 inputs of the first full layer instead of 25,088, and batches of 32 instead of 256.",
     "The rate falls after 32, 52 and 64 of 74 passes, which are 21,897 updates with all 9,469 "
     "photographs, instead of 370,000.",
+    "The rate begins at 0.0025 instead of 0.01: with that, and such batches, two of three runs were "
+    "at chance after four passes.",
 )
 
 

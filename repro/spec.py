@@ -130,7 +130,12 @@ class WarmUp(Limited):
 
     def __post_init__(self):
         super().__post_init__()
-        if bool(self.error) == bool(self.iterations):
+        if not (self.error or self.iterations):
+            raise UsageError(
+                "warm_up.error=0 and warm_up.iterations=0, so the warm-up would not end: accepted "
+                "is one of the two above 0"
+            )
+        if self.error and self.iterations:
             raise UsageError(
                 f"warm_up.error={self.error} and warm_up.iterations={self.iterations}: accepted is "
                 "one of the two, the other 0"

@@ -34,11 +34,17 @@ class Rate:
         return f"{self.cores} cores" if self.kind == "CPU" else f"one {self.kind}"
 
 
-# Measured with JAX 0.11.2 in November 2026, batches of 128, all of the data on the device. No
-# document of a benchmark holds it.
+# Measured with JAX 0.11.2 in November 2026: of CIFAR-10 with all of the data on the device, of
+# ImageNet with batches from the host, each copied while another was trained on. No document of a
+# benchmark holds it.
 ON_H100 = {
     ("resnet20-cifar10", "float32"): 34_300.0,
     ("resnet20-cifar10", "mixed_bfloat16"): 79_700.0,
+    ("alexnet-imagenet", "float32"): 4_270.0,
+    ("alexnet-imagenet", "mixed_bfloat16"): 5_840.0,
+    ("googlenet-imagenet", "float32"): 1_100.0,
+    ("resnet50-imagenet", "float32"): 949.0,
+    ("resnet50-imagenet", "mixed_bfloat16"): 3_750.0,
 }
 HARNESS = {"harness": "float32", "harness-bfloat16": "mixed_bfloat16"}
 BENCHMARKS = ("bench.json", "bench-gpu.json")
