@@ -12,8 +12,8 @@ import tiny_imagenet as tiny
 from small_runs import Seen, last_state, stopping_at, timeless
 
 from repro import catalog, cli
-from repro.data import sets
-from repro.errors import Interrupted
+from repro.data import decoding, sets
+from repro.errors import Interrupted, RunError
 from repro.records.journal import Journal
 from repro.training import runner, schedule, training
 
@@ -52,6 +52,11 @@ def test_from_archives_to_ten_crops_and_dense_tests(tmp_path, monkeypatch, capsy
     with pytest.raises(Interrupted, match="update 3 of 6"):
         runner.run(experiment, out=tmp_path / "cut", observers=[stopping_at(3)])
     (run_dir,) = (tmp_path / "cut" / "resnet18-a-imagenet").iterdir()
+    with monkeypatch.context() as elsewhere:  # another decoder may make other pixels
+        there = {**decoding.versions(), "simplejpeg": "9.9"}
+        elsewhere.setattr(decoding, "versions", lambda: there)
+        with pytest.raises(RunError, match=r"here is .*'simplejpeg': '9\.9'.*where it began"):
+            runner.resume(run_dir)
     seen = Seen()
     result = runner.resume(run_dir, observers=[seen])
     cut = Journal.open(run_dir)

@@ -28,7 +28,7 @@ def of_run(
     threads: int | None,
 ) -> dict[str, Any]:
     """All that is written down before the first update."""
-    data, photographs = experiment.recipe.data, isinstance(inputs.examples, Photographs)
+    data = experiment.recipe.data
     return {
         "id": uuid.uuid4().hex,
         **request,
@@ -53,7 +53,7 @@ def of_run(
         },
         **({"smoke": smoke.record()} if smoke else {}),
         "command": command(request),
-        "versions": {**versions(), **(decoding.versions() if photographs else {})},
+        "versions": {**versions(), **_decoders(inputs)},
         "machine": {**machine(), "gpus": backends.here().gpus()},
         **commit(),
         "started": now(),
@@ -72,10 +72,16 @@ def stack(trainee: Trainee) -> dict[str, Any]:
     }
 
 
-def check_stack(journal: Journal, trainee: Trainee) -> None:
+def _decoders(inputs: Inputs) -> dict[str, str]:
+    """The versions of what makes images of photographs; another one may make other pixels."""
+    return decoding.versions() if isinstance(inputs.examples, Photographs) else {}
+
+
+def check_stack(journal: Journal, trainee: Trainee, inputs: Inputs) -> None:
     """Raises RunError where the run began on other devices or versions than those here."""
-    facts = journal.run()
-    for key, value in stack(trainee).items():
+    facts, here = journal.run(), stack(trainee)
+    here["versions"] |= _decoders(inputs)
+    for key, value in here.items():
         began = facts.get(key)
         if key == "versions":
             began = {name: began.get(name) for name in value}

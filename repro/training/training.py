@@ -129,7 +129,7 @@ class Training:
     def reopen(self, journal: Journal) -> None:
         """Takes the directory of a run, and its state from the newest readable checkpoint."""
         facts.check_data(journal, self.inputs.facts)
-        facts.check_stack(journal, self.trainee)
+        facts.check_stack(journal, self.trainee, self.inputs)
         self.journal, self.keeper = journal, Keeper(journal, self.trainee)
         self.facts = journal.run()
         for warning in self.keeper.restore():
