@@ -14,7 +14,7 @@ from run_records import counting_iterations, experiment, failed, passes, record,
 from repro.errors import RunError
 from repro.judging import spread, verdict
 from repro.records import reading
-from repro.report import bench_page, cost, glance, pages, spread_figure, writing
+from repro.report import bench_page, cost, glance, pages, spread_figure, tables, writing
 from repro.spec import Band, Claim, Ensemble, Figure, Network, Paper, Reported
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -416,6 +416,16 @@ def test_records_of_experiments_that_are_gone_are_said(tmp_path):
     runs_root, results_root = roots(tmp_path, [record(experiment("gone"), 0, 1.0)])
     writing.regenerate(runs_root, results_root, [PAPER], figures=False)
     assert "gone" in (results_root / "README.md").read_text()
+
+
+def test_runs_are_listed_with_the_error_by_every_protocol():
+    cropped = experiment("cropped", reported=None, protocols=("single-view", "10-crop"))
+    run = record(cropped, 0, 38.17)
+    run["result"]["metrics"]["10-crop"] = {**run["result"]["metrics"]["single-view"]}
+    run["result"]["metrics"]["10-crop"]["test_error"] = 36.79
+    listed = tables.runs_table([run], cropped, {run["run"]["id"]})
+    assert listed.startswith("| scale | seed | test error | test error, 10-crop | ")
+    assert "\n| paper | 0 | 38.17 | 36.79 | " in listed
 
 
 def test_csv_has_a_line_per_run_and_protocol(results):

@@ -156,7 +156,7 @@ def short_table(paper: spec.Paper, records: Sequence[dict], stale: bool) -> str:
 def runs_table(runs: list[dict], experiment: spec.Experiment, counted: set[str]) -> str:
     seen = "training_error" if experiment.recipe.training_error_measured else "running_error"
     metrics = dict.fromkeys(
-        [("test_error", experiment.protocols[0])]
+        [("test_error", protocol) for protocol in experiment.protocols]
         + [(number.metric, number.protocol) for number in experiment.reported]
         + [(metric, experiment.protocols[0]) for metric in (seen, *experiment.probes)]
     )
