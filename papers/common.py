@@ -23,13 +23,16 @@ def top1_and_top5(
     )
 
 
-def short_band(mean: float, half: float, seeds: str) -> Band:
+def short_band(mean: float, half: float, seeds: str, precision: str = "float32") -> Band:
     """Where one more run at short scale lies (95 %), in per cent: within `half` of the mean here.
 
-    `half` goes by the spread of all short runs on record; see `repro.judging.spread`.
+    `half` goes by the spread of all short runs on record; see `repro.judging.spread`. seeds: how
+    many there were; precision: theirs.
     """
     low, high = round(mean - half, 1), round(mean + half, 1)
-    return Band("short", "test_error", low, high, f"{seeds}, {mean}; of one more run, 95 %")
+    of = seeds if precision == "float32" else f"{seeds} in {precision}"
+    source = f"{of}, {mean}; of one more run, 95 %"
+    return Band("short", "test_error", low, high, source, precision=precision)
 
 
 def shuffled(otherwise: str) -> str:

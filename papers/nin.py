@@ -455,7 +455,7 @@ ON_CIFAR_100 = Experiment(
     network=NIN_CIFAR_100,
     recipe=CIFAR_100_RECIPE,
     reported=(TABLE_2,),
-    bands=(short_band(77.4, 3.9, "one seed, in mixed_bfloat16"),),
+    bands=(short_band(77.4, 3.9, "one seed", "mixed_bfloat16"),),
     differs=(*NIN_DIFFERS, *MLPCONV_DIFFERS),
     chosen=(*NIN_CHOSEN, *WHITENED_CHOSEN, *LAYERS_CHOSEN, *AS_CIFAR_10_CHOSEN),
 )

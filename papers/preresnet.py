@@ -459,7 +459,7 @@ SHORTCUT_TITLES = {
 
 # Two networks of 56 layers with original units ended 11 points apart (28.95 and 39.78 %): no band.
 AT_SHORT_SCALE = {
-    "preresnet56-cifar10": (short_band(25.3, 2.0, "two seeds, in mixed_bfloat16"),),
+    "preresnet56-cifar10": (short_band(25.3, 2.0, "two seeds", "mixed_bfloat16"),),
 }
 
 

@@ -23,7 +23,8 @@ DECAYED = ("all", "kernels")
 class Band:
     """A reference band measured here: `low` <= mean of `metric` <= `high`, in per cent.
 
-    `source` says from which runs the band was made.
+    `source` says from which runs the band was made. It is for runs in float32, and for those in the
+    `precision` of these.
     """
 
     scale: str
@@ -32,6 +33,7 @@ class Band:
     high: float
     source: str
     protocol: str = "single-view"
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)

@@ -390,6 +390,16 @@ def test_short_runs_stand_apart_with_their_band(tmp_path):
     assert table_row(short, "toy")[-3:] == ["3", "0.500 to 0.900", "NO"]
 
 
+@pytest.mark.parametrize(("precision", "within"), [("float32", "–"), ("mixed_bfloat16", "yes")])
+def test_short_runs_in_bfloat16_have_the_bands_made_of_such_runs(precision, within):
+    band = Band("short", "test_error", 0.5, 1.5, "two seeds", precision=precision)
+    toy = experiment("toy", bands=(band,))
+    run = record(toy, 0, 1.0, scale="short", precision="mixed_bfloat16")
+    paper = Paper("toys", "Toys", "Someone", "1998", (toy,), ())
+    table = tables.short_table(paper, [run], stale=False)
+    assert table_row(table, "toy")[-2:] == ["0.500 to 1.500", within]
+
+
 def test_a_second_run_of_a_seed_and_a_changed_tree_are_said(tmp_path):
     first = record(TOY, 0, 1.0, finished="2026-11-21T12:00:00+00:00")
     second = record(TOY, 0, 0.1, finished="2026-11-21T13:00:00+00:00", dirty=True)

@@ -240,6 +240,14 @@ def test_a_band_is_shown_to_the_runs_that_it_is_for(tmp_path, changes):
     assert not [word for word in shown if word.startswith("band")]
 
 
+def test_a_band_made_in_bfloat16_is_shown_to_such_runs_too(tmp_path):
+    short = Band("short", "test_error", 0.8, 1.2, "two seeds", precision="mixed_bfloat16")
+    toy = experiment("toy", bands=(short,))
+    for precision in ("mixed_bfloat16", "float32"):
+        shown = words(toy, tmp_path / "curves.svg", scale="short", precision=precision)
+        assert "band, test 0.8 to 1.2 %" in shown
+
+
 def test_a_band_that_the_curve_does_not_reach_is_on_the_page(tmp_path):
     far = experiment("toy", bands=(Band("short", "test_error", 40.0, 50.0, "three seeds"),))
     shown = words(far, tmp_path / "curves.svg", scale="short")

@@ -573,8 +573,8 @@ def test_fell_short_of_some_runs_looks_at_the_rows_they_are_in():
 # ---------------------------------------------------------------------------- bands
 
 
-def banded(low, high, scale="paper"):
-    return experiment(bands=(Band(scale, "test_error", low, high, "five seeds here"),))
+def banded(low, high, scale="paper", **more):
+    return experiment(bands=(Band(scale, "test_error", low, high, "five seeds here", **more),))
 
 
 def outside(records, toy):
@@ -596,6 +596,16 @@ def test_a_band_is_for_plain_runs_of_its_scale():
     others = [record(toy, 0, 9.0), record(toy, 0, 9.0, scale="short", overrides=["recipe.batch=8"])]
     assert outside(others, toy) == []
     assert len(outside([record(toy, 0, 9.0, scale="short")], toy)) == 1
+
+
+def test_a_band_holds_in_float32_and_in_the_precision_that_it_was_made_in():
+    lossy = record(banded(0.9, 1.1), 0, 9.0, precision="mixed_bfloat16")
+    assert outside([lossy], banded(0.9, 1.1)) == []
+    toy = banded(0.9, 1.1, precision="mixed_bfloat16")
+    assert len(outside([record(toy, 0, 9.0, precision="mixed_bfloat16")], toy)) == 1
+    assert len(outside([record(toy, 0, 9.0)], toy)) == 1
+    changed = {"precision": "mixed_bfloat16", "overrides": ["recipe.batch=8"]}
+    assert outside([record(toy, 0, 9.0, **changed)], toy) == []
 
 
 def test_each_code_path_must_lie_in_the_band():

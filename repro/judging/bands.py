@@ -11,7 +11,7 @@ from repro.judging.measures import measured
 
 @dataclass(frozen=True)
 class BandCheck:
-    """The mean over plain runs of one group, held against a band of their experiment.
+    """The mean over the runs of one group, held against a band of their experiment.
 
     group: the group in words. seeds, runs: those that were counted, runs by their ids.
     """
@@ -29,14 +29,14 @@ class BandCheck:
 
 
 def checks(records: Sequence[dict], experiments: Iterable[spec.Experiment]) -> list[BandCheck]:
-    """Every mean of plain runs that a band of its experiment is for."""
+    """Every mean that a band is for: of runs that did what the recipe of its experiment says."""
     made = []
     for experiment in experiments:
         for band in experiment.bands:
             grouped = groups(records, experiment, band.scale)
             for group, runs in grouped.items():
-                counted = measured(runs, band.metric, band.protocol) if group.plain else ()
-                if counted:
+                meant = group.plain_in("float32", band.precision)
+                if meant and (counted := measured(runs, band.metric, band.protocol)):
                     mean, label = fmean(number for _, number in counted), group.label(grouped)
                     seeds = tuple(run["seed"] for run, _ in counted)
                     ids = tuple(run["id"] for run, _ in counted)

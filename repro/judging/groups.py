@@ -33,7 +33,11 @@ class Group:
     @property
     def plain(self) -> bool:
         """Whether the runs did what the recipe says, in full precision."""
-        return not (self.overrides or self.stale) and self.precision == "float32"
+        return self.plain_in("float32")
+
+    def plain_in(self, *precisions: str) -> bool:
+        """Whether the runs did what the recipe says, in one of these precisions."""
+        return not (self.overrides or self.stale) and self.precision in precisions
 
     @property
     def stack(self) -> tuple:

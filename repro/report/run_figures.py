@@ -182,8 +182,10 @@ def _draw_references(
             text = f"paper, {_tested(word, experiment)} {number.value} %"
             labels.append((number.value, text, colour))
             heights.append(number.value)
-    plain = not run.get("overrides") and run.get("precision") == "float32"
-    for band in experiment.bands if plain and run["scale"] == "short" else ():
+    as_written = run["scale"] == "short" and not run.get("overrides")
+    for band in experiment.bands if as_written else ():
+        if run.get("precision") not in ("float32", band.precision):
+            continue
         if (band.scale, band.protocol) == ("short", protocol) and band.metric in curves:
             word, colour, _ = STYLES[band.metric]
             axes.axhspan(band.low, band.high, color=colour, alpha=0.09, linewidth=0, zorder=0.5)
