@@ -1,23 +1,29 @@
 """What comes next is made in a thread while what came before is used."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from typing import TypeVar
+from typing import Any
 
-Item = TypeVar("Item")
 END = object()
 
 
-def prefetched(items: Generator[Item]) -> Iterator[Item]:
-    """The same items, each made while the caller is busy with the one before.
+def prefetched(items: Generator, ready: Callable[[Any], Any] = lambda item: item) -> Generator:
+    """ready(item) of each item, made while the caller is busy with the one before.
 
-    items: nobody else takes from it; it is closed at the end. What goes wrong there is raised here,
-    in its place.
+    items: nobody else takes from it; it is closed at the end. What goes wrong in the thread is
+    raised here, in the place of the item.
     """
-    # The thread ends before what it works on is closed.
-    with closing(items), ThreadPoolExecutor(1, thread_name_prefix="repro-prefetch") as maker:
-        coming = maker.submit(next, items, END)
+
+    def make() -> Any:
+        item = next(items, END)
+        return item if item is END else ready(item)
+
+    maker = ThreadPoolExecutor(1, thread_name_prefix="repro-prefetch")
+    try:
+        coming = maker.submit(make)
         while (item := coming.result()) is not END:
-            coming = maker.submit(next, items, END)
+            coming = maker.submit(make)
             yield item
+    finally:
+        maker.submit(items.close)  # there, after what the thread is at
+        maker.shutdown()

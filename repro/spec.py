@@ -23,8 +23,9 @@ DECAYED = ("all", "kernels")
 class Band:
     """A reference band measured here: `low` <= mean of `metric` <= `high`, in per cent.
 
-    `source` says from which runs the band was made. It is for runs in float32, and for those in the
-    `precision` of these.
+    `source` says from which runs the band was made. It holds for runs in float32, and in the
+    `precision` in which those were made; and, where `examples` is not 0, for runs that trained on
+    so many.
     """
 
     scale: str
@@ -34,6 +35,10 @@ class Band:
     source: str
     protocol: str = "single-view"
     precision: str = "float32"
+    examples: int = 0
+
+    def holds_for(self, precision: str, examples: int) -> bool:
+        return precision in ("float32", self.precision) and self.examples in (0, examples)
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,15 @@ class Steps:
         return self.steps[-1][1]
 
 
+def one_alone(name: str, value: float, other_name: str, other_value: float) -> None:
+    """Raises UsageError unless one of the two is 0, and the other is not."""
+    if bool(value) == bool(other_value):
+        accepted = "one of the two, the other 0" if value else "one of the two above 0"
+        raise UsageError(
+            f"{name}={value:g} and {other_name}={other_value:g}: accepted is {accepted}"
+        )
+
+
 @dataclass(frozen=True)
 class WarmUp(Limited):
     """Training starts with `rate` for so many `iterations`; or until the error is below `error`.
@@ -132,16 +146,7 @@ class WarmUp(Limited):
 
     def __post_init__(self):
         super().__post_init__()
-        if not (self.error or self.iterations):
-            raise UsageError(
-                "warm_up.error=0 and warm_up.iterations=0, so the warm-up would not end: accepted "
-                "is one of the two above 0"
-            )
-        if self.error and self.iterations:
-            raise UsageError(
-                f"warm_up.error={self.error} and warm_up.iterations={self.iterations}: accepted is "
-                "one of the two, the other 0"
-            )
+        one_alone("warm_up.error", self.error, "warm_up.iterations", self.iterations)
 
 
 @dataclass(frozen=True)
@@ -284,11 +289,7 @@ class Recipe(Limited):
 
     def __post_init__(self):
         super().__post_init__()
-        if bool(self.passes) == bool(self.iterations):
-            raise UsageError(
-                f"recipe.passes={self.passes} and recipe.iterations={self.iterations}: accepted is "
-                "one of the two, the other 0"
-            )
+        one_alone("recipe.passes", self.passes, "recipe.iterations", self.iterations)
 
 
 @dataclass(frozen=True)

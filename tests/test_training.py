@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from repro.networks import optimizers
 from repro.networks.losses import AuxiliaryCrossEntropy
 from repro.records.journal import Journal
 from repro.training import evaluation, keeping, runner
+from repro.training.trainee import Trainee
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,24 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(modern, tmp_path
     states = [last_state(j) for j in (modern, *(Journal.open(run["run_dir"]) for run in runs))]
     assert all(np.array_equal(a, b) for a, b in zip(states[0], states[1], strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(states[0], states[2], strict=True))
+
+
+def test_no_batches_are_made_once_an_update_has_failed(tmp_path, monkeypatch):
+    compiled = Trainee.compile
+
+    def failing(*_):
+        raise RuntimeError("a loop on fire")
+
+    def compiling(self, *arguments, **options):
+        compiled(self, *arguments, **options)
+        self.loop = failing
+
+    monkeypatch.setattr(Trainee, "compile", compiling)
+    with pytest.raises(RuntimeError, match="a loop on fire") as caught:
+        runner.run(modern_on_digits(), out=tmp_path)
+    assert caught.value.__traceback__  # what refers to the stream is still there
+    making = [t.name for t in threading.enumerate() if t.name.startswith("repro-batches")]
+    assert making == []
 
 
 def test_two_devices_give_the_curve_of_one(two_devices, tmp_path):

@@ -608,6 +608,14 @@ def test_a_band_holds_in_float32_and_in_the_precision_that_it_was_made_in():
     assert outside([record(toy, 0, 9.0, **changed)], toy) == []
 
 
+def test_a_band_of_a_part_of_the_set_holds_for_such_runs_alone():
+    toy = banded(0.9, 1.1, examples=6_000)
+    for trained, problems in ((6_000, 1), (9_469, 0)):
+        run = record(toy, 0, 9.0)
+        run["run"]["data"]["train_examples"] = trained
+        assert len(outside([run], toy)) == problems
+
+
 def test_each_code_path_must_lie_in_the_band():
     toy = banded(0.9, 1.1)
     records = [record(toy, 0, 1.0), record(toy, 0, 1.5, strategy="mirrored")]

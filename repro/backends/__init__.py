@@ -27,7 +27,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -100,8 +100,11 @@ class Devices:
         """
         raise NotImplementedError
 
-    def ahead(self, chunks: Generator[tuple]) -> Iterator[tuple]:
-        """The chunks that `loop` is to take, where that saves time on the devices before it is."""
+    def ahead(self, chunks: Generator) -> Generator:
+        """The same chunks; where that saves time, each is on the devices before `loop` takes it.
+
+        Closed, it closes `chunks`.
+        """
         return chunks
 
 

@@ -130,15 +130,17 @@ class Devices(backends.Devices):
         return run
 
     def ahead(self, chunks):
-        """To copy a batch of photographs takes as long as half of an update, or longer."""
-        if self.devices[0].startswith("CPU"):
-            return chunks
-        return prefetched(tuple(map(self._copied, chunk)) for chunk in chunks)
+        """Each chunk is copied in a thread while the one before is trained on.
 
-    def _copied(self, chunk: np.ndarray):
-        """It is there on return, so what it was copied from may be written over."""
-        there = jax.device_put(chunk) if self.distribution is None else self._split(chunk, 1)
-        return jax.block_until_ready(there)
+        For photographs a copy takes half as long as an update, or longer.
+        """
+        return chunks if self.devices[0].startswith("CPU") else prefetched(chunks, self._copied)
+
+    def _copied(self, chunk: tuple[np.ndarray, ...]) -> tuple:
+        """They are there on return, so what they were copied from may be written over."""
+        where = self.distribution and self._sharding(None, self.distribution.batch_dim_name)
+        there = [jax.device_put(part, where, may_alias=False) for part in chunk]
+        return tuple(jax.block_until_ready(there))
 
     def _in_one_call(self, batch: int) -> bool:
         """Whether the loop over the updates is compiled too.
@@ -159,8 +161,11 @@ class Devices(backends.Devices):
         return jax.device_put(array) if self.distribution is None else self._put(array)
 
     def _put(self, array: np.ndarray, *axes: str | None):
+        return jax.device_put(array, self._sharding(*axes))
+
+    def _sharding(self, *axes: str | None):
         mesh = self.distribution.device_mesh.backend_mesh
-        return jax.device_put(array, jax.NamedSharding(mesh, jax.P(*axes)))
+        return jax.NamedSharding(mesh, jax.P(*axes))
 
 
 def pulled_back(function, inputs, signal):

@@ -6,7 +6,7 @@ sees depends on its number alone: a resumed run continues as if it had never sto
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -143,7 +143,7 @@ class Batches:
 
     def stream(
         self, first: int, last: int, chunk_updates: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    ) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
         """Chunks that cover the updates `first` to `last` (exclusive), made ahead.
 
         Each holds `chunk_updates` updates, the last one what remains. At most `AHEAD` are held

@@ -29,14 +29,14 @@ class BandCheck:
 
 
 def checks(records: Sequence[dict], experiments: Iterable[spec.Experiment]) -> list[BandCheck]:
-    """Every mean that a band is for: of runs that did what the recipe of its experiment says."""
+    """Every mean that a band of its experiment holds for."""
     made = []
     for experiment in experiments:
         for band in experiment.bands:
             grouped = groups(records, experiment, band.scale)
             for group, runs in grouped.items():
-                meant = group.plain_in("float32", band.precision)
-                if meant and (counted := measured(runs, band.metric, band.protocol)):
+                held = group.held_to(band)
+                if held and (counted := measured(runs, band.metric, band.protocol)):
                     mean, label = fmean(number for _, number in counted), group.label(grouped)
                     seeds = tuple(run["seed"] for run, _ in counted)
                     ids = tuple(run["id"] for run, _ in counted)

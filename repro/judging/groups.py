@@ -33,11 +33,15 @@ class Group:
     @property
     def plain(self) -> bool:
         """Whether the runs did what the recipe says, in full precision."""
-        return self.plain_in("float32")
+        return self.as_written and self.precision == "float32"
 
-    def plain_in(self, *precisions: str) -> bool:
-        """Whether the runs did what the recipe says, in one of these precisions."""
-        return not (self.overrides or self.stale) and self.precision in precisions
+    @property
+    def as_written(self) -> bool:
+        """Whether the runs did what the recipe says, in whatever precision."""
+        return not (self.overrides or self.stale)
+
+    def held_to(self, band: spec.Band) -> bool:
+        return self.as_written and band.holds_for(self.precision, self.examples)
 
     @property
     def stack(self) -> tuple:

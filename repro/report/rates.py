@@ -34,9 +34,9 @@ class Rate:
         return f"{self.cores} cores" if self.kind == "CPU" else f"one {self.kind}"
 
 
-# Measured with JAX 0.11.2 in November 2026: of CIFAR-10 with all of the data on the device, of
-# ImageNet with batches from the host, each copied while another was trained on. No document of a
-# benchmark holds it.
+# Measured on one H100 with JAX 0.11.2 in November 2026, at the batches of the recipes. CIFAR-10 lay
+# on the device; of ImageNet the host had batches ready, each copied while the one before was
+# trained on. No document of a benchmark holds these rates.
 ON_H100 = {
     ("resnet20-cifar10", "float32"): 34_300.0,
     ("resnet20-cifar10", "mixed_bfloat16"): 79_700.0,

@@ -184,7 +184,8 @@ def _draw_references(
             heights.append(number.value)
     as_written = run["scale"] == "short" and not run.get("overrides")
     for band in experiment.bands if as_written else ():
-        if run.get("precision") not in ("float32", band.precision):
+        trained = run.get("data", {}).get("train_examples", 0)
+        if not band.holds_for(run.get("precision", "float32"), trained):
             continue
         if (band.scale, band.protocol) == ("short", protocol) and band.metric in curves:
             word, colour, _ = STYLES[band.metric]

@@ -134,7 +134,7 @@ def short_table(paper: spec.Paper, records: Sequence[dict], stale: bool) -> str:
                 if not numbers and group not in broken:
                     continue
                 band, within = bands.get((metric, protocol)), "–"
-                if band and numbers and group.plain_in("float32", band.precision):
+                if band and numbers and group.held_to(band):
                     within = "yes" if band.low <= fmean(numbers) <= band.high else "NO"
                 line = [
                     experiment.name,

@@ -1,6 +1,7 @@
 """The papers' test protocols. Every image is scored exactly once, and the count is asserted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ BATCH_WORK = 2e11  # multiply-adds at once, at most: a second or two on two core
 CALL_WORK = 5e12  # multiply-adds in one call of a loop, at most: a second or two on a GPU
 
 # Which images, and of each its loss and its predictions.
-Scored = Iterator[tuple[slice | np.ndarray, np.ndarray, np.ndarray]]
+Scored = Generator[tuple[slice | np.ndarray, np.ndarray, np.ndarray], None, None]
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,10 @@ class Scorer:
         """All of them, from the host."""
         starts = range(0, len(labels), self.batch)
         parts = (slice(first, min(first + self.batch, len(labels))) for first in starts)
-        # Photographs are decoded, and that takes about as long as a GPU takes to score them.
-        for part, some in prefetched((part, images[part]) for part in parts):
-            yield part, *self(some, labels[part])
+        # The next photographs are decoded while these are scored.
+        with closing(prefetched((part, images[part]) for part in parts)) as made:
+            for part, some in made:
+                yield part, *self(some, labels[part])
 
 
 @dataclass(frozen=True)
@@ -193,11 +195,12 @@ def collected(
     Each image is scored once, and the count is asserted. Other arguments: see `evaluate`.
     """
     total, order, losses, predictions = len(labels), [], [], []
-    for part, some_losses, some_predictions in held or score.over(images, labels):
-        order.append(np.arange(total)[part])
-        losses.append(some_losses)
-        predictions.append(some_predictions)
-        progress(sum(map(len, losses)), total)
+    with closing(iter(held or score.over(images, labels))) as scored:
+        for part, some_losses, some_predictions in scored:
+            order.append(np.arange(total)[part])
+            losses.append(some_losses)
+            predictions.append(some_predictions)
+            progress(sum(map(len, losses)), total)
     predicted = np.concatenate(predictions)
     if len(predicted) != total:
         raise AssertionError(f"{len(predicted)} images were scored, there are {total}")

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -80,6 +80,7 @@ class Trainee:
             self.optimizer = optimizers.build(experiment.recipe.optimizer)
             self.optimizer.build(self.model.trainable_variables)
         self.multiply_adds, self.loop = work.multiply_adds(self.model), None
+        self.resident: Resident | None = None
 
     def compile(
         self, batch: int, chunk: int, compiled: bool = True, resident: Resident | None = None
@@ -88,11 +89,15 @@ class Trainee:
 
         resident: the training set, where it is to lie on the device.
         """
-        loss = self.experiment.recipe.loss
+        loss, self.resident = self.experiment.recipe.loss, resident
         backends.here().set_compiled(compiled)
         self.compiler = self.devices.compiler(batch, self.model) if compiled else "none"
         made_of = self.model, self.optimizer, loss, batch, chunk
         self.loop = self.devices.loop(*made_of, resident)
+
+    def ahead(self, chunks: Generator) -> Generator:
+        """As `backends.Devices.ahead`; what says where resident images lie is small as it is."""
+        return chunks if self.resident else self.devices.ahead(chunks)
 
     def before_pass(self, number: int, inputs: Inputs) -> tuple[float, float] | None:
         """What the optimizer does before a pass; the least and greatest rate, where it sets any."""

@@ -182,13 +182,12 @@ class Training:
                 cut = min(cut, state.update + size)
             began = time.monotonic()
             stream = self.batches.stream(state.update, cut, size)
-            for images, labels in self.trainee.devices.ahead(stream):
-                self._train_chunk(number, images, labels, began)
-                began = time.monotonic()
+            with contextlib.closing(self.trainee.ahead(stream)) as chunks:
+                for images, labels in chunks:
+                    self._train_chunk(number, images, labels, began)
+                    began = time.monotonic()
 
-    def _train_chunk(
-        self, number: int, images: np.ndarray, labels: np.ndarray, began: float
-    ) -> None:
+    def _train_chunk(self, number: int, images: Any, labels: Any, began: float) -> None:
         """In calls of the loop that do not take long; the first one of a process compiles it."""
         state, pace, made = self.state, self.teller.pace, 0
         while made < len(images):

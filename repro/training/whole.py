@@ -7,6 +7,7 @@ test set; but each photograph comes once, with its number.
 
 import math
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +16,11 @@ import numpy as np
 from repro import backends
 from repro.data import preprocessing, views
 from repro.data.photographs import Lazily, threads
+from repro.prefetch import prefetched
 from repro.training.guesses import LogProbabilities
 from repro.training.protocols import OfWhole
 
-DECODED = 16  # photographs at once
+DECODED = 16  # photographs at once, while as many are scored
 MOST_WAITING = 256 * 2**20  # bytes of views
 
 
@@ -88,26 +90,32 @@ class Whole:
             if done:
                 yield np.array(done), np.stack([sums.pop(number).total for number in done])
 
-        for first in range(0, count, DECODED):
-            numbers = range(first, min(first + DECODED, count))
-            photographs = images.images.undecoded(slice(numbers.start, numbers.stop))
-            for key, one in self._views(numbers, photographs, square.interpolation, sums):
-                waiting.setdefault(key, []).append(one)
-                held += one.view.nbytes
-                if len(waiting[key]) == self._size(key):
-                    yield from through(key)
-                elif held > MOST_WAITING:
-                    yield from through(max(waiting, key=lambda key: len(waiting[key])))
+        with closing(prefetched(self._seen(images, count, square.interpolation))) as made:
+            for numbers, cuts in made:
+                for key, one in self._views(numbers, cuts, sums):
+                    waiting.setdefault(key, []).append(one)
+                    held += one.view.nbytes
+                    if len(waiting[key]) == self._size(key):
+                        yield from through(key)
+                    elif held > MOST_WAITING:
+                        yield from through(max(waiting, key=lambda key: len(waiting[key])))
         for key in list(waiting):
             yield from through(key)
 
-    def _views(self, numbers: range, photographs: list, interpolation: str, sums: dict):
-        """What is to wait, and where; `sums` learns how much it is of each photograph."""
+    def _seen(self, images: Lazily, count: int, interpolation: str):
+        """Numbers of photographs, and what each look cuts out of each."""
 
         def cut(image: np.ndarray) -> list[np.ndarray]:
             return [look.cut(image, interpolation) for look in self._looks]
 
-        for number, seen in zip(numbers, threads().map(cut, photographs), strict=True):
+        for first in range(0, count, DECODED):
+            numbers = range(first, min(first + DECODED, count))
+            photographs = images.images.undecoded(slice(numbers.start, numbers.stop))
+            yield numbers, list(threads().map(cut, photographs))
+
+    def _views(self, numbers: range, cuts: list, sums: dict):
+        """What is to wait, and where; `sums` learns how much it is of each photograph."""
+        for number, seen in zip(numbers, cuts, strict=True):
             sums[number] = Sum(sum(map(len, seen)))
             for look, some in zip(self._looks, seen, strict=True):
                 weight = -math.log(len(some) * len(self._looks))
