@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 # In the order in which a run walks through them; a room imports only from itself and those before.
 VOCABULARY = ("errors", "limits", "lazy", "files", "machine", "terminal", "jsonable", "streams")
 VOCABULARY += ("carried", "statements", "spec", "settings", "catalog", "plain_matplotlib")
-VOCABULARY += ("locks",)
+VOCABULARY += ("locks", "prefetch")
 ROOMS = ("data", "networks", "backends", "records", "training", "judging", "report", "bench")
 ROOMS += ("running", "doctor", "commands")
 LONGEST = 400
