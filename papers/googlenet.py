@@ -22,7 +22,14 @@ printed ones are those of a separable convolution of depth multiplier 8), 4c (46
 
 from dataclasses import replace
 
-from papers.common import AVERAGED_FIRST, HIDDEN_LABELS, SCALED_DROPOUT, SHUFFLED
+from papers.common import (
+    AVERAGED_FIRST,
+    HIDDEN_LABELS,
+    IMAGENETTE_HERE,
+    SCALED_DROPOUT,
+    SHUFFLED,
+    short_band,
+)
 from repro.data.augmentation import Chain
 from repro.data.crops import InceptionCrop, PhotometricDistortions, Square
 from repro.data.preprocessing import ChannelMean
@@ -331,6 +338,7 @@ IMAGENETTE = Experiment(
     protocols=("single-view", "10-crop"),
     differs=(*GOOGLENET_DIFFERS, *IMAGENETTE_DIFFERS),
     chosen=(*GOOGLENET_CHOSEN, *HE_CHOSEN),
+    bands=(short_band(60.0, 5.4, "one seed", "mixed_bfloat16", IMAGENETTE_HERE),),
     note="A stand-in, to see that all is wired: the paper has no number for it.",
 )
 
