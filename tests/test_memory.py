@@ -1,5 +1,6 @@
 """What an update takes in memory, counted by hand; what is refused for it, and what is not."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -13,9 +14,11 @@ import run_records
 from repro import catalog, cli, machine, spec
 from repro.errors import UsageError
 from repro.machine import Place
+from repro.networks import counts
 from repro.networks.counts import Counts
 from repro.training import memory
 
+RESULTS = Path(__file__).parents[1] / "results"
 COUNTS = Counts(parameters=1_000, multiply_adds=0, kept=500, passing=300)
 TOY = run_records.experiment("toy")
 
@@ -146,11 +149,34 @@ def test_an_estimate_is_no_less_than_the_least():
     for name in memory.MORE:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(memory.backends, "name", lambda name=name: name)
-            for precision in spec.PRECISIONS:
-                least, more = (
-                    of(toy(), COUNTS, precision) for of in (memory.least, memory.estimated)
-                )
+            for precision, kind in itertools.product(spec.PRECISIONS, ("CPU", "H100")):
+                least = memory.least(toy(), COUNTS, precision)
+                more = memory.estimated(toy(), COUNTS, precision, Place(kind, 1, None))
                 assert more.fixed > least.fixed and more.an_image > least.an_image
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "batches", "peak"),
+    [
+        ("resnet50-imagenet", "float32", 4, 21_299_999_488),
+        ("resnet50-imagenet", "mixed_bfloat16", 4, 11_521_293_312),
+        ("alexnet-imagenet", "float32", 4, 2_302_428_416),
+        ("alexnet-imagenet", "mixed_bfloat16", 4, 2_110_504_960),
+        ("googlenet-imagenet", "float32", 8, 1_818_187_776),
+    ],
+)
+def test_estimates_are_near_what_was_measured_on_an_h100(
+    name, precision, batches, peak, monkeypatch
+):
+    """The peak of JAX in November 2026, less the batches that lay there beside the update."""
+    monkeypatch.setattr(memory.backends, "name", lambda: "jax")
+    experiment = catalog.experiment(name)
+    side, batch = {"alexnet-imagenet": 227}.get(name, 224), experiment.recipe.batch
+    counted = counts.known(experiment.network, counts.table(RESULTS))
+    need = memory.estimated(experiment, counted, precision, Place("NVIDIA H100", 1, None))
+    update = peak - batches * batch * 4 * 3 * side**2
+    assert 0.99 * update < need.of(batch) < 1.7 * update
+    assert memory.least(experiment, counted, precision).of(batch) < update
 
 
 def refused(there, batch=100, count=1, kind="CPU"):

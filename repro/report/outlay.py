@@ -76,7 +76,7 @@ def outlays(
 
 def bytes_of(experiment: spec.Experiment, counted: Counts, precision: str, used: Place) -> float:
     """On each device: the update, and images that lie there; on a CPU the program, too."""
-    update = memory.estimated(experiment, counted, precision)
+    update = memory.estimated(experiment, counted, precision, used)
     images = ceil(experiment.recipe.batch / used.count)
     data, shape = experiment.recipe.data, DATASETS[experiment.recipe.data.dataset].shape
     number = examples(data)
