@@ -126,9 +126,7 @@ def one_alone(name: str, value: float, other_name: str, other_value: float) -> N
     """Raises UsageError unless one of the two is 0, and the other is not."""
     if bool(value) == bool(other_value):
         accepted = "one of the two, the other 0" if value else "one of the two above 0"
-        raise UsageError(
-            f"{name}={value:g} and {other_name}={other_value:g}: accepted is {accepted}"
-        )
+        raise UsageError(f"{name}={value} and {other_name}={other_value}: accepted is {accepted}")
 
 
 @dataclass(frozen=True)
