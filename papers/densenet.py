@@ -28,6 +28,7 @@ from papers import resnet
 from papers.common import (
     AVERAGED_FIRST,
     HE_BY_FAN_IN,
+    IMAGENETTE_HERE,
     MOMENTUM,
     MOVING_AVERAGES,
     NO_SVHN,
@@ -461,6 +462,7 @@ IMAGENETTE = Experiment(
     protocols=("single-view", "10-crop"),
     differs=IMAGENETTE_DIFFERS,
     chosen=(*DENSENET_CHOSEN, *IMAGENET_CHOSEN, *IMAGENETTE_CHOSEN),
+    bands=(short_band(62.8, 5.6, "one seed", "mixed_bfloat16", IMAGENETTE_HERE),),
     note="A stand-in, to see that all is wired: the paper has no number for it.",
 )
 

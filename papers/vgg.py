@@ -27,9 +27,11 @@ from papers.common import (
     ALL_DECAYED,
     COLOUR_SHIFT,
     HIDDEN_LABELS,
+    IMAGENETTE_HERE,
     RESCALED,
     SCALED_DROPOUT,
     SHUFFLED,
+    short_band,
     top1_and_top5,
 )
 from repro.carried import SAME
@@ -502,6 +504,7 @@ IMAGENETTE = Experiment(
     protocols=("single-view", "10-crop"),
     differs=(*A_GLOROT_DIFFERS, *CROPS_DIFFERS, *IMAGENETTE_DIFFERS),
     chosen=VGG_CHOSEN,
+    bands=(short_band(54.1, 5.2, "one seed", "mixed_bfloat16", IMAGENETTE_HERE),),
     note="A stand-in, to see that all is wired: the paper has no number for it.",
 )
 
