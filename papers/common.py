@@ -39,7 +39,7 @@ def short_band(
     return Band("short", "test_error", low, high, source, "single-view", precision, examples)
 
 
-# Of the 9,469 photographs of Imagenette's training set, those that were there for the bands.
+# Of the 9,469 training photographs of Imagenette, how many the bands here were made with.
 IMAGENETTE_HERE = 6_000
 
 

@@ -10,8 +10,8 @@ END = object()
 def prefetched(items: Generator, ready: Callable[[Any], Any] = lambda item: item) -> Generator:
     """ready(item) of each item, made while the caller is busy with the one before.
 
-    items: nobody else takes from it; it is closed at the end. What goes wrong in the thread is
-    raised here, in the place of the item.
+    items: nobody else takes from it; it is closed at the end, in the thread. What goes wrong with
+    an item is raised here, in its place.
     """
 
     def make() -> Any:

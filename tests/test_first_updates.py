@@ -50,8 +50,8 @@ def test_the_first_updates_are_what_they_were(name, real_data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name not in QUICK])
-def test_the_first_two_updates_of_the_others_are_what_they_were(name, real_data):
-    """They show that the images are: the first loss is of pixels and initial weights alone."""
+def test_the_first_two_updates_of_the_others_are_too(name, real_data):
+    """Enough to notice other pixels: the first loss is of images and initial weights alone."""
     real_data(experiment(name).recipe.data.dataset)
     assert first_noticed(name, train(experiment(name), updates=2)) is None
 

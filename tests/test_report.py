@@ -390,14 +390,23 @@ def test_short_runs_stand_apart_with_their_band(tmp_path):
     assert table_row(short, "toy")[-3:] == ["3", "0.500 to 0.900", "NO"]
 
 
-@pytest.mark.parametrize(("precision", "within"), [("float32", "–"), ("mixed_bfloat16", "yes")])
-def test_short_runs_in_bfloat16_have_the_bands_made_of_such_runs(precision, within):
-    band = Band("short", "test_error", 0.5, 1.5, "two seeds", precision=precision)
+@pytest.mark.parametrize(
+    ("made_of", "shown"),
+    [
+        ({}, ["–", "–"]),
+        ({"precision": "mixed_bfloat16"}, ["0.500 to 1.500", "yes"]),
+        ({"precision": "mixed_bfloat16", "examples": 6_000}, ["0.500 to 1.500", "yes"]),
+        ({"precision": "mixed_bfloat16", "examples": 9_469}, ["–", "–"]),
+    ],
+)
+def test_short_runs_have_the_bands_made_of_such_runs(made_of, shown):
+    band = Band("short", "test_error", 0.5, 1.5, "two seeds", **made_of)
     toy = experiment("toy", bands=(band,))
     run = record(toy, 0, 1.0, scale="short", precision="mixed_bfloat16")
+    run["run"]["data"]["train_examples"] = 6_000
     paper = Paper("toys", "Toys", "Someone", "1998", (toy,), ())
     table = tables.short_table(paper, [run], stale=False)
-    assert table_row(table, "toy")[-2:] == ["0.500 to 1.500", within]
+    assert table_row(table, "toy")[-2:] == shown
 
 
 def test_a_second_run_of_a_seed_and_a_changed_tree_are_said(tmp_path):

@@ -103,6 +103,18 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(modern, tmp_path
     assert any(not np.array_equal(a, b) for a, b in zip(states[0], states[2], strict=True))
 
 
+def test_only_what_the_host_makes_is_copied_ahead():
+    class Copying:
+        def ahead(self, chunks):
+            return ("copied", chunks)
+
+    trained = object.__new__(Trainee)
+    trained.devices, trained.resident, chunks = Copying(), None, iter(())
+    assert trained.ahead(chunks) == ("copied", chunks)
+    trained.resident = object()
+    assert trained.ahead(chunks) is chunks
+
+
 def test_no_batches_are_made_once_an_update_has_failed(tmp_path, monkeypatch):
     compiled = Trainee.compile
 

@@ -134,6 +134,8 @@ def short_table(paper: spec.Paper, records: Sequence[dict], stale: bool) -> str:
                 if not numbers and group not in broken:
                     continue
                 band, within = bands.get((metric, protocol)), "–"
+                if band and not band.holds_for(group.precision, group.examples):
+                    band = None
                 if band and numbers and group.held_to(band):
                     within = "yes" if band.low <= fmean(numbers) <= band.high else "NO"
                 line = [

@@ -65,9 +65,10 @@ class WholeScorer:
 
     def over(self, images: photographs.Lazily, labels: np.ndarray) -> Scored:
         """All of them, in an order of their own."""
-        for numbers, logs in self.tested.over(images, len(labels)):
-            losses, predictions = guesses.of_logs(logs, labels[numbers])
-            yield numbers, losses, logs if self.probabilities else predictions
+        with closing(self.tested.over(images, len(labels))) as made:
+            for numbers, logs in made:
+                losses, predictions = guesses.of_logs(logs, labels[numbers])
+                yield numbers, losses, logs if self.probabilities else predictions
 
 
 def scorer(

@@ -18,8 +18,8 @@ STEPS = 2
 # By how much the peak exceeded the count of values, at most, measured on two CPU cores: ResNet-20,
 # DenseNet-40, NiN, GoogLeNet and VGG-A at 128 pixels, 8 to 512 images.
 MORE = {"tensorflow": 1.3, "jax": 1.9, "torch": 2.8}
-# The same on an H100: ResNet-50 with 256 images, AlexNet with 128, GoogLeNet with 32. The other
-# backends were not measured on GPUs.
+# On an H100 with JAX: ResNet-50 with 256 images, AlexNet with 128, GoogLeNet with 32. The other
+# backends were not measured on GPUs, and keep the number of CPUs.
 MORE_ON_GPUS = {**MORE, "jax": 1.0}
 # Bytes of a process before its first update, without data and network, on the same CPU.
 PROGRAM = {"tensorflow": 0.8e9, "jax": 0.45e9, "torch": 0.65e9}

@@ -96,7 +96,7 @@ class Trainee:
         self.loop = self.devices.loop(*made_of, resident)
 
     def ahead(self, chunks: Generator) -> Generator:
-        """As `backends.Devices.ahead`; what says where resident images lie is small as it is."""
+        """As `backends.Devices.ahead`; but of resident images chunks hold only the places."""
         return chunks if self.resident else self.devices.ahead(chunks)
 
     def before_pass(self, number: int, inputs: Inputs) -> tuple[float, float] | None:

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from families import FAMILIES, SMALLER, UPDATED
 from seen import AUGMENTATION, PREPROCESSING, seen
 
@@ -183,8 +184,9 @@ def on_the_device(found: dict) -> None:
     images, places, held = seen("mean of each pixel", "crops and flips")
     labels = np.random.default_rng(2).integers(0, 10, places.shape[:2]).astype("int32")
     tested = images.reshape(-1, *images.shape[2:]), labels.reshape(-1)
-    if backends.name() == "jax":  # as on GPUs, where a part of a chunk is filled up
-        type(devices)._in_one_call = lambda self, batch: True
+    as_on_gpus = pytest.MonkeyPatch()
+    if backends.name() == "jax":  # where a part of a chunk is filled up
+        as_on_gpus.setattr(type(devices), "_in_one_call", lambda self, batch: True)
     ways = ("host", images, None), ("ahead", images, None), ("device", places, held)
     for name, chunk, resident in ways:
         with devices.scope(), initial_weights.drawn(5):
@@ -208,6 +210,7 @@ def on_the_device(found: dict) -> None:
         found[f"{name}-scores"] = np.array([scores.metrics["loss"], *scores.wrong])
         for i, variable in enumerate([*model.weights, *optimizer.variables]):
             found[f"{name}-updated-{i:02d}"] = backends.as_numpy(variable)
+    as_on_gpus.undo()
 
 
 def experiment() -> spec.Experiment:
