@@ -215,8 +215,7 @@ GOOGLENET_AUXILIARY = Network(
     choices=GOOGLENET.choices,
     limits=GOOGLENET.limits,
 )
-# The same for ten classes. From Glorot's weights short training would end before it has begun to
-# learn.
+# The same for ten classes, with He's weights: with Glorot's, short training ends before it learns.
 GOOGLENET_10 = replace(
     GOOGLENET_AUXILIARY,
     name="googlenet-auxiliary-10",

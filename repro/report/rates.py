@@ -36,7 +36,7 @@ class Rate:
 
 # Measured on one H100 with JAX 0.11.2 in November 2026, at the batches of the recipes. CIFAR-10 lay
 # on the device; of ImageNet the host had batches ready, each copied while the one before was
-# trained on. No document of a benchmark holds these rates.
+# trained on (of GoogLeNet two updates in one call). No document of a benchmark holds these rates.
 ON_H100 = {
     ("resnet20-cifar10", "float32"): 34_300.0,
     ("resnet20-cifar10", "mixed_bfloat16"): 79_700.0,

@@ -20,7 +20,7 @@ from repro.prefetch import prefetched
 from repro.training.guesses import LogProbabilities
 from repro.training.protocols import OfWhole
 
-DECODED = 16  # photographs at once, while as many are scored: of 144 crops each, 0.7 GB
+DECODED = 16  # photographs at once, while the network scores as many; with 144 crops each, 0.7 GB
 MOST_WAITING = 256 * 2**20  # bytes of views
 
 
