@@ -186,7 +186,7 @@ def lenet5(penalty_scale: float):
             squash("S4"),
             convolution("C5", 120, 5, maps_in=16),
             squash("C5"),
-            keras.layers.Flatten(),
+            keras.layers.Flatten(name="flatten"),
             full("F6", 84, inputs=120),
             squash("F6"),
             lecun1998.EuclideanRBF(bitmaps(), penalty_scale, name="OUTPUT"),
@@ -208,7 +208,7 @@ def lenet1():
             squash("H3"),
             subsampling("H4"),
             squash("H4"),
-            keras.layers.Flatten(),
+            keras.layers.Flatten(name="flatten"),
             full("OUTPUT", 10, inputs=192),
             squash("OUTPUT"),
         ],
@@ -219,7 +219,7 @@ def lenet1():
 def linear():
     """The linear classifier (section III.C): each class a weighted sum of the 28x28 pixels."""
     return keras.Sequential(
-        [keras.Input((28, 28, 1)), keras.layers.Flatten(), full("OUTPUT", 10, inputs=784)],
+        [keras.Input((28, 28, 1)), keras.layers.Flatten(name="flatten"), full("OUTPUT", 10, inputs=784)],
         name="linear",
     )
 
@@ -227,7 +227,7 @@ def linear():
 def fully_connected(hidden: tuple[int, ...]):
     """Fully connected networks of one or two hidden layers (section III.C), 28x28x1 in."""
     network = keras.Sequential(
-        [keras.Input((28, 28, 1)), keras.layers.Flatten()],
+        [keras.Input((28, 28, 1)), keras.layers.Flatten(name="flatten")],
         name="-".join(["fully-connected", *map(str, hidden)]),
     )
     inputs = 784
@@ -253,7 +253,7 @@ def lenet5_modern():
             pool(2, name="S2"),
             conv(16, 5, activation="tanh", name="C3"),
             pool(2, name="S4"),
-            keras.layers.Flatten(),
+            keras.layers.Flatten(name="flatten"),
             dense(120, activation="tanh", name="C5"),
             dense(84, activation="tanh", name="F6"),
             dense(10, name="OUTPUT"),

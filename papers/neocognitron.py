@@ -70,7 +70,7 @@ def neocognitron(
             c_cells(2, side=5, stride=2, pad=(4, 3)),  # 6x6
             s_cells(3, pad=(0, 0)),  # 2x2
             c_cells(3, side=2, stride=1, pad=(0, 0)),  # 1x1
-            keras.layers.Flatten(),
+            keras.layers.Flatten(name="flatten"),
             fukushima1980.Naming(DIGITS, name="winners"),
         ],
         name="neocognitron",

@@ -51,6 +51,31 @@ def test_the_auxiliary_logits_of_googlenet_stay_float32_too(mixed_bfloat16):
     assert {layer.compute_dtype for layer in ends if "fc" not in layer.name} == {"float32"}
 
 
+# ---------------------------------------------------------------- names
+
+NAMED = {
+    **{name: (build, options) for name, (build, options, _) in MIXED.items()},
+    **{
+        name: (network.build, network.options)
+        for paper in catalog.papers()
+        for network in paper.networks
+        if paper.name in ("neocognitron", "lenet5", "teaching", "allcnn")
+        for name in [network.name]
+    },
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_layers_are_called_the_same_whatever_was_built_before(name):
+    """Keras numbers those without a name through all networks of a process."""
+    build, options = NAMED[name]
+    with keras.StatelessScope(initialize_variables=False):
+        models = [build(**options) for _ in range(2)]
+    keras.backend.clear_session(free_memory=False)
+    first, second = ([layer.name for layer in model.layers[1:]] for model in models)
+    assert first == second
+
+
 # ---------------------------------------------------------------- draws
 
 # Two layers of the same shape in one network, or one layer.
