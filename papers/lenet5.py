@@ -219,7 +219,11 @@ def lenet1():
 def linear():
     """The linear classifier (section III.C): each class a weighted sum of the 28x28 pixels."""
     return keras.Sequential(
-        [keras.Input((28, 28, 1)), keras.layers.Flatten(name="flatten"), full("OUTPUT", 10, inputs=784)],
+        [
+            keras.Input((28, 28, 1)),
+            keras.layers.Flatten(name="flatten"),
+            full("OUTPUT", 10, inputs=784),
+        ],
         name="linear",
     )
 

@@ -6,18 +6,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from test_jpegs import jpeg
 from test_photograph_runs import TRAIN, pictures
 
 from repro import machine
-from repro.data import crew
+from repro.data import crew, jpegs
 from repro.data.augmentation import Chain, PCAColour, Preprocessed, fit
 from repro.data.batches import AHEAD, Batches
 from repro.data.colours import Centred
 from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
-from repro.data.photographs import Photographs
+from repro.data.photographs import Photographs, Row
 from repro.errors import DataError, RunError, UsageError
 
 LABELS = np.arange(6, dtype=np.int32)
@@ -49,6 +51,25 @@ def test_processes_make_what_one_would_make(first):
     np.testing.assert_array_equal(again[1][0][0], wanted[0][6])
 
 
+def test_processes_cut_parts_out_of_marked_files_that_are_mapped(tmp_path):
+    files = [jpeg(120 + seed, 160, seed=seed) for seed in range(6)]
+    arrays = [np.frombuffer(file, np.uint8) for file in files], [jpegs.marks(f) for f in files]
+    rows = []
+    for name, several in zip(("files", "marks"), arrays, strict=True):
+        np.save(tmp_path / f"{name}.npy", np.concatenate(several))
+        mapped = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+        rows.append(Row(mapped, np.cumsum([len(array) for array in several])))
+    marked = Photographs(rows[0], marks=rows[1]).part(1, 6)
+    again = pickle.loads(pickle.dumps(marked))
+    assert isinstance(again.marks.values, np.memmap)
+    assert all(map(np.array_equal, again.marks, marked.marks))
+    first = InceptionCrop(24)
+    ((images, labels),) = streamed(batches(marked, first=first), 0, 4, 4)
+    wanted = batches(replace(marked, marks=None), first=first).chunk(0, 4)
+    np.testing.assert_array_equal(images, wanted[0])
+    np.testing.assert_array_equal(labels, wanted[1])
+
+
 def test_squares_are_cut_by_processes_too():
     made = Batches(TRAIN[1], LABELS, 4, 3, Preprocessed((Square(12), MEAN)))
     ((images, labels),) = streamed(made, 0, 1, 1)
@@ -66,9 +87,9 @@ def test_a_chunk_stays_as_it_is_until_the_one_after_the_next_has_been_asked_for(
 
 
 def test_photographs_that_are_mapped_into_memory_are_not_sent(tmp_path):
-    np.save(tmp_path / "encoded.npy", TRAIN[1].encoded)
+    np.save(tmp_path / "encoded.npy", TRAIN[1].files.values)
     encoded = np.load(tmp_path / "encoded.npy", mmap_mode="r")
-    mapped = Photographs(encoded, TRAIN[1].ends).part(1, 5)
+    mapped = Photographs(Row(encoded, TRAIN[1].files.ends)).part(1, 5)
     sent = pickle.dumps(mapped)
     assert len(sent) < 1000 < len(pickle.dumps(TRAIN[1]))
     received = pickle.loads(sent)
@@ -78,10 +99,10 @@ def test_photographs_that_are_mapped_into_memory_are_not_sent(tmp_path):
 
 def test_a_photograph_that_cannot_be_decoded_is_named_and_the_processes_end():
     _, files = pictures(6)
-    spoilt = bytearray(files.encoded.tobytes())
-    begin = int(files.ends[3])
+    spoilt = bytearray(files.files.values.tobytes())
+    begin = int(files.files.ends[3])
     spoilt[begin : begin + 8] = b"not PNG."
-    spoilt = Photographs(np.frombuffer(bytes(spoilt), np.uint8), files.ends)
+    spoilt = Photographs(Row(np.frombuffer(bytes(spoilt), np.uint8), files.files.ends))
     made = Batches(spoilt, LABELS, 6, 0, Preprocessed((Square(12),)))
     with pytest.raises(DataError, match="photograph 4 cannot be decoded"):
         streamed(made, 0, 3, 1)

@@ -90,7 +90,7 @@ def test_photographs_arrive_as_they_are_stored(snaps):
     for name, files in FILES.items():
         split = datasets.load("snaps", name)
         assert isinstance(split.images, Photographs)
-        assert isinstance(split.images.encoded, np.memmap)
+        assert isinstance(split.images.files.values, np.memmap)
         assert split.labels.dtype == np.int32
         assert split.labels.tolist() == LABELS[name]
         assert [split.images.file(i) for i in range(len(split.images))] == files

@@ -13,7 +13,7 @@ from repro.data.batches import Batches
 from repro.data.colours import Centred
 from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
 from repro.data.draws import Draw
-from repro.data.photographs import Lazily, Photographs, centre_crop, rescale, resize, ten_crop
+from repro.data.photographs import Lazily, Photographs, Row, centre_crop, rescale, resize, ten_crop
 from repro.data.preprocessing import ChannelMean, Contrast, PerPixelMean
 from repro.errors import DataError, UsageError
 from repro.training import evaluation
@@ -333,7 +333,7 @@ def encoded(image, form="PNG", mode=None):
 def kept(files):
     """Photographs of the given files."""
     ends = np.cumsum([len(file) for file in files])
-    return Photographs(np.frombuffer(b"".join(files), np.uint8), ends.astype(np.int64))
+    return Photographs(Row(np.frombuffer(b"".join(files), np.uint8), ends.astype(np.int64)))
 
 
 @pytest.fixture(scope="module")
@@ -375,7 +375,7 @@ def test_a_part_of_the_photographs_is_not_decoded(album):
         assert isinstance(part, Photographs)
         assert len(part) == 7
         same(part[:], images[3:10])
-        assert np.shares_memory(part.encoded, broken.encoded)
+        assert np.shares_memory(part.files.values, broken.files.values)
     assert len(files.part(0, 150)) == 150
     assert len(files.part(40, 40)) == 0
     assert files.part(2, 5).file(1) == encoded(images[3])

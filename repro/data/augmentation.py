@@ -187,10 +187,13 @@ class Chain:
         """Each step that learns does so from the images as they are before the first step."""
         return Chain(tuple(fit(step, images) for step in self.steps))
 
-    def __call__(self, images: np.ndarray, draw: Draw) -> np.ndarray:
+    def __call__(self, images: np.ndarray, draw: Draw, out: np.ndarray | None = None) -> np.ndarray:
+        """out: as `Preprocessed` takes it, where that comes last."""
         for place, step in enumerate(self.steps):
+            writes = place + 1 == len(self.steps) and isinstance(step, Preprocessed)
             # With the same numbers the first draw of every step would be equal.
-            images = step(images, draw.of_step(place))
+            own = draw.of_step(place)
+            images = step(images, own, out) if writes else step(images, own)
         return images
 
 
@@ -200,5 +203,6 @@ class Preprocessed(Augmentation):
 
     steps: tuple[Callable, ...]
 
-    def __call__(self, images: np.ndarray, draw: Draw) -> np.ndarray:
-        return preprocessing.apply(self.steps, images)
+    def __call__(self, images: np.ndarray, draw: Draw, out: np.ndarray | None = None) -> np.ndarray:
+        """out: see `preprocessing.apply`."""
+        return preprocessing.apply(self.steps, images, out)

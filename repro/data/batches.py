@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from repro.data.augmentation import Chain, Preprocessed
 from repro.data.crew import OF_A_TASK, Crew
 from repro.data.draws import Draw
 from repro.data.photographs import Photographs, some
@@ -28,18 +29,26 @@ SLOTS = AHEAD + 2  # in the memory of a crew: also the chunk that was given last
 
 @dataclass(frozen=True, eq=False)
 class Maker:
-    """Makes examples of images: augments those that `index` names, in pass `pass_number`."""
+    """Makes examples of images: augments those that `index` names, in pass `pass_number`.
+
+    out: float32, written to where that saves a copy, and then what is returned.
+    """
 
     images: Any
     augmentation: Any
     seed: int
     fill: float
 
-    def __call__(self, index: np.ndarray, pass_number: int) -> np.ndarray:
+    def __call__(
+        self, index: np.ndarray, pass_number: int, out: np.ndarray | None = None
+    ) -> np.ndarray:
         images = some(self.images, index % len(self.images))
-        if self.augmentation:
-            images = self.augmentation(images, self.draw(index, pass_number))
-        return images
+        if not self.augmentation:
+            return images
+        draw = self.draw(index, pass_number)
+        if isinstance(self.augmentation, Chain | Preprocessed):
+            return self.augmentation(images, draw, out)
+        return self.augmentation(images, draw)
 
     def draw(self, index: np.ndarray, pass_number: int) -> Draw:
         return Draw(index, len(self.images), self.seed, pass_number, self.fill)

@@ -81,10 +81,15 @@ class Centred:
     mean: np.ndarray
     scale: float | np.ndarray
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
+    def __call__(self, images: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """out: float32, where the result is to be written; None for a new array."""
         step, offset = self._line
-        levels = np.asarray(images, np.float32)
-        own = levels if isinstance(images, np.ndarray) and images.dtype != np.float32 else None
+        if out is not None:
+            out[...] = images
+            levels = own = out
+        else:
+            levels = np.asarray(images, np.float32)
+            own = levels if isinstance(images, np.ndarray) and images.dtype != np.float32 else None
         if step is not None:
             levels = own = np.multiply(levels, step, out=own)
         if offset.ndim == 1:

@@ -36,10 +36,10 @@ Task = tuple[int, np.ndarray, int]
 
 
 class Crew:
-    """As many processes as cores; each calls make(index, pass_number) for the tasks that it gets.
+    """As many processes as cores; each calls make(index, pass, out) for the tasks that it gets.
 
-    make: can be pickled; returns float32 [n, *shape]. room: for how many images there is memory.
-    `images`: float32 [room, *shape], the memory.
+    make: can be pickled; returns float32 [n, *shape], in `out` if it likes. room: for how many
+    images there is memory. `images`: float32 [room, *shape], the memory.
     """
 
     def __init__(self, make: Callable, shape: tuple[int, ...], room: int, size: int | None = None):
@@ -112,8 +112,11 @@ def _fault(
     try:
         together = max(1, TOGETHER // images[0].nbytes)
         for start in range(0, len(index), together):
-            made = make(index[start : start + together], pass_number)
-            images[place + start : place + start + len(made)] = made
+            some = index[start : start + together]
+            out = images[place + start : place + start + len(some)]
+            made = make(some, pass_number, out)
+            if not np.may_share_memory(made, out):
+                out[...] = made
     except ReproError as error:
         return error
     except Exception as error:

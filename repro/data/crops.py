@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from repro.data.augmentation import Augmentation
 from repro.data.decoding import INTERPOLATIONS, mirrored, resize
 from repro.data.draws import Draw
-from repro.data.photographs import centre_crop, pixels
-from repro.data.photographs import crop as crop_at
+from repro.data.photographs import pixels, size
 from repro.data.preprocessing import LONGEST_SIDE
 from repro.errors import UsageError, unknown
 from repro.lazy import numpy as np
@@ -37,10 +36,16 @@ class Square(Limited):
     def __call__(self, photographs: Sequence[np.ndarray]) -> np.ndarray:
         squares = np.empty((len(photographs), self.side, self.side, 3), np.uint8)
         for row, photograph in enumerate(photographs):  # decodes too, so that one is held at a time
-            image = pixels(photograph, self.side)
-            square = centre_crop(image, min(image.shape[:2]))
+            height, width = size(photograph, self.side)
+            length = min(height, width)
+            part = _square((height - length) // 2, (width - length) // 2, length)
+            square = pixels(photograph, self.side, part)
             squares[row] = resize(square, self.side, self.side, self.interpolation)
         return squares
+
+
+def _square(top: int, left: int, length: int) -> tuple[slice, slice]:
+    return slice(top, top + length), slice(left, left + length)
 
 
 def _cut_each(
@@ -85,12 +90,12 @@ class ScaleJitter(Augmentation):
         def cut(image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
             scale, down, right, mirror = drawn
             scale = self.smallest + int((self.largest - self.smallest + 1) * scale)
-            image = pixels(image, scale)
-            # What the crop is of: as much is cut out before it is resized, and no more is resized.
-            length = max(1, round(self.side * min(image.shape[:2]) / scale))
-            top = int((image.shape[0] - length + 1) * down)
-            left = int((image.shape[1] - length + 1) * right)
-            part = crop_at(image, top, left, length)
+            height, width = size(image, scale)
+            # What the crop is of: no more is decoded, and no more is resized.
+            length = max(1, round(self.side * min(height, width) / scale))
+            top = int((height - length + 1) * down)
+            left = int((width - length + 1) * right)
+            part = pixels(image, scale, _square(top, left, length))
             crop = resize(part, self.side, self.side, "bilinear")
             return mirrored(crop) if mirror < 0.5 else crop
 
@@ -133,20 +138,22 @@ class InceptionCrop(Augmentation):
     def __call__(self, images: Sequence[np.ndarray], draw: Draw) -> np.ndarray:
         def cut(image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
             down, right, mirror, way = drawn[:4]
-            whole = image.shape[:2]
+            whole = size(image)
             part = self._shape(*whole, *drawn[4:].reshape(2, TRIES).tolist())
             top = int((whole[0] - part[0] + 1) * down)
             left = int((whole[1] - part[1] + 1) * right)
             # Of a large photograph fewer pixels are decoded, where the part still has enough.
-            image = pixels(image, -(-self.side * min(whole) // min(part)))
+            shorter = -(-self.side * min(whole) // min(part))
             rows, columns = (
                 slice(first * there // before, -(-(first + length) * there // before))
                 for first, length, there, before in zip(
-                    (top, left), part, image.shape[:2], whole, strict=True
+                    (top, left), part, size(image, shorter), whole, strict=True
                 )
             )
             interpolation = self.interpolations[int(len(self.interpolations) * way)]
-            crop = resize(image[rows, columns], self.side, self.side, interpolation)
+            crop = resize(
+                pixels(image, shorter, (rows, columns)), self.side, self.side, interpolation
+            )
             return mirrored(crop) if self.flip and mirror < 0.5 else crop
 
         return _cut_each(cut, images, draw.uniform(4 + 2 * TRIES), self.side)

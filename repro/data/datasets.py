@@ -12,12 +12,13 @@ others are held to their number of examples, to the number in each class, and to
 
 import hashlib
 import re
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from repro.data import archives, checking, presence, sources, workplace
+from repro.data import archives, checking, marking, presence, sources, workplace
 from repro.data.access import exists
 from repro.data.archives import Archives
 from repro.data.digests import array_digests, content_fault
@@ -56,7 +57,9 @@ def load(name: str, split: str, per_class: int = 0) -> Split:
         part, rows = _parse(dataset, split)  # less may be here than the official number
         whole = read_prepared(dataset, folder, part)
     if isinstance(whole.images, Photographs):
-        return Split(whole.images.part(rows.start, rows.stop), whole.labels[rows])
+        marks = marking.of(read_record(dataset, folder), folder, part)
+        images = replace(whole.images, marks=marks).part(rows.start, rows.stop)
+        return Split(images, whole.labels[rows])
     taken = Split(whole.images[rows], whole.labels[rows])
     return _of_each_class(dataset, split, taken, per_class) if per_class else taken
 
@@ -143,7 +146,10 @@ def ready(name: str) -> bool:
 
 
 def prepare(
-    name: str, progress: Progress | None = None, verifying: Progress | None = None
+    name: str,
+    progress: Progress | None = None,
+    verifying: Progress | None = None,
+    marked: Progress | None = None,
 ) -> Path | None:
     """Gets the dataset ready and returns its folder (None where there is nothing to prepare).
 
@@ -151,9 +157,12 @@ def prepare(
     the network; only where it is not there, downloads it (with a progress bar of its own). A set
     with archives is read from these where they are all there: `verifying(done, total)` is called
     with bytes while they are held to their digests. Then `progress(done, total)` is called with the
-    number of examples read. Several processes may prepare at once: the first that ends wins. What
-    killed preparations left is removed. A set with archives is large: one process prepares it, and
-    goes on from what is good where one before was stopped.
+    number of examples read. Photographs are marked, so that of a crop not all is decoded (see
+    `repro.data.marking`): `marked(done, total)` is called with their number.
+
+    Several processes may prepare at once: the first that ends wins. What killed preparations left
+    is removed. A set with archives is large: one process prepares it, and goes on from what is good
+    where one before was stopped.
 
     Raises DataError for data that is missing, damaged or not the dataset; RunError where the
     prepared folder cannot be written or another process prepares the set; Interrupted.
@@ -162,7 +171,9 @@ def prepare(
     if dataset.source in sources.AT_HAND:
         return None
     sweep()
-    return _ready(dataset, progress, verifying)
+    folder = _ready(dataset, progress, verifying)
+    marking.add(dataset, folder, marked)
+    return folder
 
 
 def sweep() -> list[Path]:

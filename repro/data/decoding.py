@@ -6,6 +6,7 @@ turns a photograph by the orientation that its file may name: the tools of the p
 
 from __future__ import annotations
 
+import contextlib
 import io
 
 from repro.errors import unknown
@@ -42,6 +43,11 @@ def size(file: bytes) -> tuple[int, int]:
         return image.height, image.width
 
 
+def divided(sides: tuple[int, int], shorter: int | None) -> tuple[int, int]:
+    """Height and width of what `decode` gives of a photograph with such `sides`."""
+    return _divided(sides, _fewer(sides, shorter))
+
+
 def decode(file: bytes, shorter: int | None = None) -> np.ndarray:
     """A photograph in RGB, uint8 [H, W, 3]; grey and CMYK ones become RGB.
 
@@ -51,17 +57,46 @@ def decode(file: bytes, shorter: int | None = None) -> np.ndarray:
 
     Raises what Pillow raises where the file is damaged: errors of many types.
     """
-    import simplejpeg
-
     head = _head_of_jpeg(file)
     if head is None or head[2] in OF_FOUR:
         return _by_pillow(file, shorter)
-    fewer = _fewer(head[:2], shorter)
-    height, width = (-(-side // fewer) for side in head[:2])
     try:
-        return simplejpeg.decode_jpeg(file, min_height=height, min_width=width)
+        return _by_libjpeg(file, head[:2], _fewer(head[:2], shorter))
     except ValueError:  # damaged; Pillow knows whether all pixels are there nevertheless
         return _by_pillow(file, shorter)
+
+
+def decode_part(
+    file: bytes,
+    marks: np.ndarray,
+    sides: tuple[int, int],
+    shorter: int | None,
+    rows: slice,
+    columns: slice,
+) -> np.ndarray:
+    """decode(file, shorter)[rows, columns], by less than all of the file.
+
+    marks: as `jpegs.marks` makes them. sides: the `size` of the file. rows and columns have a start
+    and a stop.
+    """
+    from repro.data import jpegs
+
+    fewer = _fewer(sides, shorter)
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    down, along = (slice(s.start * fewer, s.stop * fewer) for s in (rows, columns))
+    if part := jpegs.part(file, marks, sides, down, along, fewer):
+        with contextlib.suppress(ValueError):  # damaged; see below
+            image = _by_libjpeg(part.file, part.sides, fewer)
+            top, left = part.top // fewer, part.left // fewer
+            return image[rows.start - top :, columns.start - left :][:height, :width]
+    return decode(file, shorter)[rows, columns]
+
+
+def _by_libjpeg(file: bytes, sides: tuple[int, int], fewer: int) -> np.ndarray:
+    import simplejpeg
+
+    height, width = _divided(sides, fewer)
+    return simplejpeg.decode_jpeg(file, min_height=height, min_width=width)
 
 
 def resize(image: np.ndarray, height: int, width: int, interpolation: str) -> np.ndarray:
@@ -90,6 +125,10 @@ def _head_of_jpeg(file: bytes) -> tuple | None:
         return simplejpeg.decode_jpeg_header(file)
     except ValueError:
         return None
+
+
+def _divided(sides: tuple[int, int], fewer: int) -> tuple[int, int]:
+    return -(-sides[0] // fewer), -(-sides[1] // fewer)
 
 
 def _fewer(sides: tuple[int, int], shorter: int | None) -> int:

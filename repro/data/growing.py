@@ -138,11 +138,7 @@ class Growing:
     # ------------------------------------------------------------------------ to the disk
 
     def _write_header(self) -> None:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (self.size,)}
-        self._files[0].seek(0)
-        np.lib.format.write_array_header_1_0(self._files[0], header)
-        if self._files[0].tell() != HEADER:
-            raise AssertionError(f"NumPy writes a header of {self._files[0].tell()} bytes")
+        write_header(self._files[0], "|u1", (self.size,))
 
     def _to_disk(self) -> None:
         for file in self._files:
@@ -154,6 +150,15 @@ class Growing:
             journal.write(json.dumps(line) + "\n")
             journal.flush()
             os.fsync(journal.fileno())
+
+
+def write_header(file: BinaryIO, kind: str, shape: tuple[int, ...]) -> None:
+    """The header of an array whose values come after it, at the beginning of a file."""
+    file.seek(0)
+    header = {"descr": kind, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    if file.tell() != HEADER:
+        raise AssertionError(f"NumPy writes a header of {file.tell()} bytes")
 
 
 def counted(folder: Path, name: str) -> int:

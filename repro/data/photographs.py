@@ -8,18 +8,17 @@ memory. What makes images of one size of them is in `repro.data.crops`.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from repro.data import decoding, preprocessing
 from repro.data.decoding import resize
-from repro.errors import DataError, RunError, UsageError
+from repro.errors import DataError, ReproError, RunError, UsageError
 from repro.lazy import numpy as np
 from repro.limits import Limited
 from repro.machine import cores
@@ -28,24 +27,64 @@ TOGETHER = 8  # photographs that one thread preprocesses together
 
 
 @dataclass(frozen=True, eq=False)
+class Row:
+    """Arrays of several lengths, one after the other in one.
+
+    values: [..., ...]. ends: int64 [N], the place after the last of each. begin: of the first.
+    """
+
+    values: np.ndarray
+    ends: np.ndarray
+    begin: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        """0 <= number < N."""
+        return self.values[self.start(number) : self.start(number + 1)]
+
+    def start(self, number: int) -> int:
+        """The place of the first value; 0 <= number <= N."""
+        return int(self.ends[number - 1]) if number else self.begin
+
+    def part(self, start: int, stop: int) -> Row:
+        """Those from `start` to `stop` (exclusive); 0 <= start <= stop <= N."""
+        return Row(self.values, self.ends[start:stop], self.start(start))
+
+    def __reduce__(self) -> tuple:
+        """For another process: of what is mapped into memory, where it lies."""
+        values = self.values
+        if isinstance(values, np.memmap) and values.base is not None:
+            kept = values.filename, values.dtype, values.offset, values.shape
+            return _mapped, (kept, self.ends, self.begin)
+        return Row, (values, self.ends, self.begin)
+
+
+def _mapped(kept: tuple, *rest: Any) -> Row:
+    file, dtype, offset, shape = kept
+    return Row(np.memmap(file, dtype, "r", offset, shape), *rest)
+
+
+@dataclass(frozen=True, eq=False)
 class Photographs:
     """The files of photographs, each of its own size, decoded when they are asked for.
 
-    encoded: uint8 [bytes], the files (JPEG, or what else Pillow reads) one after the other.
-    ends: int64 [N], the place after the last byte of each. begin: the place of the first byte.
-    first: the number of the first one in the whole set, for messages.
+    files: uint8, the bytes of each (JPEG, or what else Pillow reads). first: the number of the
+    first one in the whole set, for messages.
+    marks: int16 [..., 4], those of each (`jpegs.marks`): of a crop less is decoded then. None where
+    there are none; the pixels are the same.
 
     An index gives a photograph, a slice or an array of indices a list of them, decoded side by side
     on all cores that the process may use. Raises DataError for one that cannot be decoded.
     """
 
-    encoded: np.ndarray
-    ends: np.ndarray
-    begin: int = 0
+    files: Row
     first: int = 0
+    marks: Row | None = None
 
     def __len__(self) -> int:
-        return len(self.ends)
+        return len(self.files)
 
     def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray | list[np.ndarray]:
         if isinstance(index, int | np.integer):
@@ -58,7 +97,8 @@ class Photographs:
         return [self._photograph(int(row)) for row in rows]
 
     def _photograph(self, number: int) -> Photograph:
-        return Photograph(self.file(number), self.first + number)
+        marks = None if self.marks is None else self.marks[number]
+        return Photograph(self.file(number), self.first + number, marks)
 
     def measured(self, measure: Callable[[np.ndarray], Any]) -> Iterator:
         """What `measure` gives of each, float64 [1, H, W, 3], in order; on all cores."""
@@ -71,24 +111,16 @@ class Photographs:
     @property
     def key(self) -> str:
         """Tells these photographs from others: by the sizes of all and some bytes of some."""
-        digest = hashlib.sha256(f"{self.begin} {self.first}".encode())
-        digest.update(np.ascontiguousarray(self.ends))
+        digest = hashlib.sha256(f"{self.files.begin} {self.first}".encode())
+        digest.update(np.ascontiguousarray(self.files.ends))
         for number in range(0, len(self), len(self) // 1000 + 1):
             digest.update(self.file(number)[-64:])
         return digest.hexdigest()[:16]
 
-    def __reduce__(self) -> tuple:
-        """For another process: of what is mapped into memory, where it lies."""
-        if isinstance(self.encoded, np.memmap) and self.encoded.base is not None:
-            kept = self.encoded.filename, self.encoded.offset, self.encoded.shape
-            return _mapped, (kept, self.ends, self.begin, self.first)
-        return Photographs, (self.encoded, self.ends, self.begin, self.first)
-
     def part(self, start: int, stop: int) -> Photographs:
         """Those from `start` to `stop` (exclusive), not decoded; 0 <= start <= stop <= N."""
-        return Photographs(
-            self.encoded, self.ends[start:stop], self._begin(start), self.first + start
-        )
+        marks = None if self.marks is None else self.marks.part(start, stop)
+        return Photographs(self.files.part(start, stop), self.first + start, marks)
 
     def through(self, steps: Sequence[Callable]) -> Lazily:
         """The photographs, preprocessed by `steps` each time that they are asked for."""
@@ -96,7 +128,7 @@ class Photographs:
 
     def file(self, number: int) -> bytes:
         """A photograph as it is kept; 0 <= number < N."""
-        return self.encoded[self._begin(number) : self._begin(number + 1)].tobytes()
+        return self.files[number].tobytes()
 
     def examine(
         self, tell: Callable[[int], None] | None = None
@@ -108,7 +140,7 @@ class Photographs:
         digest, faults = hashlib.sha256(), []
         for start in range(0, len(self), 512):
             some = range(start, min(start + 512, len(self)))
-            digest.update(self.encoded[self._begin(start) : self._begin(some.stop)])
+            digest.update(self.files.values[self.files.start(start) : self.files.start(some.stop)])
             reasons = threads().map(self._fault, some)
             faults += [(self.first + n, why) for n, why in zip(some, reasons, strict=True) if why]
             if tell:
@@ -118,46 +150,56 @@ class Photographs:
     def _fault(self, number: int) -> str | None:
         return fault(self.file(number))
 
-    def _begin(self, number: int) -> int:
-        return int(self.ends[number - 1]) if number else self.begin
-
-
-def _mapped(kept: tuple, *rest: Any) -> Photographs:
-    file, offset, shape = kept
-    return Photographs(np.memmap(file, np.uint8, "r", offset, shape), *rest)
-
 
 @dataclass(frozen=True, eq=False)
 class Photograph:
-    """A photograph as the file that it is kept in; number: which one of the whole set it is."""
+    """A photograph as the file that it is kept in; number: which one of the whole set it is.
+
+    marks: as `Photographs` has them.
+    """
 
     file: bytes
     number: int
+    marks: np.ndarray | None = None
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """That of its pixels, by the head of the file. Raises DataError."""
-        with self._readable():
-            return (*decoding.size(self.file), 3)
-
-    def pixels(self, shorter: int | None = None) -> np.ndarray:
-        """See `decoding.decode`. Raises DataError where the file is damaged."""
-        with self._readable():
-            return decoding.decode(self.file, shorter)
-
-    @contextlib.contextmanager
-    def _readable(self) -> Iterator[None]:
+    @cached_property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of all its pixels, by the head of the file. Raises DataError."""
         try:
-            yield
-        except ImportError as error:  # which says nothing about the file
-            raise RunError(
-                f"photographs cannot be decoded: {error}; do: pip install simplejpeg pillow"
-            ) from error
+            return decoding.size(self.file)
         except Exception as error:  # of many types, from a damaged file
-            raise DataError(
-                f"photograph {self.number} cannot be decoded: {_why(error)}; the check of the data "
-                "says what to do: repro data check"
-            ) from error
+            raise self._unreadable(error) from error
+
+    def size(self, shorter: int | None = None) -> tuple[int, int]:
+        """Height and width of its `pixels`. Raises DataError."""
+        return decoding.divided(self.sides, shorter)
+
+    def pixels(
+        self, shorter: int | None = None, part: tuple[slice, slice] | None = None
+    ) -> np.ndarray:
+        """See `decoding.decode`. part: the rows and the columns that are wanted, None for all.
+
+        Raises DataError where the file is damaged.
+        """
+        try:
+            if part and self.marks is not None and len(self.marks):
+                return decoding.decode_part(self.file, self.marks, self.sides, shorter, *part)
+            whole = decoding.decode(self.file, shorter)
+            return whole[part] if part else whole
+        except Exception as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> ReproError:
+        if isinstance(error, ReproError):
+            return error
+        if isinstance(error, ImportError):  # which says nothing about the file
+            return RunError(
+                f"photographs cannot be decoded: {error}; do: pip install simplejpeg pillow"
+            )
+        return DataError(
+            f"photograph {self.number} cannot be decoded: {_why(error)}; the check of the data "
+            "says what to do: repro data check"
+        )
 
 
 def some(images: Sequence[np.ndarray], rows: np.ndarray) -> Sequence:
@@ -165,9 +207,23 @@ def some(images: Sequence[np.ndarray], rows: np.ndarray) -> Sequence:
     return images.undecoded(rows) if hasattr(images, "undecoded") else images[rows]
 
 
-def pixels(image: Photograph | np.ndarray, shorter: int | None = None) -> np.ndarray:
-    """Pixels [H, W, 3]: of a photograph those that `shorter` asks for, an array as it is."""
-    return image.pixels(shorter) if isinstance(image, Photograph) else image
+def size(image: Photograph | np.ndarray, shorter: int | None = None) -> tuple[int, int]:
+    """Height and width of what `pixels` gives."""
+    return image.size(shorter) if isinstance(image, Photograph) else image.shape[:2]
+
+
+def pixels(
+    image: Photograph | np.ndarray,
+    shorter: int | None = None,
+    part: tuple[slice, slice] | None = None,
+) -> np.ndarray:
+    """Pixels [H, W, 3]: of a photograph those that `shorter` asks for, an array as it is.
+
+    part: the rows and the columns that are wanted of them, None for all.
+    """
+    if isinstance(image, Photograph):
+        return image.pixels(shorter, part)
+    return image if part is None else image[part]
 
 
 def fault(file: bytes) -> str | None:

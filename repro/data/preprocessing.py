@@ -42,10 +42,16 @@ def fit(preprocessing: tuple[Any, ...], images: Sequence[np.ndarray]) -> list[Ca
     return steps
 
 
-def apply(preprocessing: Sequence[Callable], images: np.ndarray) -> np.ndarray:
-    """`images` through every step in order; float32 also where there are no steps."""
-    for step in preprocessing:
-        images = step(images)
+def apply(
+    preprocessing: Sequence[Callable], images: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
+    """`images` through every step in order; float32 also where there are no steps.
+
+    out: float32, written to where the last step can do so, and then what is returned.
+    """
+    for place, step in enumerate(preprocessing):
+        writes = place + 1 == len(preprocessing) and isinstance(step, Centred)
+        images = step(images, out) if writes else step(images)
     return np.asarray(images, np.float32)
 
 

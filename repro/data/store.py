@@ -19,7 +19,7 @@ from repro.data.access import allowed, exists, owner, read_text, unreadable
 from repro.data.digests import class_fault, miscounted, sha256
 from repro.data.folders import PREPARED
 from repro.data.growing import ROW
-from repro.data.photographs import Photographs
+from repro.data.photographs import Photographs, Row
 from repro.data.places import archive_folder, described, lacking_archives
 from repro.data.sets import Dataset, Split
 from repro.errors import DataError, ReproError
@@ -148,7 +148,7 @@ def read_prepared(dataset: Dataset, folder: Path, name: str, digests: bool = Fal
     if fault := class_fault(dataset, name, arrays["labels"], folder):
         raise damaged(dataset, folder, fault)
     if dataset.shape is None:
-        return Split(Photographs(arrays["encoded"], arrays["ends"]), arrays["labels"])
+        return Split(Photographs(Row(arrays["encoded"], arrays["ends"])), arrays["labels"])
     return Split(**arrays)
 
 

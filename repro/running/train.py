@@ -86,8 +86,9 @@ def prepare(dataset: str) -> None:
     from repro.data import datasets
 
     verifying = Counter(f"verifying the archives of {dataset}", "bytes")
-    with verifying, Counter(f"preparing {dataset}", "examples") as counter:
-        datasets.prepare(dataset, counter, verifying)
+    preparing = Counter(f"preparing {dataset}", "examples")
+    with verifying, preparing, Counter(f"marking {dataset}", "photographs") as marked:
+        datasets.prepare(dataset, preparing, verifying, marked)
 
 
 def train(

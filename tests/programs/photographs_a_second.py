@@ -22,12 +22,14 @@ from pathlib import Path
 import numpy as np
 
 from repro import machine
+from repro.data import jpegs
 
 MEAN = (123.0, 117.0, 104.0)
 BATCH, COUNT = 64, 300
 # The photographs' size, the crop's side, the scales.
 SIZES = {"160": (None, 128, 146, 274), "500x375": ((500, 375), 224, 256, 480)}
 CROPS = ("scale", "part")
+MARKED = ("marks", "marked")  # the marks of all, and the place after the last of each photograph
 CONTENDERS = ("harness", "dataloader", "tf.data")
 
 
@@ -53,9 +55,13 @@ def harness(encoded: Path, ends: np.ndarray, crop: str, side: int, smallest: int
     from repro.data.batches import Batches
     from repro.data.colours import Centred
     from repro.data.crops import InceptionCrop, ScaleJitter
-    from repro.data.photographs import Photographs
+    from repro.data.photographs import Photographs, Row
 
-    images = Photographs(np.load(encoded, mmap_mode="r"), ends)
+    mapped = {
+        kind: np.load(encoded.with_suffix(f".{kind}.npy"), "r") for kind in ("marks", "marked")
+    }
+    files = Row(np.load(encoded, mmap_mode="r"), ends)
+    images = Photographs(files, marks=Row(mapped["marks"], mapped["marked"]))
     first = {
         "scale": ScaleJitter(side, smallest, largest),
         "part": InceptionCrop(side, interpolations=("bilinear",)),
@@ -154,6 +160,9 @@ def main(rounds: int, seconds: float) -> None:
             files = photographs(pixels)
             np.save(Path(folder, f"{size}.npy"), np.frombuffer(b"".join(files), np.uint8))
             np.save(Path(folder, f"{size}.ends.npy"), np.cumsum([len(file) for file in files]))
+            marks = [jpegs.marks(file) for file in files]
+            np.save(Path(folder, f"{size}.marks.npy"), np.concatenate(marks))
+            np.save(Path(folder, f"{size}.marked.npy"), np.cumsum([len(m) for m in marks]))
         found: dict[tuple, list[float]] = {}
         for _ in range(rounds):
             for size in SIZES:

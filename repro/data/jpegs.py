@@ -1,0 +1,205 @@
+"""The part of a JPEG that a crop needs, as a smaller JPEG, so that the rest is not decoded.
+
+A JPEG codes its pixels in blocks of 8 x 8, from left to right and from top to bottom, each in as
+many bits as it takes (ITU-T T.81): to know where one begins, all before it must be read. `marks`
+reads a file once and notes where its blocks begin. With these notes `part` cuts a rectangle of
+blocks out of the file: the same bits, in a JPEG that is no larger than the rectangle.
+
+The mean level of a block is coded as the difference from that of the block before. In the part
+another block comes before the first one of each row, so the differences there are coded anew. All
+other bits stay, and the part is decoded to the pixels that the whole has there.
+
+Blocks come in units: those of all colours that show the same pixels, 8 x 8 to 32 x 32 of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from repro.data import coded
+from repro.data.coded import PAD, compiled
+
+# What a segment of a file is, by its second byte: the sizes, codes, restarts, the blocks. Other
+# codings than that of plain JPEGs have numbers from OTHERS on.
+FRAME, CODES, RESTARTS, SCAN = 0xC0, 0xC4, 0xDD, 0xDA
+OTHERS = 0xC1
+WIDE = 16  # pixels: what has a mark of its own is so wide at least
+OF_COLOURS = 10  # numbers of a `Head`
+LEAST = 3_000  # pixels: as many are decoded while a part is cut out; more of larger parts
+
+
+class Head(NamedTuple):
+    """What the head of a JPEG says that can be cut.
+
+    Height and width in pixels, of all and of what has a mark of its own; rows of marks and marks
+    `across` a row; units of blocks in a row, so many of which have one mark `together`; the places
+    of height and width and of the first coded byte.
+    """
+
+    height: int
+    width: int
+    high: int
+    wide: int
+    rows: int
+    across: int
+    columns: int
+    together: int
+    sizes: int
+    first: int
+
+    @property
+    def marks(self) -> int:
+        return self.rows * self.across + 1
+
+
+def _head_of(whole: np.ndarray, size: int) -> tuple[Head, np.ndarray] | None:
+    """And of each colour what `coded` takes; None for what cannot be cut."""
+    head = _head(whole, size)
+    if not len(head):
+        return None
+    return Head(*head[:OF_COLOURS].tolist()), head[OF_COLOURS:].reshape(-1, 3)
+
+
+def marks(file: bytes) -> np.ndarray:
+    """The notes that `part` takes, int16 [N, 4]; none for a file that cannot be cut.
+
+    Row by row, one for every unit (for every two of 8 pixels) and one for the end: how many bits
+    after the one before, and the mean levels that the next differences are taken from, one for each
+    colour.
+    """
+    whole = np.frombuffer(file + PAD, np.uint8)
+    if (found := _head_of(whole, len(file))) is None:
+        return np.zeros((0, 4), np.int16)
+    head, colours = found
+    noted = np.zeros((head.marks, 4), np.int16)
+    place = head.first, len(file), head.rows, head.columns, head.together
+    return noted if coded.note(whole, colours, noted, place) else noted[:0]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A JPEG of some blocks of another; top and left: of its first pixel there."""
+
+    file: np.ndarray
+    sides: tuple[int, int]
+    top: int
+    left: int
+
+
+def part(
+    file: bytes,
+    noted: np.ndarray,
+    sides: tuple[int, int],
+    rows: slice,
+    columns: slice,
+    fewer: int = 1,
+) -> Part | None:
+    """A JPEG of the blocks that the pixels at `rows` and `columns` take to be decoded.
+
+    noted: the `marks` of the file; sides: its height and width. fewer: by how much both sides are
+    divided when it is decoded. None where it cannot be cut, or where that saves no time.
+    """
+    if not _saves((rows.stop - rows.start, columns.stop - columns.start), sides):
+        return None
+    whole = np.frombuffer(file + PAD, np.uint8)
+    if (found := _head_of(whole, len(file))) is None:
+        return None
+    head, colours = found
+    if head[:2] != sides or head.marks != len(noted):
+        return None
+    top, bottom = _blocks(rows, sides[0], head.high, fewer)
+    left, right = _blocks(columns, sides[1], head.wide, fewer)
+    above, before = top * head.high, left * head.wide
+    height = min(sides[0], bottom * head.high) - above
+    width = min(sides[1], right * head.wide) - before
+    if not _saves((height, width), sides):
+        return None
+    # Of bits that are shifted more bytes may be 255, with a zero behind.
+    made = np.empty(2 * len(file) + 4 * height + 64, np.uint8)
+    made[: head.first] = whole[: head.first]
+    made[head.sizes : head.sizes + 4] = height >> 8, height & 255, width >> 8, width & 255
+    place = head.first, len(file), head.across, top, bottom, left, right
+    end = coded.cut(whole, colours, np.array(noted), place, made)
+    return Part(made[:end], (height, width), above, before) if end else None
+
+
+def _saves(part: tuple[int, int], whole: tuple[int, int]) -> bool:
+    """Whether to cut out and decode so many pixels takes less time than to decode all."""
+    return LEAST + 1.1 * part[0] * part[1] < whole[0] * whole[1]
+
+
+def _blocks(pixels: slice, side: int, unit: int, fewer: int) -> tuple[int, int]:
+    """The first and the last (exclusive) of the blocks of `unit` pixels that some pixels take.
+
+    Colours may be coded at every other place; what lies between takes the next ones into account,
+    but not in a photograph that is narrower than five of them.
+    """
+    near, least = 2 * fewer, max(WIDE, 8 * fewer)
+    first = max(0, min(pixels.start - near, side - least) // unit)
+    last = max(pixels.stop + near, first * unit + least)
+    return first, -(-min(side, last) // unit)
+
+
+@compiled
+def _number(file, place):
+    return np.int64(file[place]) << 8 | file[place + 1]
+
+
+@compiled
+def _head(file, size):
+    """A `Head`, and what `coded` takes of each colour: int64 [10 + 3 x colours]; none for what
+    cannot be cut."""
+    none = np.zeros(0, np.int64)
+    codes = np.zeros(32, np.int64)
+    place, sizes, kind = np.int64(2), np.int64(0), 0
+    if size < 4 or _number(file, 0) != 0xFFD8:
+        return none
+    while kind != SCAN:
+        while place + 4 < size and file[place] == 0xFF and file[place + 1] == 0xFF:
+            place += 1
+        kind, begin, end = file[place + 1], place + 4, place + 2 + _number(file, place + 2)
+        if place + 4 > size or file[place] != 0xFF or not begin <= end <= size:
+            return none
+        if kind == CODES:
+            while begin + 17 <= end:
+                if file[begin] > 19 or file[begin] & 15 > 3:
+                    return none
+                codes[file[begin]] = begin + 1
+                begin += 17 + np.sum(file[begin + 1 : begin + 17])
+            if begin != end:
+                return none
+        elif OTHERS <= kind < 0xD0 or kind == RESTARTS:
+            return none
+        elif kind == FRAME:
+            sizes = begin + 1
+            if file[begin] != 8 or end != begin + 6 + 3 * file[begin + 5]:
+                return none
+        place = end
+    colours = np.int64(file[begin])
+    if not sizes or colours not in (1, 3) or colours != file[sizes + 4]:  # or other scans follow
+        return none
+    head = np.zeros(OF_COLOURS + 3 * colours, np.int64)
+    high = wide = 8
+    for i in range(colours):
+        of_frame, of_scan = sizes + 5 + 3 * i, begin + 1 + 2 * i
+        down, across = file[of_frame + 1] & 15, file[of_frame + 1] >> 4
+        if file[of_frame] != file[of_scan] or not (1 <= down <= 4 and 1 <= across <= 4):
+            return none
+        if colours == 1:
+            down = across = 1
+        high, wide = max(high, 8 * down), max(wide, 8 * across)
+        of_levels, of_rest = codes[file[of_scan + 1] >> 4 & 15], codes[16 | file[of_scan + 1] & 15]
+        if not (of_levels and of_rest):
+            return none
+        own = head[OF_COLOURS + 3 * i :]
+        own[0], own[1], own[2] = down * across, of_levels, of_rest
+    height, width = _number(file, sizes), _number(file, sizes + 2)
+    together = -(-WIDE // wide)
+    columns = -(-width // wide)
+    head[0], head[1], head[2], head[3] = height, width, high, wide * together
+    head[4], head[5], head[6] = -(-height // high), -(-columns // together), columns
+    head[7], head[8], head[9] = together, sizes, end
+    return head if height and width else none
