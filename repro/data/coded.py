@@ -1,12 +1,12 @@
-"""The coded bits of a JPEG, compiled: read to see where blocks begin, and copied for a part.
+"""The entropy-coded bits of a JPEG, compiled: read to see where its MCUs begin, copied for a part.
 
 For `repro.data.jpegs`. Below, `file` is a file with `PAD` behind, uint8; `noted` its marks, int16
-[N, 4]; `colours` of each colour how many blocks of it are in a unit, and the places of its codes
-for mean levels and for all else, int64 [colours, 3].
+[N, 4]; `components`, int64 [components, 3], tells of each how many blocks of it are in an MCU, and
+where in the file its Huffman tables for DC and for AC coefficients are.
 
 Neither files nor marks are trusted: all that is read lies within the file, or in the PAD behind. A
-place among the coded bits is 8 x the number of a byte in the file, + that of a bit in the byte.
-Behind each byte of 255 stands a zero that codes nothing, and is stepped over.
+place among the bits is 8 x the number of a byte in the file, + that of a bit in the byte. Behind
+each byte of 255 stands a stuffed zero, which is stepped over.
 
 What is compiled is kept, and compiled anew when this file changes, but not when another one does:
 nothing here calls what another file compiles.
@@ -19,7 +19,7 @@ import numpy as np
 
 LONGEST = 16  # bits of a code
 SHORT = 8  # bits of the codes that are looked up
-HIGHEST = 2**14  # mean level: an eighth of it is one of 8 bits
+HIGHEST = 2**14  # DC coefficient; those of real photographs have 11 bits and a sign
 PAD = bytes(16)  # codes are read ahead
 END = 0xD9  # of a file, behind 255
 
@@ -32,19 +32,19 @@ def compiled(function: Callable) -> Callable:
 
 
 @compiled
-def _tables(file, colours):
-    """What decodes symbols, for each colour and kind: int32 [colours, 2, 256 + 2 x 16].
+def _tables(file, components):
+    """What decodes DC and AC symbols of each component: int32 [components, 2, 256 + 2 x 16].
 
     First, for each 8 bits: the length of the code that they begin with x 256, + its symbol; 0 where
     they begin a longer one. Then for each length what its codes, as 16 bits, are below. Then what
     is to be added to a code of this length for the place of its symbol.
     """
-    found = np.zeros((len(colours), 2, 256 + 2 * LONGEST), np.int32)
-    for colour in range(len(colours)):
+    found = np.zeros((len(components), 2, 256 + 2 * LONGEST), np.int32)
+    for component in range(len(components)):
         for kind in range(2):
-            table, place = found[colour, kind], colours[colour, 1 + kind]
-            if colour and place == colours[colour - 1, 1 + kind]:
-                table[:] = found[colour - 1, kind]
+            table, place = found[component, kind], components[component, 1 + kind]
+            if component and place == components[component - 1, 1 + kind]:
+                table[:] = found[component - 1, kind]
                 continue
             code, symbol = 0, place + LONGEST
             for length in range(1, LONGEST + 1):
@@ -55,7 +55,7 @@ def _tables(file, colours):
                             table[i] = length << 8 | file[symbol]
                     code += 1
                     symbol += 1
-                if code > 1 << length:  # more codes than there can be: none holds
+                if code > 1 << length:  # more codes than fit: none holds
                     table[:] = 0
                     break
                 table[255 + length] = code << (LONGEST - length)
@@ -121,8 +121,8 @@ def _symbol(file, table, bits):
 
 
 @compiled
-def _difference(file, table, at):
-    """A difference of mean levels, and the place behind; 0 where there is none."""
+def _dc(file, table, at):
+    """The difference of a DC coefficient, and the place behind; 0 where there is none."""
     size, length = _symbol(file, table, _next(file, at))
     if length == 0 or size > 11:
         return np.int64(0), np.int64(0)
@@ -136,8 +136,8 @@ def _difference(file, table, at):
 
 
 @compiled
-def _rest(file, table, at, end):
-    """The place behind a block whose mean level has been read; 0 where it has no end."""
+def _behind_ac(file, table, at, end):
+    """The place behind the AC coefficients of a block; 0 where they have no end."""
     number = 1
     while number < 64 and at <= end:
         symbol, length = _symbol(file, table, _next(file, at))
@@ -151,33 +151,33 @@ def _rest(file, table, at, end):
 
 
 @compiled
-def note(file, colours, noted, place):
-    """Fills `noted`; whether all blocks are there.
+def note(file, components, noted, place):
+    """Fills `noted`; whether all MCUs are there.
 
-    place: the first coded byte, the end of the file, rows and columns of units, and how many of a
+    place: the first coded byte, the end of the file, rows and columns of MCUs, and how many of a
     row have one mark.
     """
     first, size, rows, columns, together = place
-    tables = _tables(file, colours)
-    levels = np.zeros(len(colours), np.int64)
+    tables = _tables(file, components)
+    predictors = np.zeros(len(components), np.int64)
     at = before = np.int64(8 * first)
     mark = 0
     for _row in range(rows):
         for column in range(columns):
             if column % together == 0:
                 noted[mark, 0], before = at - before, at
-                noted[mark, 1 : 1 + len(colours)] = levels
+                noted[mark, 1 : 1 + len(components)] = predictors
                 mark += 1
-            for colour in range(len(colours)):
-                for _block in range(colours[colour, 0]):
-                    difference, at = _difference(file, tables[colour, 0], at)
-                    levels[colour] += difference
+            for component in range(len(components)):
+                for _block in range(components[component, 0]):
+                    difference, at = _dc(file, tables[component, 0], at)
+                    predictors[component] += difference
                     if 0 < at <= 8 * size:
-                        at = _rest(file, tables[colour, 1], at, 8 * size)
-                    if not 0 < at <= 8 * size or abs(levels[colour]) > HIGHEST:
+                        at = _behind_ac(file, tables[component, 1], at, 8 * size)
+                    if not 0 < at <= 8 * size or abs(predictors[component]) > HIGHEST:
                         return False
     noted[mark, 0] = at - before
-    noted[mark, 1 : 1 + len(colours)] = levels
+    noted[mark, 1 : 1 + len(components)] = predictors
     return True
 
 
@@ -241,15 +241,15 @@ def _code_of(file, place, symbol):
 
 
 @compiled
-def cut(file, colours, noted, place, made):
+def cut(file, components, noted, place, made):
     """Writes the coded bytes of a part into `made`; where they end, 0 where it cannot be cut.
 
     place: the first coded byte, the end of the file, marks in a row, and the first and the last
     (exclusive) row and mark of a row that are wanted.
     """
     first, size, across, top, bottom, left, right = place
-    tables = _tables(file, colours)
-    levels = np.zeros(len(colours), np.int64)
+    tables = _tables(file, components)
+    predictors = np.zeros(len(components), np.int64)
     place = np.int64(first)
     pending, count = np.int64(0), np.int64(0)
     here, mark = 8 * place, 0
@@ -265,14 +265,14 @@ def cut(file, colours, noted, place, made):
             mark += 1
         if here > 8 * size:
             return 0
-        for colour in range(len(colours)):
-            difference, behind = _difference(file, tables[colour, 0], at)
-            difference += noted[begin, 1 + colour] - levels[colour]
-            levels[colour] = noted[end, 1 + colour]
+        for component in range(len(components)):
+            difference, behind = _dc(file, tables[component, 0], at)
+            difference += noted[begin, 1 + component] - predictors[component]
+            predictors[component] = noted[end, 1 + component]
             length = 0
             while abs(difference) >> length:
                 length += 1
-            code, bits = _code_of(file, colours[colour, 1], length)
+            code, bits = _code_of(file, components[component, 1], length)
             if bits == 0 or length > 11:
                 return 0
             if difference < 0:
@@ -280,11 +280,11 @@ def cut(file, colours, noted, place, made):
             place, pending, count = _put(made, place, pending, count, code, bits)
             place, pending, count = _put(made, place, pending, count, difference, length)
             at = behind
-            for block in range(colours[colour, 0]):
+            for block in range(components[component, 0]):
                 if block:
-                    behind = _difference(file, tables[colour, 0], behind)[1]
+                    behind = _dc(file, tables[component, 0], behind)[1]
                 if 0 < behind <= here:
-                    behind = _rest(file, tables[colour, 1], behind, here)
+                    behind = _behind_ac(file, tables[component, 1], behind, here)
                 if not at <= behind <= here:
                     return 0
             place, pending, count = _copy(file, at, behind, made, place, pending, count)

@@ -1,15 +1,14 @@
 """The part of a JPEG that a crop needs, as a smaller JPEG, so that the rest is not decoded.
 
-A JPEG codes its pixels in blocks of 8 x 8, from left to right and from top to bottom, each in as
-many bits as it takes (ITU-T T.81): to know where one begins, all before it must be read. `marks`
-reads a file once and notes where its blocks begin. With these notes `part` cuts a rectangle of
-blocks out of the file: the same bits, in a JPEG that is no larger than the rectangle.
+A JPEG codes its pixels in MCUs (minimum coded units, of 8 x 8 to 32 x 32 pixels in all colours),
+from left to right and from top to bottom, each in as many bits as it takes (ITU-T T.81). To know
+where one begins, all before it must be read. `marks` reads a file once and notes where its MCUs
+begin. With these notes `part` cuts a rectangle of MCUs out of the file: the same bits, in a JPEG
+that is no larger than the rectangle.
 
-The mean level of a block is coded as the difference from that of the block before. In the part
-another block comes before the first one of each row, so the differences there are coded anew. All
-other bits stay, and the part is decoded to the pixels that the whole has there.
-
-Blocks come in units: those of all colours that show the same pixels, 8 x 8 to 32 x 32 of them.
+DC coefficients are coded as differences from the block before. In the part another block comes
+before the first one of each row, so the differences there are coded anew. All other bits stay, and
+the part is decoded to the pixels that the whole has there.
 """
 
 from __future__ import annotations
@@ -22,21 +21,21 @@ import numpy as np
 from repro.data import coded
 from repro.data.coded import PAD, compiled
 
-# What a segment of a file is, by its second byte: the sizes, codes, restarts, the blocks. Other
-# codings than that of plain JPEGs have numbers from OTHERS on.
-FRAME, CODES, RESTARTS, SCAN = 0xC0, 0xC4, 0xDD, 0xDA
+# Segments of a file, by their second byte: start of frame (baseline), Huffman tables, restart
+# interval, start of scan. OTHERS and above: progressive, lossless and arithmetic coding.
+SOF0, DHT, DRI, SOS = 0xC0, 0xC4, 0xDD, 0xDA
 OTHERS = 0xC1
 WIDE = 16  # pixels: what has a mark of its own is so wide at least
-OF_COLOURS = 10  # numbers of a `Head`
+OF_COMPONENTS = 10  # numbers of a `Head`
 LEAST = 3_000  # pixels: as many are decoded while a part is cut out; more of larger parts
 
 
 class Head(NamedTuple):
     """What the head of a JPEG says that can be cut.
 
-    Height and width in pixels, of all and of what has a mark of its own; rows of marks and marks
-    `across` a row; units of blocks in a row, so many of which have one mark `together`; the places
-    of height and width and of the first coded byte.
+    Height and width in pixels, of all and of what has a mark of its own; rows of marks, and marks
+    `across` a row; MCUs in a row, so many of which have one mark `together`; the places of height
+    and width (`sizes`) and of the first coded byte.
     """
 
     height: int
@@ -56,32 +55,32 @@ class Head(NamedTuple):
 
 
 def _head_of(whole: np.ndarray, size: int) -> tuple[Head, np.ndarray] | None:
-    """And of each colour what `coded` takes; None for what cannot be cut."""
+    """And what `coded` takes of each component; None for what cannot be cut."""
     head = _head(whole, size)
     if not len(head):
         return None
-    return Head(*head[:OF_COLOURS].tolist()), head[OF_COLOURS:].reshape(-1, 3)
+    return Head(*head[:OF_COMPONENTS].tolist()), head[OF_COMPONENTS:].reshape(-1, 3)
 
 
 def marks(file: bytes) -> np.ndarray:
     """The notes that `part` takes, int16 [N, 4]; none for a file that cannot be cut.
 
-    Row by row, one for every unit (for every two of 8 pixels) and one for the end: how many bits
-    after the one before, and the mean levels that the next differences are taken from, one for each
-    colour.
+    Row by row, one for each MCU (for every two that are 8 pixels wide) and one for the end: how
+    many bits it begins after the one before, and the DC coefficients that the next differences are
+    taken from, one for each component.
     """
     whole = np.frombuffer(file + PAD, np.uint8)
     if (found := _head_of(whole, len(file))) is None:
         return np.zeros((0, 4), np.int16)
-    head, colours = found
+    head, components = found
     noted = np.zeros((head.marks, 4), np.int16)
     place = head.first, len(file), head.rows, head.columns, head.together
-    return noted if coded.note(whole, colours, noted, place) else noted[:0]
+    return noted if coded.note(whole, components, noted, place) else noted[:0]
 
 
 @dataclass(frozen=True)
 class Part:
-    """A JPEG of some blocks of another; top and left: of its first pixel there."""
+    """A JPEG of some MCUs of another: its height and width, and where its first pixel lies there."""
 
     file: np.ndarray
     sides: tuple[int, int]
@@ -97,7 +96,7 @@ def part(
     columns: slice,
     fewer: int = 1,
 ) -> Part | None:
-    """A JPEG of the blocks that the pixels at `rows` and `columns` take to be decoded.
+    """A JPEG of the MCUs that the pixels at `rows` and `columns` take to be decoded.
 
     noted: the `marks` of the file; sides: its height and width. fewer: by how much both sides are
     divided when it is decoded. None where it cannot be cut, or where that saves no time.
@@ -107,11 +106,11 @@ def part(
     whole = np.frombuffer(file + PAD, np.uint8)
     if (found := _head_of(whole, len(file))) is None:
         return None
-    head, colours = found
+    head, components = found
     if head[:2] != sides or head.marks != len(noted):
         return None
-    top, bottom = _blocks(rows, sides[0], head.high, fewer)
-    left, right = _blocks(columns, sides[1], head.wide, fewer)
+    top, bottom = _mcus(rows, sides[0], head.high, fewer)
+    left, right = _mcus(columns, sides[1], head.wide, fewer)
     above, before = top * head.high, left * head.wide
     height = min(sides[0], bottom * head.high) - above
     width = min(sides[1], right * head.wide) - before
@@ -122,7 +121,7 @@ def part(
     made[: head.first] = whole[: head.first]
     made[head.sizes : head.sizes + 4] = height >> 8, height & 255, width >> 8, width & 255
     place = head.first, len(file), head.across, top, bottom, left, right
-    end = coded.cut(whole, colours, np.array(noted), place, made)
+    end = coded.cut(whole, components, np.array(noted), place, made)
     return Part(made[:end], (height, width), above, before) if end else None
 
 
@@ -131,11 +130,11 @@ def _saves(part: tuple[int, int], whole: tuple[int, int]) -> bool:
     return LEAST + 1.1 * part[0] * part[1] < whole[0] * whole[1]
 
 
-def _blocks(pixels: slice, side: int, unit: int, fewer: int) -> tuple[int, int]:
-    """The first and the last (exclusive) of the blocks of `unit` pixels that some pixels take.
+def _mcus(pixels: slice, side: int, unit: int, fewer: int) -> tuple[int, int]:
+    """The first and the last (exclusive) of the MCUs of `unit` pixels that some pixels take.
 
-    Colours may be coded at every other place; what lies between takes the next ones into account,
-    but not in a photograph that is narrower than five of them.
+    Chroma may be subsampled. libjpeg-turbo smooths it when it is brought back to full size, so the
+    next pixels count too; but it does not where there are less than three samples in a row.
     """
     near, least = 2 * fewer, max(WIDE, 8 * fewer)
     first = max(0, min(pixels.start - near, side - least) // unit)
@@ -150,52 +149,56 @@ def _number(file, place):
 
 @compiled
 def _head(file, size):
-    """A `Head`, and what `coded` takes of each colour: int64 [10 + 3 x colours]; none for what
-    cannot be cut."""
+    """A `Head`, and what `coded` takes of each component: int64 [10 + 3 x components].
+
+    None for what cannot be cut: more than one scan, restarts, another coding, four components.
+    """
     none = np.zeros(0, np.int64)
-    codes = np.zeros(32, np.int64)
+    tables = np.zeros(32, np.int64)
     place, sizes, kind = np.int64(2), np.int64(0), 0
     if size < 4 or _number(file, 0) != 0xFFD8:
         return none
-    while kind != SCAN:
+    while kind != SOS:
         while place + 4 < size and file[place] == 0xFF and file[place + 1] == 0xFF:
             place += 1
         kind, begin, end = file[place + 1], place + 4, place + 2 + _number(file, place + 2)
         if place + 4 > size or file[place] != 0xFF or not begin <= end <= size:
             return none
-        if kind == CODES:
+        if kind == DHT:
             while begin + 17 <= end:
                 if file[begin] > 19 or file[begin] & 15 > 3:
                     return none
-                codes[file[begin]] = begin + 1
+                tables[file[begin]] = begin + 1
                 begin += 17 + np.sum(file[begin + 1 : begin + 17])
             if begin != end:
                 return none
-        elif OTHERS <= kind < 0xD0 or kind == RESTARTS:
+        elif OTHERS <= kind < 0xD0 or kind == DRI:
             return none
-        elif kind == FRAME:
+        elif kind == SOF0:
             sizes = begin + 1
             if file[begin] != 8 or end != begin + 6 + 3 * file[begin + 5]:
                 return none
         place = end
-    colours = np.int64(file[begin])
-    if not sizes or colours not in (1, 3) or colours != file[sizes + 4]:  # or other scans follow
+    components = np.int64(file[begin])
+    if (
+        not sizes or components not in (1, 3) or components != file[sizes + 4]
+    ):  # or other scans follow
         return none
-    head = np.zeros(OF_COLOURS + 3 * colours, np.int64)
+    head = np.zeros(OF_COMPONENTS + 3 * components, np.int64)
     high = wide = 8
-    for i in range(colours):
+    for i in range(components):
         of_frame, of_scan = sizes + 5 + 3 * i, begin + 1 + 2 * i
         down, across = file[of_frame + 1] & 15, file[of_frame + 1] >> 4
         if file[of_frame] != file[of_scan] or not (1 <= down <= 4 and 1 <= across <= 4):
             return none
-        if colours == 1:
+        if components == 1:
             down = across = 1
         high, wide = max(high, 8 * down), max(wide, 8 * across)
-        of_levels, of_rest = codes[file[of_scan + 1] >> 4 & 15], codes[16 | file[of_scan + 1] & 15]
-        if not (of_levels and of_rest):
+        of_dc, of_ac = tables[file[of_scan + 1] >> 4 & 15], tables[16 | file[of_scan + 1] & 15]
+        if not (of_dc and of_ac):
             return none
-        own = head[OF_COLOURS + 3 * i :]
-        own[0], own[1], own[2] = down * across, of_levels, of_rest
+        own = head[OF_COMPONENTS + 3 * i :]
+        own[0], own[1], own[2] = down * across, of_dc, of_ac
     height, width = _number(file, sizes), _number(file, sizes + 2)
     together = -(-WIDE // wide)
     columns = -(-width // wide)

@@ -1,4 +1,4 @@
-"""The marks of prepared photographs, beside them: where the blocks of each begin.
+"""The marks of prepared photographs, beside them: where the MCUs of each begin.
 
 They make crops faster and change no pixel (`repro.data.jpegs`). So a set is whole without them, and
 they are no part of its record: those that cannot be read, or are of other photographs, are as none.
