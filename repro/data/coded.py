@@ -273,7 +273,7 @@ def cut(file, components, noted, place, made):
             while abs(difference) >> length:
                 length += 1
             code, bits = _code_of(file, components[component, 1], length)
-            if bits == 0 or length > 11:
+            if behind == 0 or bits == 0 or length > 11:
                 return 0
             if difference < 0:
                 difference += (1 << length) - 1

@@ -80,7 +80,7 @@ def marks(file: bytes) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Part:
-    """A JPEG of some MCUs of another: its height and width, and where its first pixel lies there."""
+    """A JPEG of some MCUs of another: its height and width, and where its first pixel is there."""
 
     file: np.ndarray
     sides: tuple[int, int]
