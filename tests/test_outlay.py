@@ -180,6 +180,19 @@ def test_memory_of_a_cpu_and_of_each_gpu(folder):
     assert there.needed == pytest.approx(weights + 16 * values + pixels * (50_000 + 4 * 10_000))
 
 
+def test_memory_of_photographs_is_that_of_the_processes_that_decode_them(folder):
+    """Two cores, 0.15 GB for each; the photographs themselves stay on the disk."""
+    photographs = catalog.experiment("resnet18-imagenette")
+    entry = counts.entry(photographs.network, COUNTED)
+    (folder / counts.FILE).write_text(json.dumps({"networks": {photographs.network.name: entry}}))
+    takes = cost.cost(photographs, ())
+    here, there = outlay.outlays(photographs, takes, (), folder, "float32")
+    weights, values = 4 * 5 * 270_000, 1.3 * 4 * 450_000
+    batch = photographs.recipe.batch
+    assert here.needed == pytest.approx(weights + batch * values + 0.8e9 + 2 * 0.15e9)
+    assert there.needed == pytest.approx(weights + batch / there.devices * values)
+
+
 # ---------------------------------------------------------------------------- in words
 
 

@@ -75,7 +75,7 @@ def outlays(
 
 
 def bytes_of(experiment: spec.Experiment, counted: Counts, precision: str, used: Place) -> float:
-    """On each device: the update, and images that lie there; on a CPU the program, too."""
+    """On each device: the update, and images that lie there; on a CPU all processes, too."""
     update = memory.estimated(experiment, counted, precision, used)
     images = ceil(experiment.recipe.batch / used.count)
     data, shape = experiment.recipe.data, DATASETS[experiment.recipe.data.dataset].shape
@@ -83,6 +83,7 @@ def bytes_of(experiment: spec.Experiment, counted: Counts, precision: str, used:
     pixels = prod(shape) if shape else 0  # photographs are decoded batch by batch
     if used.is_cpu:
         held = 4 * pixels * sum(number.values()) + memory.PROGRAM[backends.name()]
+        held += 0 if shape else cores() * memory.DECODER
     else:
         held = pixels * (number["train"] + 4 * number["test"])
     return update.of(images) + held
