@@ -6,8 +6,9 @@ Each contender decodes the same JPEGs, makes crops of random scale or part of th
 them and subtracts the mean colour: float32 batches of 64, on as many processes or threads as cores.
 Photographs are those of Imagenette, of 160 pixels, and the same enlarged to 500 x 375 as ImageNet's
 are. Crops: "scale", the photograph rescaled and cut (VGG, ResNet); "part", a part of any shape
-resized (GoogLeNet, DenseNet), which TensorFlow decodes in part. Contenders take turns; the medians
-of the rounds and their ratios are printed. Needs Imagenette and TensorFlow; PyTorch and torchvision
+resized (GoogLeNet, DenseNet), which TensorFlow decodes alone. The harness decodes alone what either
+needs, of photographs that were marked when they were prepared, which is not timed. Contenders take
+turns; the medians of the rounds and their ratios are printed. Needs Imagenette and TensorFlow; PyTorch and torchvision
 take part where they are installed.
 """
 
