@@ -90,6 +90,18 @@ def test_also_with_other_tables_of_codes(options, always):
     assert_parts_are_those_of_the_whole(jpeg(120, 90, **options))
 
 
+def test_a_block_ends_where_libjpeg_ends_it(always):
+    """At each symbol without a value but 0xF0; here all end with 0x10 instead of 0."""
+    file = jpeg(90, 70, "grey")
+    table = file.index(b"\xff\xc4", file.index(b"\xff\xc4") + 2)
+    assert file[table + 4] == 0x10  # for AC coefficients
+    symbols = table + 5 + 16
+    end = file.index(b"\0", symbols)
+    other = file[:end] + b"\x10" + file[end + 1 :]
+    np.testing.assert_array_equal(decoding.decode(other), decoding.decode(file))
+    assert_parts_are_those_of_the_whole(other)
+
+
 def test_what_comes_before_the_blocks_may_be_long(always):
     exif = b"Exif\0\0" + bytes(range(256)) * 200
     assert assert_parts_are_those_of_the_whole(jpeg(90, 70, exif=exif, comment=b"\xff\xda")) == 41
@@ -168,6 +180,33 @@ def test_what_cannot_be_cut_has_no_marks(name):
     assert jpegs.marks(OTHERS[name]).shape == (0, 4)
 
 
+@pytest.mark.parametrize(
+    "tail", [b"", b"\xff", b"\x12\x34\xff\xd9", b"\xff\xd0\xff\xd9", b"\xff\xff\xd9"]
+)
+def test_nor_has_what_goes_on_or_stops_behind_its_last_block(tail):
+    """libjpeg-turbo warns of it, and Pillow decodes the whole, otherwise where fewer are wanted."""
+    assert len(jpegs.marks(WHOLE[:-2] + tail)) == 0
+    assert len(jpegs.marks(WHOLE + b"something behind")) == len(jpegs.marks(WHOLE)) > 0
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xd9", b"\xff\xd0", b"\xff\xe1", b"\xff\xff"])
+def test_nor_has_what_has_a_marker_within(marker):
+    place = WHOLE.index(b"\xff\x00", WHOLE.index(b"\xff\xda"))
+    assert len(jpegs.marks(WHOLE[:place] + marker + WHOLE[place + 2 :])) == 0
+
+
+def test_four_rows_of_luma_to_one_of_chroma_are_decoded_by_pillow():
+    """simplejpeg has no name for 4:4:1. Made of 4:1:1: as many blocks, in another order."""
+    file = jpeg(64, 64, "4:1:1")
+    place = file.index(b"\xff\xc0") + 11
+    assert file[place] == 0x41
+    file = file[:place] + b"\x14" + file[place + 1 :]
+    with Image.open(io.BytesIO(file)) as image:
+        np.testing.assert_array_equal(decoding.decode(file), np.asarray(image))
+    assert decoding.size(file) == (64, 64)
+    assert len(jpegs.marks(file)) == 0
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_nor_is_it_cut_with_marks_of_another(name, always):
     part = slice(10, 40), slice(20, 60)
@@ -196,6 +235,26 @@ def test_altered_marks_and_files_cut_nothing_or_something_but_break_nothing(alwa
         jpegs.part(bytes(file), marks, (80, 90), *part)
         jpegs.marks(bytes(file))
     assert jpegs.part(WHOLE, -marks, (80, 90), *part) is None
+
+
+def test_marks_that_point_to_no_code_cut_nothing():
+    """All rows begin and end at bits that no code begins with."""
+    file = jpeg(512, 512, "grey", quality=95)
+    whole = np.frombuffer(file + coded.PAD, np.uint8)
+    head, components = jpegs._head_of(whole, len(file))
+    table = coded._tables(whole, components)[0, 0]
+    ends = range(8 * len(file) - 100, 8 * head.first, -1)
+    place = next(at for at in ends if coded._dc(whole, table, at)[1] == 0)
+    marks, left = np.zeros((head.marks, 4), np.int16), place - 8 * head.first
+    for mark in marks:
+        mark[0] = min(left, 2**15 - 1)
+        left -= int(mark[0])
+    assert left == 0
+    assert jpegs.part(file, marks, (512, 512), slice(200, 512), slice(0, 100)) is None
+
+
+def test_marks_beyond_the_file_cut_nothing(always):
+    marks, part = jpegs.marks(WHOLE), (slice(3, 70), slice(20, 60))
     beyond = np.full_like(marks, 2**15 - 1)
     assert jpegs.part(WHOLE, beyond, (80, 90), *part) is None
 
@@ -239,6 +298,13 @@ FILES = (
 
 def row_of(arrays):
     return Row(np.concatenate(arrays), np.cumsum([len(a) for a in arrays]))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 1), (1, 40)])
+def test_the_smallest_photographs_have_parts_too(size):
+    draws = (Draw(np.arange(1), 1, seed, 0) for seed in range(50))
+    image = np.full((*size, 3), 7, np.uint8)
+    assert all((InceptionCrop(4)([image], draw) == 7).all() for draw in draws)
 
 
 @pytest.mark.parametrize("crop", CROPS, ids=repr)

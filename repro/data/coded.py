@@ -144,7 +144,7 @@ def _behind_ac(file, table, at, end):
         if length == 0:
             return np.int64(0)
         at = _behind(file, at, length + (symbol & 15))
-        if symbol == 0:
+        if symbol & 15 == 0 and symbol != 0xF0:  # end of block, as libjpeg takes it
             break
         number += (symbol >> 4) + 1
     return at

@@ -165,7 +165,7 @@ class InceptionCrop(Augmentation):
         for area, shape in zip(areas, shapes, strict=True):
             area = (self.least + (1 - self.least) * area) * height * width
             ratio = (4 / 3) ** (2 * shape - 1)
-            high, wide = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
+            high, wide = (max(1, round(math.sqrt(a))) for a in (area / ratio, area * ratio))
             if high <= height and wide <= width:
                 return high, wide
         return min(height, width), min(height, width)

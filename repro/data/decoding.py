@@ -123,7 +123,7 @@ def _head_of_jpeg(file: bytes) -> tuple | None:
 
     try:
         return simplejpeg.decode_jpeg_header(file)
-    except ValueError:
+    except (ValueError, KeyError):  # no JPEG, or samples as it has no name for
         return None
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from repro.data import coded
-from repro.data.coded import PAD, compiled
+from repro.data.coded import END, PAD, compiled
 
 # Segments of a file, by their second byte: start of frame (baseline), Huffman tables, restart
 # interval, start of scan. OTHERS and above: progressive, lossless and arithmetic coding.
@@ -75,7 +75,20 @@ def marks(file: bytes) -> np.ndarray:
     head, components = found
     noted = np.zeros((head.marks, 4), np.int16)
     place = head.first, len(file), head.rows, head.columns, head.together
-    return noted if coded.note(whole, components, noted, place) else noted[:0]
+    there = coded.note(whole, components, noted, place)
+    bits = int(noted[:, 0].sum(dtype=np.int64))
+    return noted if there and _ends_well(whole[head.first :], bits) else noted[:0]
+
+
+def _ends_well(data: np.ndarray, bits: int) -> bool:
+    """Whether these bits hold no marker, and the end of the image follows them.
+
+    Otherwise libjpeg-turbo warns, and Pillow decodes the whole (`decoding.decode`).
+    """
+    end = -(-bits // 8)
+    end += end > 0 and data[end - 1] == 255  # a stuffed zero
+    full = np.flatnonzero(data[:end] == 255)
+    return not data[full + 1].any() and data[end : end + 2].tolist() == [255, END]
 
 
 @dataclass(frozen=True)
@@ -151,7 +164,8 @@ def _number(file, place):
 def _head(file, size):
     """A `Head`, and what `coded` takes of each component: int64 [10 + 3 x components].
 
-    None for what cannot be cut: more than one scan, restarts, another coding, four components.
+    None for what cannot be cut: more than one scan, restarts, another coding, four components,
+    chroma with more samples than luma.
     """
     none = np.zeros(0, np.int64)
     tables = np.zeros(32, np.int64)
@@ -189,7 +203,10 @@ def _head(file, size):
     for i in range(components):
         of_frame, of_scan = sizes + 5 + 3 * i, begin + 1 + 2 * i
         down, across = file[of_frame + 1] & 15, file[of_frame + 1] >> 4
-        if file[of_frame] != file[of_scan] or not (1 <= down <= 4 and 1 <= across <= 4):
+        usual = down == across == 1
+        if i == 0:  # luma: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1
+            usual = (down in (1, 2) and across in (1, 2)) or (down == 1 and across == 4)
+        if file[of_frame] != file[of_scan] or not usual:
             return none
         if components == 1:
             down = across = 1

@@ -8,8 +8,8 @@ Photographs are those of Imagenette, of 160 pixels, and the same enlarged to 500
 are. Crops: "scale", the photograph rescaled and cut (VGG, ResNet); "part", a part of any shape
 resized (GoogLeNet, DenseNet), which TensorFlow decodes alone. The harness decodes alone what either
 needs, of photographs that were marked when they were prepared, which is not timed. Contenders take
-turns; the medians of the rounds and their ratios are printed. Needs Imagenette and TensorFlow; PyTorch and torchvision
-take part where they are installed.
+turns; the medians of the rounds and their ratios are printed. Needs Imagenette and TensorFlow;
+PyTorch and torchvision take part where they are installed.
 """
 
 import io
