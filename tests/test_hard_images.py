@@ -12,7 +12,7 @@ from run_records import experiment, record, seal_run, texts
 
 from repro import spec
 from repro.data import datasets
-from repro.data.photographs import Photographs, Row
+from repro.data.photographs import Photographs, Ragged
 from repro.data.sets import Split
 from repro.errors import DataError
 from repro.records import images
@@ -117,7 +117,7 @@ def test_a_sheet_stays_small(tmp_path, monkeypatch, dataset, shape, shown, first
             Image.fromarray(noise).save(file := io.BytesIO(), "png")
             files.append(file.getvalue())
         ends = np.cumsum([len(file) for file in files])
-        pictures = Photographs(Row(np.frombuffer(b"".join(files), "uint8"), ends))
+        pictures = Photographs(Ragged(np.frombuffer(b"".join(files), "uint8"), ends))
     monkeypatch.setattr(datasets, "ready", lambda name: True)
     monkeypatch.setattr(datasets, "facts", lambda name: {"digest": "c" * 64})
     monkeypatch.setattr(datasets, "load", lambda name, split: Split(pictures, labels))

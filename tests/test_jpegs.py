@@ -1,7 +1,11 @@
 """Parts of JPEGs: the pixels that the whole has there, from a smaller file if there can be one."""
 
 import io
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +15,7 @@ from PIL import Image
 from repro.data import coded, decoding, jpegs
 from repro.data.crops import InceptionCrop, ScaleJitter, Square
 from repro.data.draws import Draw
-from repro.data.photographs import Photographs, Row
+from repro.data.photographs import Photographs, Ragged
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "grey")
 
@@ -55,8 +59,8 @@ def rectangles(height, width, count=40):
         yield slice(top, bottom), slice(left, right)
 
 
-def assert_parts_are_those_of_the_whole(file, shorter=None):
-    """How many were cut out."""
+def parts_like_the_whole(file, shorter=None):
+    """Asserts that parts are those of the whole; how many were cut out."""
     marks, sides, count = jpegs.marks(file), decoding.size(file), 0
     assert len(marks)
     whole = decoding.decode(file, shorter)
@@ -74,7 +78,7 @@ def assert_parts_are_those_of_the_whole(file, shorter=None):
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
 @pytest.mark.parametrize("size", [(97, 131), (160, 213), (64, 64), (17, 200), (300, 9), (1, 1)])
 def test_a_part_has_the_pixels_of_the_whole(size, subsampling, always):
-    assert assert_parts_are_those_of_the_whole(jpeg(*size, subsampling)) == 41
+    assert parts_like_the_whole(jpeg(*size, subsampling)) == 41
 
 
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
@@ -82,12 +86,12 @@ def test_a_part_has_the_pixels_of_the_whole(size, subsampling, always):
 def test_also_where_fewer_pixels_are_decoded(fewer, subsampling, always):
     file = jpeg(203, 310, subsampling)
     assert decoding.decode(file, 203 // fewer).shape == (-(-203 // fewer), -(-310 // fewer), 3)
-    assert_parts_are_those_of_the_whole(file, 203 // fewer)
+    assert parts_like_the_whole(file, 203 // fewer) == 41
 
 
 @pytest.mark.parametrize("options", [{"quality": 1}, {"quality": 100}, {"optimize": True}])
 def test_also_with_other_tables_of_codes(options, always):
-    assert_parts_are_those_of_the_whole(jpeg(120, 90, **options))
+    assert parts_like_the_whole(jpeg(120, 90, **options)) == 41
 
 
 def test_a_block_ends_where_libjpeg_ends_it(always):
@@ -99,12 +103,12 @@ def test_a_block_ends_where_libjpeg_ends_it(always):
     end = file.index(b"\0", symbols)
     other = file[:end] + b"\x10" + file[end + 1 :]
     np.testing.assert_array_equal(decoding.decode(other), decoding.decode(file))
-    assert_parts_are_those_of_the_whole(other)
+    assert parts_like_the_whole(other) == 41
 
 
 def test_what_comes_before_the_blocks_may_be_long(always):
     exif = b"Exif\0\0" + bytes(range(256)) * 200
-    assert assert_parts_are_those_of_the_whole(jpeg(90, 70, exif=exif, comment=b"\xff\xda")) == 41
+    assert parts_like_the_whole(jpeg(90, 70, exif=exif, comment=b"\xff\xda")) == 41
 
 
 def test_a_part_is_a_smaller_file_and_decoded_by_others_too():
@@ -207,10 +211,10 @@ def test_four_rows_of_luma_to_one_of_chroma_are_decoded_by_pillow():
     assert len(jpegs.marks(file)) == 0
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", sorted(OTHERS.keys() - {"half"}))
 def test_nor_is_it_cut_with_marks_of_another(name, always):
     part = slice(10, 40), slice(20, 60)
-    assert jpegs.part(OTHERS[name], jpegs.marks(WHOLE), (80, 90), *part) is None or name == "half"
+    assert jpegs.part(OTHERS[name], jpegs.marks(WHOLE), (80, 90), *part) is None
 
 
 def test_marks_of_a_photograph_of_another_size_are_no_marks(always):
@@ -220,21 +224,19 @@ def test_marks_of_a_photograph_of_another_size_are_no_marks(always):
     assert jpegs.part(WHOLE, jpegs.marks(WHOLE), (81, 90), *part) is None
 
 
-def test_altered_marks_and_files_cut_nothing_or_something_but_break_nothing(always):
-    """All that is read must lie in the file, whatever the marks say."""
-    random = np.random.default_rng(5)
-    marks, part = jpegs.marks(WHOLE), (slice(3, 70), slice(20, 60))
-    for turn in range(300):
-        wrong = marks.copy()
-        rows = random.integers(0, len(wrong), 3)
-        wrong[rows] = random.integers(-(2**15), 2**15, (3, 4)) if turn % 2 else 0
-        jpegs.part(WHOLE, wrong, (80, 90), *part)
-        file = bytearray(WHOLE)
-        for place in random.integers(0, len(file), 3):
-            file[place] = random.integers(256)
-        jpegs.part(bytes(file), marks, (80, 90), *part)
-        jpegs.marks(bytes(file))
-    assert jpegs.part(WHOLE, -marks, (80, 90), *part) is None
+@pytest.mark.slow
+def test_altered_marks_and_files_are_never_read_beyond_their_ends(tmp_path):
+    """Compiled with a check of each place in an array, which is an IndexError then."""
+    (tmp_path / "whole.jpg").write_bytes(jpeg(400, 64))
+    checked = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, Path(__file__).parent / "programs" / "altered_jpegs.py", tmp_path],
+        env=os.environ | checked,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == "2000 turns, IndexError where one is due\n"
 
 
 def test_marks_that_point_to_no_code_cut_nothing():
@@ -243,9 +245,9 @@ def test_marks_that_point_to_no_code_cut_nothing():
     whole = np.frombuffer(file + coded.PAD, np.uint8)
     head, components = jpegs._head_of(whole, len(file))
     table = coded._tables(whole, components)[0, 0]
-    ends = range(8 * len(file) - 100, 8 * head.first, -1)
+    ends = range(8 * len(file) - 100, 8 * head.data_at, -1)
     place = next(at for at in ends if coded._dc(whole, table, at)[1] == 0)
-    marks, left = np.zeros((head.marks, 4), np.int16), place - 8 * head.first
+    marks, left = np.zeros((head.marks, 4), np.int16), place - 8 * head.data_at
     for mark in marks:
         mark[0] = min(left, 2**15 - 1)
         left -= int(mark[0])
@@ -297,7 +299,7 @@ FILES = (
 
 
 def row_of(arrays):
-    return Row(np.concatenate(arrays), np.cumsum([len(a) for a in arrays]))
+    return Ragged(np.concatenate(arrays), np.cumsum([len(a) for a in arrays]))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 1), (1, 40)])

@@ -1,16 +1,20 @@
 """The marks of prepared photographs: made once, and none where they are of other photographs."""
 
+import errno
 import json
+import os
 import shutil
+import stat
 
 import numpy as np
 import pytest
 from test_photograph_sets import FILES, flip, prepared, snaps  # noqa: F401
 
 from repro.data import datasets, jpegs, marking, sets
+from repro.data.workplace import kept
 
-MADE = ("marks.json", "train-marked.npy", "train-marks.npy")
-MADE += ("validation-marked.npy", "validation-marks.npy")
+MADE = ("marks.json", "train-marks-ends.npy", "train-marks.npy")
+MADE += ("validation-marks-ends.npy", "validation-marks.npy")
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ def test_a_set_without_marks_gets_them_at_its_next_preparation(dataset, monkeypa
     assert marks() is None
     assert datasets.load("snaps", "train").images.undecoded(slice(0, 1))[0].marks is None
     told = []
-    folder = datasets.prepare("snaps", marked=lambda *of: told.append(of))
+    folder = datasets.prepare("snaps", marking_progress=lambda *of: told.append(of))
     assert told == [(7, 12), (12, 12)]
     assert len(marks()) == 7
     assert [path.name for path in folder.parent.iterdir()] == ["snaps-2.0.0"]
@@ -74,8 +78,8 @@ def of_others(file):
 
 
 SPOIL = {
-    "another ending": (flip, "train-marked.npy"),
-    "half of the endings": (shorter, "train-marked.npy"),
+    "another ending": (flip, "train-marks-ends.npy"),
+    "half of the endings": (shorter, "train-marks-ends.npy"),
     "fewer marks": (shorter, "train-marks.npy"),
     "no marks": (lambda file: file.unlink(), "train-marks.npy"),
     "a torn stamp": (shorter, "marks.json"),
@@ -96,45 +100,148 @@ def test_marks_that_cannot_be_those_of_the_set_are_none_until_they_are_made_agai
 def test_the_check_finds_altered_marks_and_its_advice_helps(dataset):
     flip(prepared("train-marks.npy"))
     (problem,) = datasets.check("snaps")
-    assert "train-marks.npy was altered; remove" in problem
+    assert "the marks of train of snaps were altered" in problem
+    assert f"remove {prepared('marks.json')}, then do: repro data prepare snaps" in problem
     prepared("marks.json").unlink()
     datasets.prepare("snaps")
     assert datasets.check("snaps") == []
 
 
-def test_a_full_disk_is_no_obstacle(snaps, monkeypatch):  # noqa: F811
+def test_a_stamp_without_its_digest_is_a_fault_too(dataset):
+    stamps = json.loads(prepared("marks.json").read_text())
+    del stamps["train"]["marks"]
+    prepared("marks.json").write_text(json.dumps(stamps))
+    (problem,) = datasets.check("snaps")
+    assert "the marks of train of snaps were altered" in problem
+
+
+# ---------------------------------------------------------------- what is told, and stops nothing
+
+
+def why():
+    """What `prepare` says."""
+    told = []
+    folder = datasets.prepare("snaps", warn=told.append)
+    assert [path.name for path in folder.parent.iterdir()] == ["snaps-2.0.0"]
+    assert datasets.check("snaps") == []
+    (line,) = told
+    assert "\n" not in line
+    assert line.startswith("snaps stays without marks, so photographs are decoded whole: ")
+    return line
+
+
+def test_too_little_room(dataset, monkeypatch):
+    as_before()
     free = shutil.disk_usage(".")._replace(free=100)
     monkeypatch.setattr(marking.shutil, "disk_usage", lambda folder: free)
-    monkeypatch.setattr(marking, "SHARE", 10**6)
-    from repro.data import writing
-
-    monkeypatch.setattr(writing, "_make_room", lambda *_: None)
-    datasets.prepare("snaps")
+    assert "they take up to 0.00 GiB" in why()
     assert marks() is None
-    assert datasets.check("snaps") == []
 
 
-def test_nor_is_one_that_fills_up_meanwhile(snaps, monkeypatch):  # noqa: F811
-    def full(*_):
+def test_a_disk_that_fills_up_meanwhile(dataset, monkeypatch):
+    as_before()
+    written = []
+
+    def full(file, kind, shape):
+        written.append(file.name)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(marking, "write_header", full)
-    folder = datasets.prepare("snaps")
+    assert "No space left on device" in why()
+    assert written
     assert marks() is None
-    assert [path.name for path in folder.parent.iterdir()] == ["snaps-2.0.0"]
 
 
-def test_without_numba_photographs_are_decoded_whole(snaps, monkeypatch):  # noqa: F811
-    datasets.prepare("snaps")
-    monkeypatch.setattr(marking, "find_spec", lambda name: None)
-    assert marks() is None
-    as_before()
-    datasets.prepare("snaps")
-    assert not prepared("marks.json").exists()
-
-
-def test_a_folder_of_somebody_elses_is_left_alone(dataset, monkeypatch):
+def test_a_folder_that_cannot_be_written_to(dataset, monkeypatch):
     as_before()
     monkeypatch.setattr(marking, "allowed", lambda *_: False)
-    datasets.prepare("snaps")
+    assert f"{prepared('').resolve()} cannot be written to" in why()
     assert not prepared("marks.json").exists()
+
+
+def test_another_process_that_marks(dataset):
+    as_before()
+    with kept(prepared("").resolve()):
+        told = []
+        datasets.prepare("snaps", warn=told.append)
+    assert "marks them now" in told[0]
+    assert marks() is None
+    datasets.prepare("snaps")
+    assert len(marks()) == 7
+
+
+def broken(*_):
+    raise ImportError("Numba needs NumPy 2.4 or less.\nGot 9.9")
+
+
+@pytest.fixture
+def without_numba(monkeypatch):
+    marking.unusable.cache_clear()
+    monkeypatch.setattr(jpegs, "part", broken)
+    yield
+    marking.unusable.cache_clear()
+
+
+def test_a_numba_that_does_not_work(dataset, without_numba):
+    assert marks() is None
+    assert datasets.load("snaps", "train").images[3].shape == (23, 27, 3)
+    as_before()
+    assert "Numba does not work here (Numba needs NumPy 2.4 or less.)" in why()
+
+
+@pytest.mark.parametrize("killed", MADE)
+def test_a_process_that_is_killed_leaves_no_marks_that_do_not_hold(dataset, monkeypatch, killed):
+    """Before it gives a file its name."""
+    as_before()
+
+    class Killed(BaseException):
+        pass
+
+    def replace(new, final):
+        if final.name == killed:
+            raise Killed
+        os.rename(new, final)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(marking.os, "replace", replace)
+        with pytest.raises(Killed):
+            datasets.prepare("snaps")
+    for split, files in FILES.items():
+        found = marks(split)
+        assert found is None or list(map(len, found)) == [len(jpegs.marks(f)) for f in files]
+    datasets.prepare("snaps")
+    assert len(marks()) == 7 and datasets.check("snaps") == []
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077, 0o777])
+def test_the_umask_changes_nothing(dataset, mask):
+    as_before()
+    before = os.umask(mask)
+    try:
+        datasets.prepare("snaps")
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(prepared(name).stat().st_mode) for name in MADE} == {0o644}
+
+
+def test_a_file_system_that_cannot_map(dataset, monkeypatch):
+    load = np.load
+
+    def unmapped(file, mmap_mode=None, **options):
+        if mmap_mode:
+            raise OSError(errno.ENODEV, "No such device")
+        return load(file, **options)
+
+    monkeypatch.setattr(np, "load", unmapped)
+    assert len(marks()) == 7
+
+
+def test_a_set_on_another_disk_behind_a_link(dataset, tmp_path):
+    as_before()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    prepared("").rename(elsewhere / "snaps-2.0.0")
+    (tmp_path / "prepared" / "snaps-2.0.0").symlink_to(elsewhere / "snaps-2.0.0")
+    datasets.prepare("snaps")
+    assert len(marks()) == 7
+    assert [path.name for path in elsewhere.iterdir()] == ["snaps-2.0.0"]

@@ -19,7 +19,7 @@ from repro.data.augmentation import Chain, PCAColour, Preprocessed, fit
 from repro.data.batches import AHEAD, Batches
 from repro.data.colours import Centred
 from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
-from repro.data.photographs import Photographs, Row
+from repro.data.photographs import Photographs, Ragged
 from repro.errors import DataError, RunError, UsageError
 
 LABELS = np.arange(6, dtype=np.int32)
@@ -58,7 +58,7 @@ def test_processes_cut_parts_out_of_marked_files_that_are_mapped(tmp_path):
     for name, several in zip(("files", "marks"), arrays, strict=True):
         np.save(tmp_path / f"{name}.npy", np.concatenate(several))
         mapped = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
-        rows.append(Row(mapped, np.cumsum([len(array) for array in several])))
+        rows.append(Ragged(mapped, np.cumsum([len(array) for array in several])))
     marked = Photographs(rows[0], marks=rows[1]).part(1, 6)
     again = pickle.loads(pickle.dumps(marked))
     assert isinstance(again.marks.values, np.memmap)
@@ -89,7 +89,7 @@ def test_a_chunk_stays_as_it_is_until_the_one_after_the_next_has_been_asked_for(
 def test_photographs_that_are_mapped_into_memory_are_not_sent(tmp_path):
     np.save(tmp_path / "encoded.npy", TRAIN[1].files.values)
     encoded = np.load(tmp_path / "encoded.npy", mmap_mode="r")
-    mapped = Photographs(Row(encoded, TRAIN[1].files.ends)).part(1, 5)
+    mapped = Photographs(Ragged(encoded, TRAIN[1].files.ends)).part(1, 5)
     sent = pickle.dumps(mapped)
     assert len(sent) < 1000 < len(pickle.dumps(TRAIN[1]))
     received = pickle.loads(sent)
@@ -102,7 +102,7 @@ def test_a_photograph_that_cannot_be_decoded_is_named_and_the_processes_end():
     spoilt = bytearray(files.files.values.tobytes())
     begin = int(files.files.ends[3])
     spoilt[begin : begin + 8] = b"not PNG."
-    spoilt = Photographs(Row(np.frombuffer(bytes(spoilt), np.uint8), files.files.ends))
+    spoilt = Photographs(Ragged(np.frombuffer(bytes(spoilt), np.uint8), files.files.ends))
     made = Batches(spoilt, LABELS, 6, 0, Preprocessed((Square(12),)))
     with pytest.raises(DataError, match="photograph 4 cannot be decoded"):
         streamed(made, 0, 3, 1)

@@ -14,7 +14,7 @@ from repro.data import datasets, inputs, sets
 from repro.data.augmentation import Chain, PCAColour, RandomCrop
 from repro.data.batches import Batches
 from repro.data.crops import ScaleJitter, Square
-from repro.data.photographs import Photographs, Row
+from repro.data.photographs import Photographs, Ragged
 from repro.data.preprocessing import ChannelMean, PerPixelMean
 from repro.data.sets import Split
 from repro.errors import UsageError
@@ -33,7 +33,7 @@ def pictures(count: int) -> tuple[list[np.ndarray], Photographs]:
         Image.fromarray(picture).save(stream, "PNG")
         files.append(stream.getvalue())
     encoded = np.frombuffer(b"".join(files), np.uint8)
-    return made, Photographs(Row(encoded, np.cumsum([len(file) for file in files])))
+    return made, Photographs(Ragged(encoded, np.cumsum([len(file) for file in files])))
 
 
 TRAIN, TEST = pictures(6), pictures(4)
@@ -163,7 +163,7 @@ def test_the_recipes_of_the_papers_fit_their_networks(name):
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "PNG")
     encoded = np.frombuffer(stream.getvalue(), np.uint8)
-    one = Photographs(Row(encoded, np.array([len(encoded)])))
+    one = Photographs(Ragged(encoded, np.array([len(encoded)])))
     checked = set()
     for experiment in catalog.paper(name).experiments:
         if not experiment.recipe.data.dataset.startswith("imagenet"):

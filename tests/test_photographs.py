@@ -13,7 +13,15 @@ from repro.data.batches import Batches
 from repro.data.colours import Centred
 from repro.data.crops import InceptionCrop, PhotometricDistortions, ScaleJitter, Square
 from repro.data.draws import Draw
-from repro.data.photographs import Lazily, Photographs, Row, centre_crop, rescale, resize, ten_crop
+from repro.data.photographs import (
+    Lazily,
+    Photographs,
+    Ragged,
+    centre_crop,
+    rescale,
+    resize,
+    ten_crop,
+)
 from repro.data.preprocessing import ChannelMean, Contrast, PerPixelMean
 from repro.errors import DataError, UsageError
 from repro.training import evaluation
@@ -333,7 +341,7 @@ def encoded(image, form="PNG", mode=None):
 def kept(files):
     """Photographs of the given files."""
     ends = np.cumsum([len(file) for file in files])
-    return Photographs(Row(np.frombuffer(b"".join(files), np.uint8), ends.astype(np.int64)))
+    return Photographs(Ragged(np.frombuffer(b"".join(files), np.uint8), ends.astype(np.int64)))
 
 
 @pytest.fixture(scope="module")

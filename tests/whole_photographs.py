@@ -10,7 +10,7 @@ from by_hand import convolved
 from PIL import Image
 
 from repro.data.decoding import resize
-from repro.data.photographs import Lazily, Photographs, Row
+from repro.data.photographs import Lazily, Photographs, Ragged
 
 SIDE, CLASSES, SCALE = 8, 5, 256.0
 SIZES = [(13, 20), (21, 12), (14, 14), (30, 9), (13, 20)]  # 30x9 is enlarged, and thrice as high
@@ -35,7 +35,7 @@ def kept(pictures) -> Photographs:
         Image.fromarray(picture).save(stream, "PNG")
         files.append(stream.getvalue())
     encoded = np.frombuffer(b"".join(files), np.uint8)
-    return Photographs(Row(encoded, np.cumsum([len(file) for file in files])))
+    return Photographs(Ragged(encoded, np.cumsum([len(file) for file in files])))
 
 
 def network(side: int = SIDE):

@@ -29,10 +29,7 @@ SLOTS = AHEAD + 2  # in the memory of a crew: also the chunk that was given last
 
 @dataclass(frozen=True, eq=False)
 class Maker:
-    """Makes examples of images: augments those that `index` names, in pass `pass_number`.
-
-    out: float32, written to where that saves a copy, and then what is returned.
-    """
+    """Makes examples of images: augments those that `index` names, in pass `pass_number`."""
 
     images: Any
     augmentation: Any
@@ -42,6 +39,7 @@ class Maker:
     def __call__(
         self, index: np.ndarray, pass_number: int, out: np.ndarray | None = None
     ) -> np.ndarray:
+        """out: float32, for the result where that saves a copy; if so, it is what is returned."""
         images = some(self.images, index % len(self.images))
         if not self.augmentation:
             return images

@@ -77,7 +77,7 @@ def _of_split(dataset: Dataset, folder: Path, split: str, tell, glance: bool) ->
     if fault := content_fault(dataset, split, whole, folder):
         raise damaged(dataset, folder, fault)
     if not faults:
-        return [marked] if (marked := marking.fault(record, folder, split)) else []
+        return [marked] if (marked := marking.fault(dataset, record, folder, split)) else []
     some = [(n, file_name(dataset, folder, split, n), why) for n, why in faults[:NAMED]]
     texts = [f"photograph {n} {f'({name}) ' if name else ''}{why}" for n, name, why in some]
     names = "; ".join(texts)

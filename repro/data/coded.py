@@ -25,6 +25,7 @@ END = 0xD9  # of a file, behind 255
 
 
 def compiled(function: Callable) -> Callable:
+    """The function, compiled when it is first called with such arguments."""
     try:
         return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # no folder to keep what was compiled
@@ -151,20 +152,20 @@ def _behind_ac(file, table, at, end):
 
 
 @compiled
-def note(file, components, noted, place):
+def note(file, components, noted, layout):
     """Fills `noted`; whether all MCUs are there.
 
-    place: the first coded byte, the end of the file, rows and columns of MCUs, and how many of a
+    layout: the first coded byte, the end of the file, rows and columns of MCUs, and how many of a
     row have one mark.
     """
-    first, size, rows, columns, together = place
+    first, size, rows, columns, mcus_a_mark = layout
     tables = _tables(file, components)
     predictors = np.zeros(len(components), np.int64)
     at = before = np.int64(8 * first)
     mark = 0
     for _row in range(rows):
         for column in range(columns):
-            if column % together == 0:
+            if column % mcus_a_mark == 0:
                 noted[mark, 0], before = at - before, at
                 noted[mark, 1 : 1 + len(components)] = predictors
                 mark += 1
@@ -241,13 +242,13 @@ def _code_of(file, place, symbol):
 
 
 @compiled
-def cut(file, components, noted, place, made):
+def cut(file, components, noted, layout, made):
     """Writes the coded bytes of a part into `made`; where they end, 0 where it cannot be cut.
 
-    place: the first coded byte, the end of the file, marks in a row, and the first and the last
+    layout: the first coded byte, the end of the file, marks in a row, and the first and the last
     (exclusive) row and mark of a row that are wanted.
     """
-    first, size, across, top, bottom, left, right = place
+    first, size, across, top, bottom, left, right = layout
     tables = _tables(file, components)
     predictors = np.zeros(len(components), np.int64)
     place = np.int64(first)

@@ -36,9 +36,9 @@ Task = tuple[int, np.ndarray, int]
 
 
 class Crew:
-    """As many processes as cores; each calls make(index, pass, out) for the tasks that it gets.
+    """As many processes as cores; each calls make(index, pass_number, out) for its tasks.
 
-    make: can be pickled; returns float32 [n, *shape], in `out` if it likes. room: for how many
+    make: can be pickled; returns float32 [n, *shape], which may be `out`. room: for how many
     images there is memory. `images`: float32 [room, *shape], the memory.
     """
 

@@ -12,6 +12,7 @@ others are held to their number of examples, to the number in each class, and to
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,7 +58,7 @@ def load(name: str, split: str, per_class: int = 0) -> Split:
         part, rows = _parse(dataset, split)  # less may be here than the official number
         whole = read_prepared(dataset, folder, part)
     if isinstance(whole.images, Photographs):
-        marks = marking.of(read_record(dataset, folder), folder, part)
+        marks = marking.of(dataset, read_record(dataset, folder), folder, part)
         images = replace(whole.images, marks=marks).part(rows.start, rows.stop)
         return Split(images, whole.labels[rows])
     taken = Split(whole.images[rows], whole.labels[rows])
@@ -149,7 +150,8 @@ def prepare(
     name: str,
     progress: Progress | None = None,
     verifying: Progress | None = None,
-    marked: Progress | None = None,
+    marking_progress: Progress | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Path | None:
     """Gets the dataset ready and returns its folder (None where there is nothing to prepare).
 
@@ -157,12 +159,15 @@ def prepare(
     the network; only where it is not there, downloads it (with a progress bar of its own). A set
     with archives is read from these where they are all there: `verifying(done, total)` is called
     with bytes while they are held to their digests. Then `progress(done, total)` is called with the
-    number of examples read. Photographs are marked, so that of a crop not all is decoded (see
-    `repro.data.marking`): `marked(done, total)` is called with their number.
+    number of examples read.
+
+    Then photographs are marked, also those of a set that was prepared without (`marking.add`):
+    `marking_progress(done, total)` is called with their number, and `warn` with a line that says
+    why they stay without marks.
 
     Several processes may prepare at once: the first that ends wins. What killed preparations left
     is removed. A set with archives is large: one process prepares it, and goes on from what is good
-    where one before was stopped.
+    where one before was stopped. One process marks; others go on without.
 
     Raises DataError for data that is missing, damaged or not the dataset; RunError where the
     prepared folder cannot be written or another process prepares the set; Interrupted.
@@ -172,7 +177,7 @@ def prepare(
         return None
     sweep()
     folder = _ready(dataset, progress, verifying)
-    marking.add(dataset, folder, marked)
+    marking.add(dataset, folder, marking_progress, warn)
     return folder
 
 

@@ -1,129 +1,204 @@
-"""The marks of prepared photographs, beside them: where the MCUs of each begin.
+"""The marks of prepared photographs, kept beside them: where the MCUs of each JPEG begin.
 
-They make crops faster and change no pixel (`repro.data.jpegs`). So a set is whole without them, and
-they are no part of its record: those that cannot be read, or are of other photographs, are as none.
+With marks, only the part of a photograph that a crop needs is decoded, to the same pixels
+(`repro.data.jpegs`). A set is whole without them, so they are no part of its record, and what goes
+wrong with them is told and stops nothing. Marks that were altered afterwards give wrong pixels;
+`repro data check` finds them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable
-from importlib.util import find_spec
+from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from repro.data.access import allowed
 from repro.data.digests import sha256
-from repro.data.growing import write_header, write_whole
-from repro.data.photographs import Photographs, Row, threads
+from repro.data.growing import write_header
+from repro.data.photographs import Photographs, Ragged, threads
 from repro.data.sets import Dataset, Progress
-from repro.data.store import Record, read_prepared, read_record
-from repro.data.workplace import workplace
+from repro.data.store import Record, mapped, read_prepared, read_record
+from repro.data.workplace import kept
+from repro.locks import Held
 
 STAMPS = "marks.json"
+FORMAT = 1  # another where what marks mean changes, or which photographs have some
 SOME = 1000  # photographs that are marked at a time
-SHARE = 0.15  # more than marks take, of the bytes of photographs
+# Of the bytes of photographs; Imagenette's marks take 0.15, those of ImageNet would take 0.05.
+ROOM = 0.15
 
 
-def add(dataset: Dataset, folder: Path, progress: Progress | None = None) -> None:
-    """Marks the photographs of a prepared set that have no marks yet.
+def add(
+    dataset: Dataset,
+    folder: Path,
+    progress: Progress | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> None:
+    """Marks the photographs of a prepared set that have no marks yet; does nothing for other sets.
 
-    Does nothing for other sets, without Numba, where there is no room, and in a folder of somebody
-    else's. progress(done, total): called with the number of photographs. Raises DataError where the
-    set is not what was prepared.
+    Where that cannot be done, `warn` is told in one line. progress(done, total): called with the
+    number of photographs. Raises DataError where the set is not what was prepared.
     """
-    if dataset.shape is not None or not find_spec("numba") or not allowed(folder, os.W_OK):
+    if dataset.shape is not None:
         return
-    record = read_record(dataset, folder)
-    lacking = [split for split in record.examples if of(record, folder, split) is None]
-    needed = SHARE * sum(record.arrays[f"{split}-encoded"].bytes for split in lacking)
-    done, total = 0, sum(record.examples[split] for split in lacking)
-    with contextlib.suppress(OSError):  # the disk is full now; without marks all goes on
+    record, folder = read_record(dataset, folder), folder.resolve()
+    if not _lacking(dataset, record, folder):
+        return
+    try:
+        why = unusable() or _add(dataset, record, folder, progress)
+    except Held as error:
+        why = f"{error.strerror} marks them now"
+    except OSError as error:
+        why = error.strerror or str(error)
+    if why and warn:
+        warn(f"{dataset.name} stays without marks, so photographs are decoded whole: {why}")
+
+
+def _add(dataset: Dataset, record: Record, folder: Path, progress: Progress | None) -> str:
+    """Why it did nothing, or "". Raises OSError."""
+    if not allowed(folder, os.W_OK):
+        return f"{folder} cannot be written to"
+    with kept(folder) as aside:
+        lacking = _lacking(dataset, record, folder)  # another process may have been first
+        needed = ROOM * sum(record.arrays[f"{split}-encoded"].bytes for split in lacking)
         if shutil.disk_usage(folder).free < needed:
-            return
-        for split in lacking:
+            return f"they take up to {needed / 2**30:,.2f} GiB in {folder}, and there is less free"
+        done, total = 0, sum(record.examples[split] for split in lacking)
+        try:
+            for split in lacking:
 
-            def tell(more: int, before: int = done) -> None:
-                if progress:
-                    progress(before + more, total)
+                def tell(more: int, before: int = done) -> None:
+                    if progress:
+                        progress(before + more, total)
 
-            photographs = read_prepared(dataset, folder, split).images
-            _write(photographs, _encoded(record, split), folder, split, tell)
-            done += len(photographs)
+                photographs = read_prepared(dataset, folder, split).images
+                stamp = {"format": FORMAT, "of": _encoded(record, split)}
+                stamp |= _write(photographs, aside, split, tell)
+                stamps = json.dumps({**_stamps(folder), split: stamp}, indent=2) + "\n"
+                _to_disk(aside / STAMPS, lambda file, text=stamps: file.write(text.encode()))
+                for name in (*_names(split), STAMPS):
+                    (aside / name).chmod(0o644)  # whatever the umask: the set may be shared
+                    os.replace(aside / name, folder / name)
+                done += len(photographs)
+        finally:
+            for name in (*(n for split in lacking for n in _names(split)), STAMPS):
+                (aside / name).unlink(missing_ok=True)
+    return ""
 
 
-def of(record: Record, folder: Path, split: str) -> Row | None:
-    """The marks of a split, int16 [..., 4] of each photograph; None where there are none."""
-    stamp = _stamps(folder).get(split)
-    if not find_spec("numba") or not isinstance(stamp, dict):
+def of(dataset: Dataset, record: Record, folder: Path, split: str) -> Ragged | None:
+    """The marks of a split, int16 [marks, 4] of each photograph; None where there are none.
+
+    What cannot be read, is of other photographs or of another format counts as none.
+    """
+    found = _found(dataset, record, folder, split)
+    return found if found and not unusable() else None
+
+
+def _found(dataset: Dataset, record: Record, folder: Path, split: str) -> Ragged | None:
+    stamp = _stamp(folder, split)
+    if (stamp.get("format"), stamp.get("of")) != (FORMAT, _encoded(record, split)):
         return None
-    with contextlib.suppress(Exception):  # of many types, from a damaged file
-        marks, ends = (np.load(file, mmap_mode="r") for file in _files(folder, split))
-        if (
-            stamp["of"] == _encoded(record, split)
-            and stamp["ends"] == sha256(ends)
-            and (ends.dtype, ends.shape) == (np.int64, (record.examples[split],))
-            and (marks.dtype, marks.shape) == (np.int16, (int(ends[-1]), 4))
-        ):
-            return Row(marks, ends)
+    try:
+        marks, ends = (mapped(dataset, folder, folder / name) for name in _names(split))
+        same = sha256(ends) == stamp["ends"] and ends.shape == (record.examples[split],)
+        if same and (marks.dtype, marks.shape) == (np.int16, (int(ends[-1]), 4)):
+            return Ragged(marks, ends)
+    except Exception:  # of many types, from a damaged file
+        return None
     return None
 
 
-def fault(record: Record, folder: Path, split: str) -> str | None:
+def fault(dataset: Dataset, record: Record, folder: Path, split: str) -> str | None:
     """What is wrong with the marks of a split; reads them all. None where there are none."""
-    if (marks := of(record, folder, split)) is None:
+    marks = _found(dataset, record, folder, split)
+    if marks is None or sha256(marks.values) == _stamp(folder, split).get("marks"):
         return None
-    if sha256(marks.values) == _stamps(folder)[split]["marks"]:
-        return None
-    file = _files(folder, split)[0]
-    return f"{file} was altered; remove {folder / STAMPS}, then prepare the set again"
+    return (
+        f"the marks of {split} of {dataset.name} were altered ({folder / _names(split)[0]}): "
+        f"remove {folder / STAMPS}, then do: repro data prepare {dataset.name}"
+    )
+
+
+@cache
+def unusable() -> str:
+    """Why JPEGs cannot be marked and cut on this machine; "" where they can."""
+    try:
+        import simplejpeg
+
+        from repro.data import jpegs
+
+        file = simplejpeg.encode_jpeg(np.zeros((128, 128, 3), np.uint8))
+        corner = slice(0, 8)
+        jpegs.part(file, jpegs.marks(file), (128, 128), corner, corner)
+    except Exception as error:  # of many types: Numba refuses a NumPy that is too new for it
+        return f"Numba does not work here ({str(error).splitlines()[0] or type(error).__name__})"
+    return ""
+
+
+def _lacking(dataset: Dataset, record: Record, folder: Path) -> list[str]:
+    return [s for s in record.examples if _found(dataset, record, folder, s) is None]
 
 
 def _encoded(record: Record, split: str) -> str:
     return record.arrays[f"{split}-encoded"].sha256
 
 
+def _names(split: str) -> tuple[str, str]:
+    """Of the file of marks, and of that with the place after the last of each photograph."""
+    return f"{split}-marks.npy", f"{split}-marks-ends.npy"
+
+
+def _stamp(folder: Path, split: str) -> dict:
+    """The format of the marks of a split, their digests, and that of the photographs."""
+    stamp = _stamps(folder).get(split)
+    return stamp if isinstance(stamp, dict) else {}
+
+
 def _stamps(folder: Path) -> dict:
-    """Of each split the digests of its marks, and of the photographs that they are of."""
-    with contextlib.suppress(OSError, ValueError, RecursionError):
+    try:
         stamps = json.loads((folder / STAMPS).read_text(encoding="utf-8"))
-        return stamps if isinstance(stamps, dict) else {}
-    return {}
-
-
-def _files(folder: Path, split: str) -> tuple[Path, Path]:
-    return folder / f"{split}-marks.npy", folder / f"{split}-marked.npy"
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return stamps if isinstance(stamps, dict) else {}
 
 
 def _write(
-    photographs: Photographs, encoded: str, folder: Path, split: str, tell: Callable[[int], None]
-) -> None:
-    """Raises OSError."""
+    photographs: Photographs, aside: Path, split: str, tell: Callable[[int], None]
+) -> dict[str, str]:
+    """The digests of what it wrote. Raises OSError."""
     from repro.data import jpegs
 
     ends, digest = np.zeros(len(photographs), np.int64), hashlib.sha256()
-    with workplace(folder) as aside:
-        written = _files(aside, split)
-        with open(written[0], "wb") as file:
-            write_header(file, "<i2", (0, 4))
-            for start in range(0, len(photographs), SOME):
-                some = range(start, min(start + SOME, len(photographs)))
-                marks = list(threads().map(jpegs.marks, map(photographs.file, some)))
-                ends[start : some.stop] = [len(m) for m in marks]
-                values = np.concatenate(marks).astype("<i2")
-                digest.update(values)
-                file.write(values)
-                tell(some.stop)
-            ends = np.cumsum(ends)
-            write_header(file, "<i2", (int(ends[-1]), 4))
-        np.save(written[1], ends)
-        for new, final in zip(written, _files(folder, split), strict=True):
-            new.chmod(0o644)
-            os.replace(new, final)
-    stamp = {"of": encoded, "ends": sha256(ends), "marks": digest.hexdigest()}
-    write_whole(folder / STAMPS, json.dumps({**_stamps(folder), split: stamp}, indent=2) + "\n")
+
+    def write(file: BinaryIO) -> None:
+        write_header(file, "<i2", (0, 4))
+        for start in range(0, len(photographs), SOME):
+            some = range(start, min(start + SOME, len(photographs)))
+            marks = list(threads().map(jpegs.marks, map(photographs.file, some)))
+            ends[start : some.stop] = [len(m) for m in marks]
+            values = np.concatenate(marks).astype("<i2")
+            digest.update(values)
+            file.write(values)
+            tell(some.stop)
+        ends[:] = np.cumsum(ends)
+        write_header(file, "<i2", (int(ends[-1]), 4))
+
+    marked, ended = (aside / name for name in _names(split))
+    _to_disk(marked, write)
+    _to_disk(ended, lambda file: np.save(file, ends))
+    return {"ends": sha256(ends), "marks": digest.hexdigest()}
+
+
+def _to_disk(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    with open(path, "wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())

@@ -27,10 +27,11 @@ TOGETHER = 8  # photographs that one thread preprocesses together
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
-    """Arrays of several lengths, one after the other in one.
+class Ragged:
+    """N arrays of different lengths, kept one after the other in one.
 
-    values: [..., ...]. ends: int64 [N], the place after the last of each. begin: of the first.
+    values: [total, ...]. ends: int64 [N], the place after the last value of each array. begin: the
+    place of the first value of the first.
     """
 
     values: np.ndarray
@@ -48,22 +49,22 @@ class Row:
         """The place of the first value; 0 <= number <= N."""
         return int(self.ends[number - 1]) if number else self.begin
 
-    def part(self, start: int, stop: int) -> Row:
+    def part(self, start: int, stop: int) -> Ragged:
         """Those from `start` to `stop` (exclusive); 0 <= start <= stop <= N."""
-        return Row(self.values, self.ends[start:stop], self.start(start))
+        return Ragged(self.values, self.ends[start:stop], self.start(start))
 
     def __reduce__(self) -> tuple:
-        """For another process: of what is mapped into memory, where it lies."""
+        """For another process: of what is mapped into memory only the name of the file."""
         values = self.values
         if isinstance(values, np.memmap) and values.base is not None:
             kept = values.filename, values.dtype, values.offset, values.shape
             return _mapped, (kept, self.ends, self.begin)
-        return Row, (values, self.ends, self.begin)
+        return Ragged, (values, self.ends, self.begin)
 
 
-def _mapped(kept: tuple, *rest: Any) -> Row:
+def _mapped(kept: tuple, *rest: Any) -> Ragged:
     file, dtype, offset, shape = kept
-    return Row(np.memmap(file, dtype, "r", offset, shape), *rest)
+    return Ragged(np.memmap(file, dtype, "r", offset, shape), *rest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +73,16 @@ class Photographs:
 
     files: uint8, the bytes of each (JPEG, or what else Pillow reads). first: the number of the
     first one in the whole set, for messages.
-    marks: int16 [..., 4], those of each (`jpegs.marks`): of a crop less is decoded then. None where
-    there are none; the pixels are the same.
+    marks: int16, those of each [marks, 4] (`jpegs.marks`), with which only the part of a photograph
+    that a crop needs is decoded, to the same pixels. None where it has to be the whole.
 
     An index gives a photograph, a slice or an array of indices a list of them, decoded side by side
     on all cores that the process may use. Raises DataError for one that cannot be decoded.
     """
 
-    files: Row
+    files: Ragged
     first: int = 0
-    marks: Row | None = None
+    marks: Ragged | None = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -179,19 +180,19 @@ class Photograph:
     ) -> np.ndarray:
         """See `decoding.decode`. part: the rows and the columns that are wanted, None for all.
 
-        Raises DataError where the file is damaged.
+        Raises DataError where the file is damaged, RunError where a package is missing.
         """
         try:
             if part and self.marks is not None and len(self.marks):
                 return decoding.decode_part(self.file, self.marks, self.sides, shorter, *part)
             whole = decoding.decode(self.file, shorter)
             return whole[part] if part else whole
+        except ReproError:
+            raise
         except Exception as error:
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: Exception) -> ReproError:
-        if isinstance(error, ReproError):
-            return error
         if isinstance(error, ImportError):  # which says nothing about the file
             return RunError(
                 f"photographs cannot be decoded: {error}; do: pip install simplejpeg pillow"

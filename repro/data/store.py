@@ -19,7 +19,7 @@ from repro.data.access import allowed, exists, owner, read_text, unreadable
 from repro.data.digests import class_fault, miscounted, sha256
 from repro.data.folders import PREPARED
 from repro.data.growing import ROW
-from repro.data.photographs import Photographs, Row
+from repro.data.photographs import Photographs, Ragged
 from repro.data.places import archive_folder, described, lacking_archives
 from repro.data.sets import Dataset, Split
 from repro.errors import DataError, ReproError
@@ -134,7 +134,7 @@ def read_prepared(dataset: Dataset, folder: Path, name: str, digests: bool = Fal
     arrays: dict[str, np.ndarray] = {}
     for kind, dtype in kinds(dataset).items():
         file = folder / f"{name}-{kind}.npy"
-        values = _mapped(dataset, folder, file)
+        values = mapped(dataset, folder, file)
         if kind == "encoded":
             shapes["encoded"] = (int(arrays["ends"][-1]),)
         same = values.dtype == dtype and values.shape == shapes[kind]
@@ -148,7 +148,7 @@ def read_prepared(dataset: Dataset, folder: Path, name: str, digests: bool = Fal
     if fault := class_fault(dataset, name, arrays["labels"], folder):
         raise damaged(dataset, folder, fault)
     if dataset.shape is None:
-        return Split(Photographs(Row(arrays["encoded"], arrays["ends"])), arrays["labels"])
+        return Split(Photographs(Ragged(arrays["encoded"], arrays["ends"])), arrays["labels"])
     return Split(**arrays)
 
 
@@ -156,13 +156,13 @@ def file_name(dataset: Dataset, folder: Path, split: str, number: int) -> str:
     """What the file of a photograph was called; "" where that is not known. Raises DataError."""
     if (stored := read_record(dataset, folder).arrays.get(f"{split}-names")) is None:
         return ""
-    names = _mapped(dataset, folder, folder / f"{split}-names.npy")
+    names = mapped(dataset, folder, folder / f"{split}-names.npy")
     if names.dtype != ROW["names"] or sha256(names) != stored.sha256:
         raise damaged(dataset, folder, f"{folder}/{split}-names.npy was altered")
     return names[number].decode(errors="replace")
 
 
-def _mapped(dataset: Dataset, folder: Path, file: Path) -> np.ndarray:
+def mapped(dataset: Dataset, folder: Path, file: Path) -> np.ndarray:
     """An array, mapped into memory where the file system can. Raises DataError."""
     try:
         try:

@@ -23,7 +23,7 @@ from repro.data.digests import (
     sha256,
 )
 from repro.data.growing import ROW, Growing, write_whole
-from repro.data.photographs import Photographs, Row, fault, threads
+from repro.data.photographs import Photographs, Ragged, fault, threads
 from repro.data.sets import Dataset, Progress, Split
 from repro.data.sources import TfdsPhotographs
 from repro.data.store import RECORD, kinds, read_record
@@ -138,7 +138,7 @@ def _append(
 
 def _read_back(aside: Path, split: str, rows: np.ndarray) -> Split:
     encoded = np.load(aside / f"{split}-encoded.npy", mmap_mode="r")
-    return Split(Photographs(Row(encoded, rows["ends"])), rows["labels"])
+    return Split(Photographs(Ragged(encoded, rows["ends"])), rows["labels"])
 
 
 def _write_rows(

@@ -87,8 +87,8 @@ def prepare(dataset: str) -> None:
 
     verifying = Counter(f"verifying the archives of {dataset}", "bytes")
     preparing = Counter(f"preparing {dataset}", "examples")
-    with verifying, preparing, Counter(f"marking {dataset}", "photographs") as marked:
-        datasets.prepare(dataset, preparing, verifying, marked)
+    with verifying, preparing, Counter(f"marking {dataset}", "photographs") as marking:
+        datasets.prepare(dataset, preparing, verifying, marking, say)
 
 
 def train(

@@ -23,7 +23,8 @@ MORE = {"tensorflow": 1.3, "jax": 1.9, "torch": 2.8}
 MORE_ON_GPUS = {**MORE, "jax": 1.0}
 # Bytes of a process before its first update, without data and network, on the same CPU.
 PROGRAM = {"tensorflow": 0.8e9, "jax": 0.45e9, "torch": 0.65e9}
-# Of each process that decodes photographs, what it shares with others divided among them.
+# Of a process that decodes photographs: its proportional set size (PSS), one of two that cut crops
+# out of Imagenette, on the same CPU.
 DECODER = 0.15e9
 
 
