@@ -97,7 +97,7 @@ def well(train=None, validation=None):
     assert datasets.check("imagenet") == []
     assert [path.name for path in prepared().parent.iterdir()] == ["imagenet-5.1.0"]
     ends = {path.name.split("-")[-1] for path in prepared().iterdir()}
-    marks = {"marks.json", "marks.npy", "marked.npy"}
+    marks = {"marks.json", "marks.npy"}  # and train-marks-ends.npy
     assert ends == {"encoded.npy", "ends.npy", "labels.npy", "names.npy", "facts.json"} | marks
     return all(held(split) == whole[split] for split in SPLITS)
 
