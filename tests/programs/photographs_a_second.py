@@ -6,10 +6,10 @@ Each contender decodes the same JPEGs, makes crops of random scale or part of th
 them and subtracts the mean colour: float32 batches of 64, on as many processes or threads as cores.
 Photographs are those of Imagenette, of 160 pixels, and the same enlarged to 500 x 375 as ImageNet's
 are. Crops: "scale", the photograph rescaled and cut (VGG, ResNet); "part", a part of any shape
-resized (GoogLeNet, DenseNet), which TensorFlow decodes alone. The harness decodes alone what either
-needs, of photographs that were marked when they were prepared, which is not timed. Contenders take
-turns; the medians of the rounds and their ratios are printed. Needs Imagenette and TensorFlow;
-PyTorch and torchvision take part where they are installed.
+resized (GoogLeNet, DenseNet). TensorFlow decodes only that part; the harness only what either crop
+needs, of photographs that were marked before, which is not timed. Contenders take turns; the
+medians of the rounds and their ratios are printed. Needs Imagenette and TensorFlow; PyTorch and
+torchvision take part where they are installed.
 """
 
 import io
@@ -56,13 +56,11 @@ def harness(encoded: Path, ends: np.ndarray, crop: str, side: int, smallest: int
     from repro.data.batches import Batches
     from repro.data.colours import Centred
     from repro.data.crops import InceptionCrop, ScaleJitter
-    from repro.data.photographs import Photographs, Row
+    from repro.data.photographs import Photographs, Ragged
 
-    mapped = {
-        kind: np.load(encoded.with_suffix(f".{kind}.npy"), "r") for kind in ("marks", "marked")
-    }
-    files = Row(np.load(encoded, mmap_mode="r"), ends)
-    images = Photographs(files, marks=Row(mapped["marks"], mapped["marked"]))
+    marks, marked = (np.load(encoded.with_suffix(f".{kind}.npy"), "r") for kind in MARKED)
+    files = Ragged(np.load(encoded, mmap_mode="r"), ends)
+    images = Photographs(files, marks=Ragged(marks, marked))
     first = {
         "scale": ScaleJitter(side, smallest, largest),
         "part": InceptionCrop(side, interpolations=("bilinear",)),
