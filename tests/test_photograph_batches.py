@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,6 +69,15 @@ def test_processes_cut_parts_out_of_marked_files_that_are_mapped(tmp_path):
     wanted = batches(replace(marked, marks=None), first=first).chunk(0, 4)
     np.testing.assert_array_equal(images, wanted[0])
     np.testing.assert_array_equal(labels, wanted[1])
+
+
+@pytest.mark.parametrize(
+    ("images", "processes", "of_a_task"), [(64, 2, 16), (64, 16, 8), (256, 8, 16), (4, 2, 8)]
+)
+def test_tasks_are_large_where_no_process_waits_for_it(images, processes, of_a_task):
+    """Two for each process from each chunk, of 8 to 16 images."""
+    there = SimpleNamespace(_all=range(processes))
+    assert crew.Crew.of_a_task(there, images) == of_a_task
 
 
 def test_squares_are_cut_by_processes_too():

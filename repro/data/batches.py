@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from repro.data.augmentation import Chain, Preprocessed
-from repro.data.crew import OF_A_TASK, Crew
+from repro.data.crew import Crew
 from repro.data.draws import Draw
 from repro.data.photographs import Photographs, some
 from repro.errors import UsageError
@@ -185,14 +185,15 @@ class Batches:
         if self._crew is None or len(self._crew.images) < SLOTS * room:
             self._crew = Crew(self._maker, self.shape, SLOTS * room)
         crew, waiting = self._crew, enumerate(chunks)
+        together = crew.of_a_task(room)
 
         def begin(number: int, chunk: tuple[int, int]) -> tuple:
             place, turns = (number % SLOTS) * room, []
             labels = np.empty(chunk[1] * self._share, np.int32)
             for rows, index, pass_number in self._parts(*chunk):
                 labels[rows] = self._labels[index % len(self._labels)]
-                for start in range(0, len(index), OF_A_TASK):
-                    part = index[start : start + OF_A_TASK]
+                for start in range(0, len(index), together):
+                    part = index[start : start + together]
                     turns.append(crew.begin((place + rows.start + start, part, pass_number)))
             images = crew.images[place : place + len(labels)]
             return turns, self._by_update(images, chunk[1]), self._by_update(labels, chunk[1])

@@ -24,7 +24,7 @@ from repro.errors import ReproError, RunError
 from repro.machine import cores, python
 
 SECONDS_TO_END = 5.0
-OF_A_TASK = 8  # images
+FEWEST, MOST = 8, 16  # images of a task
 TOGETHER = 2**22  # bytes of images of one call: more leave the cache, fewer cost calls
 # A process that returns memory to the system gets it back page by page: half of the time went into
 # that. These are settings of the C library on Linux.
@@ -65,6 +65,10 @@ class Crew:
         self._turn = 0
         for process in self._all:
             self._give(process, make)
+
+    def of_a_task(self, images: int) -> int:
+        """How many of a chunk: each task costs a message, and no process is to wait for another."""
+        return min(MOST, max(FEWEST, images // (2 * len(self._all))))
 
     def begin(self, task: Task) -> int:
         """Gives a task to the process whose turn it is; returns what `end` takes."""

@@ -31,7 +31,7 @@ MARK_WIDTH = 16  # pixels: of MCUs that are 8 wide, two have one mark
 SMOOTHED = 8
 # To cut a part out takes the time in which LEAST pixels are decoded, and SHARE of its own; measured
 # on photographs of 160 pixels and of 500 x 375, on two cores of an AMD EPYC.
-LEAST, SHARE = 3_000, 0.1
+LEAST, SHARE = 10_000, 0.1
 
 
 class Head(NamedTuple):
