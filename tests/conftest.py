@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -73,6 +74,21 @@ def mixed_bfloat16():
     keras.config.set_dtype_policy("mixed_bfloat16")
     yield
     keras.config.set_dtype_policy(before)
+
+
+@pytest.fixture
+def no_mapping(monkeypatch):
+    """A file system that cannot map files into memory, as some network drives."""
+    import numpy as np
+
+    load = np.load
+
+    def unmapped(file, mmap_mode=None, **options):
+        if mmap_mode:
+            raise OSError(errno.ENODEV, "No such device")
+        return load(file, **options)
+
+    monkeypatch.setattr(np, "load", unmapped)
 
 
 @pytest.fixture(scope="session")

@@ -215,15 +215,7 @@ def test_links_in_a_circle(dots):
     assert well()
 
 
-def test_where_files_cannot_be_mapped_they_are_read(dots, monkeypatch):
-    load = np.load
-
-    def unmapped(file, mmap_mode=None, **options):
-        if mmap_mode:
-            raise OSError(errno.ENODEV, "No such device")
-        return load(file, **options)
-
-    monkeypatch.setattr(np, "load", unmapped)
+def test_where_files_cannot_be_mapped_they_are_read(dots, no_mapping):
     assert well()
 
 

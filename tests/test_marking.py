@@ -1,6 +1,5 @@
 """The marks of prepared photographs: made once, and none where they are of other photographs."""
 
-import errno
 import json
 import os
 import shutil
@@ -224,15 +223,7 @@ def test_the_umask_changes_nothing(dataset, mask):
     assert {stat.S_IMODE(prepared(name).stat().st_mode) for name in MADE} == {0o644}
 
 
-def test_a_file_system_that_cannot_map(dataset, monkeypatch):
-    load = np.load
-
-    def unmapped(file, mmap_mode=None, **options):
-        if mmap_mode:
-            raise OSError(errno.ENODEV, "No such device")
-        return load(file, **options)
-
-    monkeypatch.setattr(np, "load", unmapped)
+def test_where_files_cannot_be_mapped_marks_are_read(dataset, no_mapping):
     assert len(marks()) == 7
 
 
