@@ -255,8 +255,9 @@ def test_marks_that_point_to_no_code_cut_nothing():
     assert jpegs.part(file, marks, (512, 512), slice(200, 512), slice(0, 100)) is None
 
 
-def test_marks_beyond_the_file_cut_nothing(always):
+def test_marks_before_or_beyond_the_file_cut_nothing(always):
     marks, part = jpegs.marks(WHOLE), (slice(3, 70), slice(20, 60))
+    assert jpegs.part(WHOLE, -marks, (80, 90), *part) is None
     beyond = np.full_like(marks, 2**15 - 1)
     assert jpegs.part(WHOLE, beyond, (80, 90), *part) is None
 
@@ -298,7 +299,7 @@ FILES = (
 )
 
 
-def row_of(arrays):
+def ragged(arrays):
     return Ragged(np.concatenate(arrays), np.cumsum([len(a) for a in arrays]))
 
 
@@ -311,8 +312,8 @@ def test_the_smallest_photographs_have_parts_too(size):
 
 @pytest.mark.parametrize("crop", CROPS, ids=repr)
 def test_crops_are_the_same_with_marks(crop, monkeypatch):
-    files = row_of([np.frombuffer(file, np.uint8) for file in FILES])
-    marked = Photographs(files, marks=row_of([jpegs.marks(file) for file in FILES]))
+    files = ragged([np.frombuffer(file, np.uint8) for file in FILES])
+    marked = Photographs(files, marks=ragged([jpegs.marks(file) for file in FILES]))
     cut, parts = jpegs.part, []
     monkeypatch.setattr(jpegs, "part", lambda *all: parts.append(cut(*all)) or parts[-1])
     made = []

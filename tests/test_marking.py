@@ -1,7 +1,9 @@
 """The marks of prepared photographs: made once, and none where they are of other photographs."""
 
+import errno
 import json
 import os
+import platform
 import shutil
 import stat
 
@@ -10,7 +12,7 @@ import pytest
 from test_photograph_sets import FILES, flip, prepared, snaps  # noqa: F401
 
 from repro.data import datasets, jpegs, marking, sets
-from repro.data.workplace import kept
+from repro.data.workplace import kept, unfinished
 
 MADE = ("marks.json", "train-marks-ends.npy", "train-marks.npy")
 MADE += ("validation-marks-ends.npy", "validation-marks.npy")
@@ -125,7 +127,7 @@ def why():
     assert datasets.check("snaps") == []
     (line,) = told
     assert "\n" not in line
-    assert line.startswith("snaps stays without marks, so photographs are decoded whole: ")
+    assert line.startswith("photographs of snaps that have no marks are decoded whole: ")
     return line
 
 
@@ -133,7 +135,7 @@ def test_too_little_room(dataset, monkeypatch):
     as_before()
     free = shutil.disk_usage(".")._replace(free=100)
     monkeypatch.setattr(marking.shutil, "disk_usage", lambda folder: free)
-    assert "they take up to 0.00 GiB" in why()
+    assert "marks take up to 0.00 GiB" in why()
     assert marks() is None
 
 
@@ -146,7 +148,7 @@ def test_a_disk_that_fills_up_meanwhile(dataset, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(marking, "write_header", full)
-    assert "No space left on device" in why()
+    assert f"{prepared('').resolve()}: No space left on device" in why()
     assert written
     assert marks() is None
 
@@ -154,7 +156,7 @@ def test_a_disk_that_fills_up_meanwhile(dataset, monkeypatch):
 def test_a_folder_that_cannot_be_written_to(dataset, monkeypatch):
     as_before()
     monkeypatch.setattr(marking, "allowed", lambda *_: False)
-    assert f"{prepared('').resolve()} cannot be written to" in why()
+    assert f"{prepared('').resolve()} cannot be written to; ask " in why()
     assert not prepared("marks.json").exists()
 
 
@@ -169,23 +171,28 @@ def test_another_process_that_marks(dataset):
     assert len(marks()) == 7
 
 
-def broken(*_):
-    raise ImportError("Numba needs NumPy 2.4 or less.\nGot 9.9")
+FAILURES = {
+    "Numba needs NumPy 2.4 or less.": ImportError("Numba needs NumPy 2.4 or less.\nGot 9.9"),
+    "NotImplementedError": NotImplementedError(),
+    "could not be cut here": None,
+}
 
 
-@pytest.fixture
-def without_numba(monkeypatch):
+@pytest.mark.parametrize("told", FAILURES)
+def test_a_numba_that_does_not_work(dataset, monkeypatch, told):
+    def part(*_):
+        if FAILURES[told]:
+            raise FAILURES[told]
+
     marking.unusable.cache_clear()
-    monkeypatch.setattr(jpegs, "part", broken)
-    yield
-    marking.unusable.cache_clear()
-
-
-def test_a_numba_that_does_not_work(dataset, without_numba):
-    assert marks() is None
-    assert datasets.load("snaps", "train").images[3].shape == (23, 27, 3)
-    as_before()
-    assert "Numba does not work here (Numba needs NumPy 2.4 or less.)" in why()
+    try:
+        monkeypatch.setattr(jpegs, "part", part)
+        assert marks() is None
+        assert datasets.load("snaps", "train").images[3].shape == (23, 27, 3)
+        as_before()
+        assert told in why()
+    finally:
+        marking.unusable.cache_clear()
 
 
 @pytest.mark.parametrize("killed", MADE)
@@ -212,6 +219,27 @@ def test_a_process_that_is_killed_leaves_no_marks_that_do_not_hold(dataset, monk
     assert len(marks()) == 7 and datasets.check("snaps") == []
 
 
+def left_behind():
+    """What a process leaves that is killed while it marks, before its stamp gets its name."""
+    folder = unfinished(prepared("").resolve())
+    folder.mkdir()
+    for name in (*MADE, ".lock", ".writer"):
+        (folder / name).write_text(platform.node())
+        os.utime(folder / name, (0, 0))
+    os.utime(folder, (0, 0))
+    return folder
+
+
+def test_what_a_killed_process_left_is_removed(dataset):
+    folder = left_behind()
+    assert datasets.sweep() == [folder]
+    as_before()
+    folder = left_behind()
+    marking.add(dataset, prepared(""))
+    assert not folder.exists()
+    assert len(marks()) == 7
+
+
 @pytest.mark.parametrize("mask", [0o000, 0o077, 0o777])
 def test_the_umask_changes_nothing(dataset, mask):
     as_before()
@@ -227,12 +255,20 @@ def test_where_files_cannot_be_mapped_marks_are_read(dataset, no_mapping):
     assert len(marks()) == 7
 
 
-def test_a_set_on_another_disk_behind_a_link(dataset, tmp_path):
+def test_a_set_on_another_disk_behind_a_link(dataset, tmp_path, monkeypatch):
     as_before()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     prepared("").rename(elsewhere / "snaps-2.0.0")
     (tmp_path / "prepared" / "snaps-2.0.0").symlink_to(elsewhere / "snaps-2.0.0")
+    replace = os.replace
+
+    def within_a_disk(new, final):
+        if new.parent.parent != final.parent.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        replace(new, final)
+
+    monkeypatch.setattr(marking.os, "replace", within_a_disk)
     datasets.prepare("snaps")
     assert len(marks()) == 7
     assert [path.name for path in elsewhere.iterdir()] == ["snaps-2.0.0"]

@@ -72,7 +72,8 @@ def test_processes_cut_parts_out_of_marked_files_that_are_mapped(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("images", "processes", "of_a_task"), [(64, 2, 16), (64, 16, 8), (256, 8, 16), (4, 2, 8)]
+    ("images", "processes", "of_a_task"),
+    [(64, 2, 16), (64, 16, 8), (256, 8, 16), (4, 2, 8), (64, 3, 10)],
 )
 def test_tasks_are_large_where_no_process_waits_for_it(images, processes, of_a_task):
     """Two for each process from each chunk, of 8 to 16 images."""

@@ -169,8 +169,9 @@ def _prepare(networks: Sequence[Network]) -> None:
 
     experiments = [catalog.experiment(network.experiment) for network in networks]
     for name in dict.fromkeys(experiment.recipe.data.dataset for experiment in experiments):
-        with terminal.Counter(f"preparing {name}", "examples") as counter:
-            datasets.prepare(name, counter)
+        marking = terminal.Counter(f"marking {name}", "photographs")
+        with marking, terminal.Counter(f"preparing {name}", "examples") as counter:
+            datasets.prepare(name, counter, marking_progress=marking, warn=terminal.say)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

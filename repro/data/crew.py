@@ -67,7 +67,7 @@ class Crew:
             self._give(process, make)
 
     def of_a_task(self, images: int) -> int:
-        """How many of a chunk: each task costs a message, and no process is to wait for another."""
+        """How many images of a chunk: many, to send few messages, but two tasks a process."""
         return min(MOST, max(FEWEST, images // (2 * len(self._all))))
 
     def begin(self, task: Task) -> int:

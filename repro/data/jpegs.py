@@ -28,9 +28,9 @@ OTHERS = 0xC1
 MARK_WIDTH = 16  # pixels: of MCUs that are 8 wide, two have one mark
 # libjpeg-turbo smooths chroma where more than two of its samples stand in a row (jdsample.c): a
 # part has more, as its photograph has.
-SMOOTHED = 8
-# To cut a part out takes the time in which LEAST pixels are decoded, and SHARE of its own; measured
-# on photographs of 160 pixels and of 500 x 375, on two cores of an AMD EPYC.
+SMOOTHED = 8  # pixels
+# To cut a part out takes the time in which LEAST pixels are decoded, and SHARE of the time in which
+# the part is; measured on photographs of 160 pixels and of 500 x 375, on two cores of an AMD EPYC.
 LEAST, SHARE = 10_000, 0.1
 
 

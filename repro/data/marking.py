@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from repro.data.access import allowed
+from repro.data.access import allowed, owner
 from repro.data.digests import sha256
 from repro.data.growing import write_header
 from repro.data.photographs import Photographs, Ragged, threads
@@ -31,8 +31,8 @@ from repro.locks import Held
 STAMPS = "marks.json"
 FORMAT = 1  # another where what marks mean changes, or which photographs have some
 SOME = 1000  # photographs that are marked at a time
-# Of the bytes of photographs; Imagenette's marks take 0.15, those of ImageNet would take 0.05.
-ROOM = 0.15
+# Of the bytes of photographs; Imagenette's marks take 0.15, those of ImageNet about 0.07.
+ROOM = 0.16
 
 
 def add(
@@ -56,20 +56,25 @@ def add(
     except Held as error:
         why = f"{error.strerror} marks them now"
     except OSError as error:
-        why = error.strerror or str(error)
+        why = f"{error.filename or folder}: {error.strerror or error}"
     if why and warn:
-        warn(f"{dataset.name} stays without marks, so photographs are decoded whole: {why}")
+        warn(f"photographs of {dataset.name} that have no marks are decoded whole: {why}")
 
 
 def _add(dataset: Dataset, record: Record, folder: Path, progress: Progress | None) -> str:
     """Why it did nothing, or "". Raises OSError."""
     if not allowed(folder, os.W_OK):
-        return f"{folder} cannot be written to"
+        return f"{folder} cannot be written to; ask {owner(folder)} for them: {_command(dataset)}"
     with kept(folder) as aside:
+        for name in _all_names(record):  # of a process that was killed
+            (aside / name).unlink(missing_ok=True)
         lacking = _lacking(dataset, record, folder)  # another process may have been first
         needed = ROOM * sum(record.arrays[f"{split}-encoded"].bytes for split in lacking)
         if shutil.disk_usage(folder).free < needed:
-            return f"they take up to {needed / 2**30:,.2f} GiB in {folder}, and there is less free"
+            return (
+                f"marks take up to {needed / 2**30:,.2f} GiB, and {folder} has less free; make "
+                f"room there, then do: {_command(dataset)}"
+            )
         done, total = 0, sum(record.examples[split] for split in lacking)
         try:
             for split in lacking:
@@ -88,7 +93,7 @@ def _add(dataset: Dataset, record: Record, folder: Path, progress: Progress | No
                     os.replace(aside / name, folder / name)
                 done += len(photographs)
         finally:
-            for name in (*(n for split in lacking for n in _names(split)), STAMPS):
+            for name in _all_names(record):
                 (aside / name).unlink(missing_ok=True)
     return ""
 
@@ -123,7 +128,7 @@ def fault(dataset: Dataset, record: Record, folder: Path, split: str) -> str | N
         return None
     return (
         f"the marks of {split} of {dataset.name} were altered ({folder / _names(split)[0]}): "
-        f"remove {folder / STAMPS}, then do: repro data prepare {dataset.name}"
+        f"remove {folder / STAMPS}, then do: {_command(dataset)}"
     )
 
 
@@ -135,12 +140,18 @@ def unusable() -> str:
 
         from repro.data import jpegs
 
-        file = simplejpeg.encode_jpeg(np.zeros((128, 128, 3), np.uint8))
-        corner = slice(0, 8)
-        jpegs.part(file, jpegs.marks(file), (128, 128), corner, corner)
+        sides, corner = (512, 512), slice(0, 8)
+        file = simplejpeg.encode_jpeg(np.zeros((*sides, 3), np.uint8))
+        if jpegs.part(file, jpegs.marks(file), sides, corner, corner) is None:
+            return "a grey JPEG could not be cut here"
     except Exception as error:  # of many types: Numba refuses a NumPy that is too new for it
-        return f"Numba does not work here ({str(error).splitlines()[0] or type(error).__name__})"
+        line = next(iter(str(error).splitlines()), "") or type(error).__name__
+        return f"JPEGs cannot be cut here: {line}; do: pip install --upgrade numba simplejpeg"
     return ""
+
+
+def _command(dataset: Dataset) -> str:
+    return f"repro data prepare {dataset.name}"
 
 
 def _lacking(dataset: Dataset, record: Record, folder: Path) -> list[str]:
@@ -154,6 +165,10 @@ def _encoded(record: Record, split: str) -> str:
 def _names(split: str) -> tuple[str, str]:
     """Of the file of marks, and of that with the place after the last of each photograph."""
     return f"{split}-marks.npy", f"{split}-marks-ends.npy"
+
+
+def _all_names(record: Record) -> list[str]:
+    return [name for split in record.examples for name in _names(split)] + [STAMPS]
 
 
 def _stamp(folder: Path, split: str) -> dict:

@@ -24,7 +24,7 @@ _NAMES = re.compile(
 )
 _LONG = re.compile(r"[a-z0-9]+-[0-9.]+\.preparing")
 _MARKS = re.compile(r"\.writer|\.lock(\.held)?")
-_FILES = re.compile(rf"[a-z0-9.-]+\.(np[yz]|rows|jsonl|new)|facts\.json|{_MARKS.pattern}")
+_FILES = re.compile(rf"[a-z0-9.-]+\.(np[yz]|rows|jsonl|new)|(facts|marks)\.json|{_MARKS.pattern}")
 # How long a folder is left alone: one that may be about to be locked, one that names no machine
 # (older versions), one of another machine, whose locks may not be seen here.
 MOMENT, HOUR, DAY = 5, 3600, 86_400
@@ -67,6 +67,7 @@ def kept(final: Path) -> Iterator[Path]:
     folder.chmod(0o700)
     with locked(folder, LOCK):
         try:
+            (folder / WRITER).write_text(platform.node(), encoding="utf-8")
             yield folder
         finally:
             with contextlib.suppress(OSError):  # it has another name now
