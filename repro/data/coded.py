@@ -4,12 +4,12 @@ For `repro.data.jpegs`. Below, `file` is a file with `PAD` behind, uint8; `noted
 [N, 4]; `components`, int64 [components, 3], tells of each how many blocks of it are in an MCU, and
 where in the file its Huffman tables for DC and for AC coefficients are.
 
-Neither files nor marks are trusted: all that is read lies within the file, or in the PAD behind. A
-place among the bits is 8 x the number of a byte in the file, + that of a bit in the byte. Behind
-each byte of 255 stands a stuffed zero, which is stepped over.
+Functions trust neither files nor marks: they read within the file, or in the PAD behind. A place
+among the bits is 8 x the number of a byte in the file, + that of a bit in the byte. Behind each
+byte of 255 stands a stuffed zero, over which they step.
 
-What is compiled is kept, and compiled anew when this file changes, but not when another one does:
-nothing here calls what another file compiles.
+Numba keeps what it compiled, and compiles anew when this file changes, but not when another one
+does: so nothing here calls a function that another file compiles.
 """
 
 from collections.abc import Callable
@@ -40,12 +40,12 @@ def _tables(file, components):
     they begin a longer one. Then for each length what its codes, as 16 bits, are below. Then what
     is to be added to a code of this length for the place of its symbol.
     """
-    found = np.zeros((len(components), 2, 256 + 2 * LONGEST), np.int32)
+    decoders = np.zeros((len(components), 2, 256 + 2 * LONGEST), np.int32)
     for component in range(len(components)):
         for kind in range(2):
-            table, place = found[component, kind], components[component, 1 + kind]
+            table, place = decoders[component, kind], components[component, 1 + kind]
             if component and place == components[component - 1, 1 + kind]:
-                table[:] = found[component - 1, kind]
+                table[:] = decoders[component - 1, kind]
                 continue
             code, symbol = 0, place + LONGEST
             for length in range(1, LONGEST + 1):
@@ -62,7 +62,7 @@ def _tables(file, components):
                 table[255 + length] = code << (LONGEST - length)
                 table[255 + LONGEST + length] = symbol - code
                 code <<= 1
-    return found
+    return decoders
 
 
 @compiled
@@ -111,9 +111,9 @@ def _behind(file, at, length):
 @compiled
 def _symbol(file, table, bits):
     """The symbol whose code these 16 bits begin with, and the length of the code; 0 for none."""
-    known = table[bits >> (LONGEST - SHORT)]
-    if known:
-        return np.int64(known & 255), np.int64(known >> 8)
+    entry = table[bits >> (LONGEST - SHORT)]
+    if entry:
+        return np.int64(entry & 255), np.int64(entry >> 8)
     for length in range(SHORT + 1, LONGEST + 1):
         if bits < table[255 + length]:
             place = (bits >> (LONGEST - length)) + table[255 + LONGEST + length]

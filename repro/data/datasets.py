@@ -161,9 +161,9 @@ def prepare(
     with bytes while they are held to their digests. Then `progress(done, total)` is called with the
     number of examples read.
 
-    Then photographs are marked, also those of a set that was prepared without (`marking.add`):
-    `marking_progress(done, total)` is called with their number, and `warn` with a line that says
-    why they stay without marks.
+    Then it marks photographs, also those of a set that was prepared without (`marking.add`). It
+    calls `marking_progress(done, total)` with their number, and `warn` with a line that says why
+    they stay without marks.
 
     Several processes may prepare at once: the first that ends wins. What killed preparations left
     is removed. A set with archives is large: one process prepares it, and goes on from what is good

@@ -1,14 +1,14 @@
 """The part of a JPEG that a crop needs, as a smaller JPEG, so that the rest is not decoded.
 
 A JPEG codes its pixels in MCUs (minimum coded units, of 8 x 8 to 32 x 32 pixels in all colours),
-from left to right and from top to bottom, each in as many bits as it takes (ITU-T T.81). To know
-where one begins, all before it must be read. `marks` reads a file once and notes where its MCUs
+from left to right and from top to bottom, each in as many bits as it takes (ITU-T T.81). Only who
+reads all MCUs before one learns where it begins. `marks` reads a file once and notes where its MCUs
 begin. With these notes `part` cuts a rectangle of MCUs out of the file: the same bits, in a JPEG
 that is no larger than the rectangle.
 
-DC coefficients are coded as differences from the block before in the same component. In the part
-another block comes before the first one of each row, so the differences there are coded anew. All
-other bits stay, and the part is decoded to the pixels that the whole has there.
+A DC coefficient is coded as its difference from the block before in the same component. In the part
+another block comes before the first one of each row, so `part` codes the differences there anew.
+All other bits stay, and the part has the pixels that the whole has there.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ NUMBERS = len(Head._fields)
 
 
 def _head_of(whole: np.ndarray, size: int) -> tuple[Head, np.ndarray] | None:
-    """And what `coded` takes of each component; None for what cannot be cut."""
+    """The head, and what `coded` takes of each component; None for what cannot be cut."""
     head = _head(whole, size)
     if not len(head):
         return None
@@ -77,14 +77,14 @@ def marks(file: bytes) -> np.ndarray:
     taken from, one for each component.
     """
     whole = np.frombuffer(file + PAD, np.uint8)
-    if (found := _head_of(whole, len(file))) is None:
+    if (parsed := _head_of(whole, len(file))) is None:
         return np.zeros((0, 4), np.int16)
-    head, components = found
+    head, components = parsed
     noted = np.zeros((head.marks, 4), np.int16)
     layout = head.data_at, len(file), head.marks_down, head.mcus_across, head.mcus_a_mark
-    there = coded.note(whole, components, noted, layout)
+    complete = coded.note(whole, components, noted, layout)
     bits = int(noted[:, 0].sum(dtype=np.int64))
-    return noted if there and _ends_well(whole[head.data_at :], bits) else noted[:0]
+    return noted if complete and _ends_well(whole[head.data_at :], bits) else noted[:0]
 
 
 def _ends_well(data: np.ndarray, bits: int) -> bool:
@@ -94,8 +94,8 @@ def _ends_well(data: np.ndarray, bits: int) -> bool:
     """
     end = -(-bits // 8)
     end += end > 0 and data[end - 1] == 255  # a stuffed zero
-    full = np.flatnonzero(data[:end] == 255)
-    return not data[full + 1].any() and data[end : end + 2].tolist() == [255, END]
+    places = np.flatnonzero(data[:end] == 255)
+    return not data[places + 1].any() and data[end : end + 2].tolist() == [255, END]
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,9 @@ def part(
     if not _saves((rows.stop - rows.start, columns.stop - columns.start), sides):
         return None
     whole = np.frombuffer(file + PAD, np.uint8)
-    if (found := _head_of(whole, len(file))) is None:
+    if (parsed := _head_of(whole, len(file))) is None:
         return None
-    head, components = found
+    head, components = parsed
     if head[:2] != sides or head.marks != len(noted):
         return None
     top, bottom = _mcus(rows, sides[0], head.mark_height, fewer)

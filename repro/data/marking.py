@@ -1,9 +1,9 @@
 """The marks of prepared photographs, kept beside them: where the MCUs of each JPEG begin.
 
-With marks, only the part of a photograph that a crop needs is decoded, to the same pixels
-(`repro.data.jpegs`). A set is whole without them, so they are no part of its record, and what goes
-wrong with them is told and stops nothing. Marks that were altered afterwards give wrong pixels;
-`repro data check` finds them.
+With marks, training decodes only the part of a photograph that its crop needs, to the same pixels
+(`repro.data.jpegs`). A set is whole without them, so they are no part of its record, and `add`
+tells what goes wrong and goes on. Marks that somebody altered give wrong pixels; `repro data check`
+finds them.
 """
 
 from __future__ import annotations
@@ -103,11 +103,11 @@ def of(dataset: Dataset, record: Record, folder: Path, split: str) -> Ragged | N
 
     What cannot be read, is of other photographs or of another format counts as none.
     """
-    found = _found(dataset, record, folder, split)
-    return found if found and not unusable() else None
+    marks = _read(dataset, record, folder, split)
+    return marks if marks and not unusable() else None
 
 
-def _found(dataset: Dataset, record: Record, folder: Path, split: str) -> Ragged | None:
+def _read(dataset: Dataset, record: Record, folder: Path, split: str) -> Ragged | None:
     stamp = _stamp(folder, split)
     if (stamp.get("format"), stamp.get("of")) != (FORMAT, _encoded(record, split)):
         return None
@@ -123,7 +123,7 @@ def _found(dataset: Dataset, record: Record, folder: Path, split: str) -> Ragged
 
 def fault(dataset: Dataset, record: Record, folder: Path, split: str) -> str | None:
     """What is wrong with the marks of a split; reads them all. None where there are none."""
-    marks = _found(dataset, record, folder, split)
+    marks = _read(dataset, record, folder, split)
     if marks is None or sha256(marks.values) == _stamp(folder, split).get("marks"):
         return None
     return (
@@ -155,7 +155,7 @@ def _command(dataset: Dataset) -> str:
 
 
 def _lacking(dataset: Dataset, record: Record, folder: Path) -> list[str]:
-    return [s for s in record.examples if _found(dataset, record, folder, s) is None]
+    return [s for s in record.examples if _read(dataset, record, folder, s) is None]
 
 
 def _encoded(record: Record, split: str) -> str:

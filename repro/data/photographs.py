@@ -73,8 +73,8 @@ class Photographs:
 
     files: uint8, the bytes of each (JPEG, or what else Pillow reads). first: the number of the
     first one in the whole set, for messages.
-    marks: int16, those of each [marks, 4] (`jpegs.marks`), with which only the part of a photograph
-    that a crop needs is decoded, to the same pixels. None where it has to be the whole.
+    marks: int16 [marks, 4] of each (`jpegs.marks`): with them a crop decodes only the part that it
+    needs, to the same pixels; without, the whole.
 
     An index gives a photograph, a slice or an array of indices a list of them, decoded side by side
     on all cores that the process may use. Raises DataError for one that cannot be decoded.
